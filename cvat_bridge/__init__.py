@@ -1,0 +1,1 @@
+"""Skeletons in CVAT for any keypoint model: labels, poses, tasks, exports and backups."""

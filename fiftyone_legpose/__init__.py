@@ -1,0 +1,41 @@
+"""Leg keypoints from videos that show only a person's legs, in FiftyOne.
+
+Every verb is one function: load, predict, select, push, status, pull, import_labels, train,
+evaluate, export, loop. Importing this package loads none of the heavy libraries behind them.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from fiftyone_legpose.zoo import announce
+
+_HOMES = {
+    "load": "videos",
+    "extract_frames": "videos",
+    "predict": "prediction",
+    "select": "selection",
+    "push": "review",
+    "status": "review",
+    "pull": "review",
+    "import_labels": "review",
+    "train": "training",
+    "evaluate": "evaluation",
+    "export": "exporting",
+    "loop": "loop",
+    "loop_state": "loop",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"fiftyone_legpose.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'fiftyone_legpose' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]
+
+
+announce()

@@ -1,0 +1,33 @@
+"""Names of the dataset fields and review states that more than one module reads or writes."""
+
+from typing import Final
+
+PREDICTIONS: Final = "legpose"
+"""Frame (or image) field of predicted `fo.Keypoints`."""
+
+BOXES_SUFFIX: Final = "_boxes"
+"""The boxes of the predictions in field `x` are in field `x_boxes`."""
+
+BOXES: Final = PREDICTIONS + BOXES_SUFFIX
+"""Frame (or image) field of predicted `fo.Detections`, linked to the keypoints by `fo.Instance`."""
+
+REVIEW: Final = "legpose_review"
+"""Frame (or image) field with the review score, its reasons and the state below."""
+
+GROUND_TRUTH: Final = "ground_truth"
+"""Frame (or image) field of corrected `fo.Keypoints`; only pull and import_labels write it."""
+
+SUBJECT: Final = "subject"
+"""Sample field with the person filmed; training never has one subject on both sides of a split."""
+
+SELECTED: Final = "selected"
+"""Review state: chosen by select, not yet sent."""
+
+OUT: Final = "out"
+"""Review state: sent to a reviewer by push."""
+
+CORRECTED: Final = "corrected"
+"""Review state: brought back by pull with at least one person."""
+
+EMPTY: Final = "empty"
+"""Review state: brought back by pull, confirmed to show nobody."""

@@ -1,0 +1,354 @@
+"""Poses as FiftyOne labels and back: the only module that builds or reads keypoint labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from cvat_bridge.poses import Pose
+from fiftyone_legpose import legs
+from fiftyone_legpose.fields import BOXES_SUFFIX
+
+LABEL = legs.SKELETON.name
+
+
+def declare(dataset: fo.Dataset, field: str, *, boxes: bool = False) -> None:
+    """Declare a keypoint field, its attributes and its skeleton on a dataset.
+
+    A field that is written through a view is lost to the App's schema unless it was declared.
+    A skeleton that the dataset already has for the field stays.
+
+    Parameters
+    ----------
+    dataset
+        Image or video dataset.
+    field
+        Bare field name, without ``frames.``.
+    boxes
+        Also declare the field of boxes, ``<field>_boxes``.
+    """
+    video = dataset.media_type == "video"
+    add = dataset.add_frame_field if video else dataset.add_sample_field
+    prefix = "frames." if video else ""
+    add(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
+    add(f"{field}.made_by", fo.StringField)
+    add(f"{field}.keypoints.visible", fo.ListField, subfield=fo.IntField)
+    add(f"{field}.keypoints.score", fo.FloatField)
+    if boxes:
+        add(field + BOXES_SUFFIX, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    # The App looks a frame field's skeleton up by the bare name; see voxel51's get_skeleton.
+    key = field
+    if key not in dataset.skeletons:
+        skeleton = fo.KeypointSkeleton(
+            labels=list(legs.KEYPOINTS), edges=[list(edge) for edge in legs.EDGES]
+        )
+        dataset.skeletons = {**dataset.skeletons, key: skeleton}
+    assert dataset.get_field(prefix + field) is not None
+
+
+def to_keypoints(
+    poses: Sequence[Pose], size: tuple[int, int], *, label: str = LABEL, **attributes: Any
+) -> fo.Keypoints:
+    """Build the label of one frame from its poses.
+
+    Parameters
+    ----------
+    poses
+        Points in px; an empty sequence gives the label of a frame that shows nobody.
+    size
+        Width and height of the picture in px.
+    label
+        Class name of each keypoint label.
+    **attributes
+        Set on the `fo.Keypoints` itself, for example ``made_by``.
+
+    Returns
+    -------
+    fo.Keypoints
+        Points with visibility 0 and no coordinates are (NaN, NaN).
+    """
+    return fo.Keypoints(keypoints=[_to_keypoint(pose, size, label) for pose in poses], **attributes)
+
+
+def _to_keypoint(pose: Pose, size: tuple[int, int], label: str) -> fo.Keypoint:
+    values: dict[str, Any] = {}
+    if pose.confidence is not None:
+        values["confidence"] = np.asarray(pose.confidence, float).tolist()
+    if pose.score is not None:
+        values["score"] = float(pose.score)
+    if pose.track_id is not None:
+        values["index"] = int(pose.track_id)
+    points = np.asarray(pose.points, float) / size
+    points[np.asarray(pose.visibility) == 0] = np.nan
+    return fo.Keypoint(
+        label=label,
+        points=points.tolist(),
+        visible=np.asarray(pose.visibility, int).tolist(),
+        **values,
+    )
+
+
+def to_poses(keypoints: fo.Keypoints | None, size: tuple[int, int]) -> list[Pose]:
+    """Read the poses of one frame's label.
+
+    Parameters
+    ----------
+    keypoints
+        A label of any skeleton; None counts as no poses.
+    size
+        Width and height of the picture in px.
+
+    Returns
+    -------
+    list of Pose
+        Points in px. Where the label has no ``visible``, a point is occluded (1) below
+        `legs.OCCLUDED_BELOW`, else visible (2); without coordinates it is always 0.
+    """
+    if keypoints is None:
+        return []
+    return [_to_pose(keypoint, size) for keypoint in keypoints.keypoints]
+
+
+def _to_pose(keypoint: fo.Keypoint, size: tuple[int, int]) -> Pose:
+    points = np.asarray(keypoint.points, float).reshape(-1, 2) * size
+    confidence = None
+    if keypoint.confidence is not None:
+        confidence = np.asarray(keypoint.confidence, float)
+    stated = keypoint["visible"] if keypoint.has_field("visible") else None
+    score = keypoint["score"] if keypoint.has_field("score") else None
+    return Pose(
+        points=points,
+        visibility=visibility(points, confidence, stated),
+        confidence=confidence,
+        score=score,
+        track_id=keypoint.index,
+    )
+
+
+def visibility(
+    points: np.ndarray, confidence: np.ndarray | None = None, stated: Any = None
+) -> np.ndarray:
+    """Tell visible (2), occluded (1) and absent (0) points apart.
+
+    Parameters
+    ----------
+    points
+        Shape (..., K, 2); a NaN coordinate makes a point absent.
+    confidence
+        Shape (..., K); used where nothing is stated.
+    stated
+        Shape (..., K), what the label itself says, or None.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (..., K) of int.
+    """
+    absent = np.isnan(points).any(axis=-1)
+    if stated is not None:
+        values = np.asarray(stated, int).copy()
+    elif confidence is not None:
+        values = np.where(confidence < legs.OCCLUDED_BELOW, 1, 2)
+    else:
+        values = np.full(points.shape[:-1], 2)
+    values[absent] = 0
+    return values
+
+
+def predicted_labels(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    points: np.ndarray,
+    confidence: np.ndarray | None,
+    size: tuple[int, int],
+    *,
+    track_ids: np.ndarray | None = None,
+    made_by: str | None = None,
+) -> tuple[fo.Keypoints, fo.Detections]:
+    """Build the labels of one frame from what a model put out, keeping all of it.
+
+    Parameters
+    ----------
+    boxes
+        Shape (N, 4): x1, y1, x2, y2 in px.
+    scores
+        Shape (N,): confidence of each box.
+    points
+        Shape (N, K, 2) in px.
+    confidence
+        Shape (N, K), or None from weights that have no confidence a point.
+    size
+        Width and height of the picture in px.
+    track_ids
+        Shape (N,), negative where a person has no track.
+    made_by
+        Key of the run that made the prediction.
+
+    Returns
+    -------
+    keypoints : fo.Keypoints
+        Every point keeps its coordinates; below `legs.OCCLUDED_BELOW` it is marked occluded.
+    detections : fo.Detections
+        Each linked to its keypoints by `fo.Instance`.
+    """
+    count = len(boxes)
+    seen = visibility(points, confidence)
+    relative_points = (points / size).tolist()
+    corners = boxes.reshape(-1, 2, 2) / size
+    relative_boxes = np.concatenate([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1).tolist()
+    keypoints, detections = [], []
+    for i in range(count):
+        instance = fo.Instance()
+        index = int(track_ids[i]) if track_ids is not None and track_ids[i] >= 0 else None
+        score = float(scores[i])
+        keypoints.append(
+            fo.Keypoint(
+                label=LABEL,
+                points=relative_points[i],
+                confidence=None if confidence is None else confidence[i].tolist(),
+                visible=seen[i].tolist(),
+                score=score,
+                index=index,
+                instance=instance,
+            )
+        )
+        detections.append(
+            fo.Detection(
+                label=LABEL,
+                bounding_box=relative_boxes[i],
+                confidence=score,
+                index=index,
+                instance=instance,
+            )
+        )
+    return (
+        fo.Keypoints(keypoints=keypoints, made_by=made_by),
+        fo.Detections(detections=detections),
+    )
+
+
+@dataclass(frozen=True)
+class PoseTable:
+    """The poses of a whole collection as arrays: S samples, F frames, N poses, K keypoints.
+
+    An image counts as a sample with one frame, number 1. Frames are ordered by sample and then by
+    number, poses by frame.
+    """
+
+    sample_ids: list[str]
+    filepaths: list[str]
+    sizes: np.ndarray
+    """(S, 2): width and height in px."""
+    frame_rates: np.ndarray
+    """(S,): frames per second, NaN for images."""
+    frame_ids: list[str]
+    """F ids: of frame documents, or of samples for images."""
+    frame_sample: np.ndarray
+    """(F,): index of each frame's sample."""
+    frame_number: np.ndarray
+    """(F,): from 1."""
+    looked_at: np.ndarray
+    """(F,) of bool: the field is set, though perhaps with nobody in it."""
+    label_ids: list[str]
+    pose_frame: np.ndarray
+    """(N,): index of each pose's frame."""
+    points: np.ndarray
+    """(N, K, 2) in px, NaN where visibility is 0."""
+    confidence: np.ndarray
+    """(N, K), NaN where unknown."""
+    visibility: np.ndarray
+    """(N, K): 0, 1 or 2."""
+    score: np.ndarray
+    """(N,): box confidence, NaN where unknown."""
+    track: np.ndarray
+    """(N,): track id, -1 where a pose has none."""
+
+    @property
+    def pose_sample(self) -> np.ndarray:
+        """(N,): index of each pose's sample."""
+        return self.frame_sample[self.pose_frame]
+
+
+def read_poses(view: Any, field: str) -> PoseTable:
+    """Read a keypoint field of a whole collection into arrays.
+
+    Parameters
+    ----------
+    view
+        Image or video collection; of a video view only its own frames are read.
+    field
+        Bare name of a `fo.Keypoints` field, without ``frames.``.
+
+    Returns
+    -------
+    PoseTable
+    """
+    video = view.media_type == "video"
+    prefix = f"frames.{field}" if video else field
+    ids, filepaths, widths, heights = view.values(
+        [
+            "id",
+            "filepath",
+            *(
+                ["metadata.frame_width", "metadata.frame_height"]
+                if video
+                else ["metadata.width", "metadata.height"]
+            ),
+        ]
+    )
+    rates = view.values("metadata.frame_rate") if video else [None] * len(ids)
+    attributes = ("id", "points", "confidence", "visible", "score", "index")
+    columns = view.values([f"{prefix}.keypoints.{name}" for name in attributes])
+    if video:
+        numbers, frame_ids = view.values(["frames.frame_number", "frames.id"])
+    else:
+        numbers, frame_ids = [[1] for _ in ids], [[i] for i in ids]
+        columns = [[[cell] for cell in column] for column in columns]
+    flat = [[frame for sample in column for frame in (sample or [])] for column in columns]
+    present = [frame is not None for frame in flat[0]]
+    frame_counts = [len(n or []) for n in numbers]
+    pose_counts = [len(frame) if frame is not None else 0 for frame in flat[0]]
+    poses = {
+        name: [pose for frame in column if frame is not None for pose in frame]
+        for name, column in zip(attributes, flat, strict=True)
+    }
+    sizes = np.array([[w or np.nan, h or np.nan] for w, h in zip(widths, heights, strict=True)])
+    frame_sample = np.repeat(np.arange(len(ids)), frame_counts)
+    pose_frame = np.repeat(np.arange(len(frame_sample)), pose_counts)
+    points = _stack(poses["points"], 2) * sizes[frame_sample[pose_frame]][:, None, :]
+    confidence = _stack(poses["confidence"], 1, like=points)
+    stated = _stack(poses["visible"], 1, like=points)
+    derived = visibility(points, np.nan_to_num(confidence, nan=1.0))
+    return PoseTable(
+        sample_ids=ids,
+        filepaths=filepaths,
+        sizes=sizes.reshape(-1, 2),
+        frame_rates=np.array([r or np.nan for r in rates], float),
+        frame_ids=[i for sample in frame_ids for i in (sample or [])],
+        frame_sample=frame_sample,
+        frame_number=np.array([n for sample in numbers for n in (sample or [])], int),
+        looked_at=np.array(present, bool),
+        label_ids=poses["id"],
+        pose_frame=pose_frame,
+        points=points,
+        confidence=confidence,
+        visibility=np.where(
+            np.isnan(stated) | (derived == 0), derived, np.nan_to_num(stated)
+        ).astype(int),
+        score=np.array([np.nan if s is None else s for s in poses["score"]], float),
+        track=np.array([-1 if i is None else i for i in poses["index"]], int),
+    )
+
+
+def _stack(values: list[Any], depth: int, like: np.ndarray | None = None) -> np.ndarray:
+    """Stack per-pose lists, with NaN for a pose that lacks the attribute."""
+    known = next((np.asarray(v, float) for v in values if v is not None), None)
+    if like is not None:
+        shape = like.shape[1 : 1 + depth]
+    else:
+        shape = known.shape if known is not None else (len(legs.KEYPOINTS), 2)
+    missing = np.full(shape, np.nan)
+    rows = [missing if v is None else v for v in values]
+    return np.asarray(rows, float).reshape(len(values), *shape)

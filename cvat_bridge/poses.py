@@ -1,0 +1,556 @@
+"""Poses ⇄ CVAT skeleton shapes and tracks, as plain JSON-ready dictionaries.
+
+Visibility 0 / 1 / 2 stands in CVAT as *outside*, *occluded*, neither. Frames count from 0 within
+the task. Elements are keyed by the id of their sublabel, since a server returns them in any order.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cvat_bridge.errors import PayloadError, PoseError
+from cvat_bridge.skeleton import SkeletonLabel
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """One person on one frame.
+
+    Parameters
+    ----------
+    points
+        (K, 2) x, y in pixels from the top left; finite where ``visibility`` > 0, may lie outside
+        the picture. Where ``visibility`` is 0 they mean nothing and may be NaN.
+    visibility
+        (K,) 0 unknown or cut off, 1 occluded, 2 visible.
+    confidence
+        (K,) of the model, or None.
+    score
+        Of the whole person, or None.
+    track_id
+        Number (from 0) that this person keeps from frame to frame, or None.
+
+    Raises
+    ------
+    PoseError
+        If shapes or values do not fit.
+
+    Notes
+    -----
+    Two poses are equal if their visibility and the points with ``visibility`` > 0 are.
+    """
+
+    points: NDArray[np.float64]
+    visibility: NDArray[np.int64]
+    confidence: NDArray[np.float64] | None = None
+    score: float | None = None
+    track_id: int | None = None
+
+    def __post_init__(self) -> None:
+        points = _array(self.points, float, "points")
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise PoseError(f"points must have shape (K, 2), not {points.shape}.")
+        raw = _array(self.visibility, float, "visibility")
+        if raw.shape != points.shape[:1]:
+            raise PoseError(
+                f"visibility must have shape ({len(points)},) like the points, not {raw.shape}."
+            )
+        if not np.isin(raw, (0, 1, 2)).all():
+            raise PoseError(f"visibility holds only 0, 1 and 2, not {raw.tolist()}.")
+        bad = np.flatnonzero((raw > 0) & ~np.isfinite(points).all(axis=1))
+        if len(bad):
+            raise PoseError(
+                f"Point {bad[0]} is {points[bad[0]].tolist()} with visibility {raw[bad[0]]:.0f}; "
+                "give coordinates, or visibility 0."
+            )
+        object.__setattr__(self, "points", _frozen(points))
+        object.__setattr__(self, "visibility", _frozen(raw.astype(np.int64)))
+        if self.confidence is not None:
+            confidence = _array(self.confidence, float, "confidence")
+            if confidence.shape != raw.shape:
+                raise PoseError(
+                    f"confidence must have shape ({len(points)},), not {confidence.shape}."
+                )
+            object.__setattr__(self, "confidence", _frozen(confidence))
+        if self.track_id is not None and self.track_id < 0:
+            raise PoseError(f"track_id counts from 0, it cannot be {self.track_id}.")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pose) and self.matches(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def matches(self, other: "Pose", *, within_px: float = 0.0) -> bool:
+        """Tell whether `other` has the same visibility and, where seen, the same points.
+
+        `within_px` is the largest difference allowed in x and in y.
+        """
+        if not np.array_equal(self.visibility, other.visibility):
+            return False
+        seen = self.visibility > 0
+        difference = np.abs(self.points[seen] - other.points[seen])
+        return bool((difference <= within_px).all())
+
+
+def to_shape(
+    pose: Pose, frame: int, label: SkeletonLabel, *, source: str = "auto"
+) -> dict[str, Any]:
+    """Write a pose as a CVAT skeleton shape.
+
+    Parameters
+    ----------
+    pose
+        With as many points as `label` has keypoints, in its order.
+    frame
+        Frame within the task, from 0.
+    label
+        The skeleton label as the server knows it.
+    source
+        CVAT's word for where an annotation comes from: ``"auto"`` or ``"manual"``.
+
+    Returns
+    -------
+    dict
+        A ``LabeledShapeRequest``. A point with visibility 0 is *outside*; if its coordinates are
+        NaN it stands where the label's drawing, fitted to the other points, has it, so that a
+        reviewer who brings it back finds it near its place. `track_id` travels as CVAT's group
+        (``track_id + 1``; 0 is no group), which survives review.
+
+    Raises
+    ------
+    PayloadError
+        If the number of points differs.
+    """
+    _check_size(pose, frame, label)
+    common = {"frame": int(frame), "group": _to_group(pose), "source": source, "attributes": []}
+    points = _placed(pose, label)
+    elements = [
+        _flags(visibility) | common | {"type": "points", "label_id": label_id, "points": xy}
+        for label_id, visibility, xy in zip(
+            label.sublabel_ids, pose.visibility.tolist(), points.tolist(), strict=True
+        )
+    ]
+    # The skeleton's own flags are what CVAT's client derives from the elements.
+    own = {
+        "outside": not pose.visibility.any(),
+        "occluded": bool((pose.visibility < 2).all() and pose.visibility.any()),
+        "z_order": 0,
+        "rotation": 0.0,
+    }
+    return (
+        common
+        | own
+        | {"type": "skeleton", "label_id": label.id, "points": [], "elements": elements}
+    )
+
+
+def to_track(
+    poses_by_frame: Mapping[int, Pose],
+    label: SkeletonLabel,
+    *,
+    frame_count: int,
+    source: str = "auto",
+) -> dict[str, Any]:
+    """Write one person's poses as a CVAT skeleton track with a keyframe on each frame given.
+
+    Parameters
+    ----------
+    poses_by_frame
+        Frame within the task (from 0) to pose. On frames left out between or after them the
+        person is *outside*.
+    label
+        The skeleton label as the server knows it.
+    frame_count
+        Frames of the task; a track without an end goes on to the last one.
+    source
+        As in `to_shape`.
+
+    Returns
+    -------
+    dict
+        A ``LabeledTrackRequest``.
+
+    Raises
+    ------
+    PayloadError
+        If there is no pose, a frame is not in the task or the number of points differs.
+    """
+    if not poses_by_frame:
+        raise PayloadError("A track needs at least one pose; leave it out.")
+    frames = sorted(poses_by_frame)
+    if frames[0] < 0 or frames[-1] >= frame_count:
+        wrong = frames[0] if frames[0] < 0 else frames[-1]
+        raise PayloadError(
+            f"Frame {wrong} of a track is not in the task, whose frames are 0 to {frame_count - 1}."
+        )
+    own: list[dict[str, Any]] = []
+    shapes: list[list[dict[str, Any]]] = [[] for _ in label.sublabel_ids]
+    for frame, following in zip(frames, [*frames[1:], frame_count], strict=True):
+        pose = poses_by_frame[frame]
+        _check_size(pose, frame, label)
+        points = _placed(pose, label).tolist()
+        own.append(_keyframe("skeleton", frame, 2, []))
+        for index, visibility in enumerate(pose.visibility.tolist()):
+            shapes[index].append(_keyframe("points", frame, visibility, points[index]))
+        if following > frame + 1:
+            own.append(_keyframe("skeleton", frame + 1, 0, []))
+            for index, xy in enumerate(points):
+                shapes[index].append(_keyframe("points", frame + 1, 0, xy))
+    first = poses_by_frame[frames[0]]
+    common = {
+        "frame": frames[0],
+        "group": _to_group(first),
+        "source": source,
+        "attributes": [],
+    }
+    elements = [
+        common | {"label_id": label_id, "shapes": keyframes}
+        for label_id, keyframes in zip(label.sublabel_ids, shapes, strict=True)
+    ]
+    return common | {"label_id": label.id, "shapes": own, "elements": elements}
+
+
+def from_annotations(
+    annotations: Mapping[str, Any],
+    label: SkeletonLabel,
+    *,
+    frame_count: int,
+    skip_frames: Iterable[int] = (),
+) -> dict[int, list[Pose]]:
+    """Read the poses of one label from what ``GET /api/tasks/<id>/annotations`` returned.
+
+    Parameters
+    ----------
+    annotations
+        With ``shapes`` and ``tracks``; unknown fields are ignored, and so are other labels, tags
+        and other shapes.
+    label
+        The skeleton label as the server knows it.
+    frame_count
+        Frames of the task; tracks are interpolated up to there as CVAT does.
+    skip_frames
+        Frames to leave out, for example those deleted in CVAT.
+
+    Returns
+    -------
+    dict
+        Frame to its poses, in the order shapes, then tracks, each by id; a frame with no one is
+        not there. A keypoint that is absent from a shape is NaN with visibility 0; one that is
+        outside keeps its coordinates.
+    """
+    skipped = set(skip_frames)
+    poses: dict[int, list[Pose]] = {}
+    for shape in _sorted(annotations.get("shapes")):
+        frame = int(shape["frame"])
+        if _is_ours(shape, label) and 0 <= frame < frame_count and frame not in skipped:
+            poses.setdefault(frame, []).append(_from_shape(shape, label))
+    tracks = [t for t in _sorted(annotations.get("tracks")) if int(t["label_id"]) == label.id]
+    for track, track_id in zip(tracks, _track_ids(tracks), strict=True):
+        for frame, pose in _from_track(track, track_id, label, frame_count).items():
+            if frame not in skipped:
+                poses.setdefault(frame, []).append(pose)
+    return dict(sorted(poses.items()))
+
+
+def _array(values: ArrayLike, kind: type, what: str) -> NDArray[Any]:
+    try:
+        return np.array(values, dtype=kind)
+    except (TypeError, ValueError) as error:
+        raise PoseError(f"{what} must be an array of numbers ({error}).") from None
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.setflags(write=False)
+    return array
+
+
+def _check_size(pose: Pose, frame: int, label: SkeletonLabel) -> None:
+    expected = len(label.sublabel_ids)
+    if len(pose.points) != expected:
+        raise PayloadError(
+            f"Frame {frame}: a pose has {len(pose.points)} points, but the label "
+            f"{label.skeleton.name!r} has {expected}; use the label's own skeleton."
+        )
+
+
+def _to_group(pose: Pose) -> int:
+    return 0 if pose.track_id is None else int(pose.track_id) + 1
+
+
+def _placed(pose: Pose, label: SkeletonLabel) -> NDArray[np.float64]:
+    """Points (K, 2) with a finite place for each missing one."""
+    known = np.isfinite(pose.points).all(axis=1)
+    if known.all():
+        return pose.points
+    seen = known & (pose.visibility > 0) if (known & (pose.visibility > 0)).any() else known
+    layout = label.skeleton.layout
+    drawing = np.zeros_like(pose.points) if layout is None else np.array(layout, dtype=float)
+    if not seen.any():
+        return drawing
+    # Least-squares scale and shift of the drawing onto the points that are there.
+    at = drawing - drawing[seen].mean(axis=0)
+    centre = pose.points[seen].mean(axis=0)
+    spread = float((at[seen] ** 2).sum())
+    scale = float((at[seen] * (pose.points[seen] - centre)).sum()) / spread if spread else 0.0
+    return np.where(known[:, None], pose.points, centre + max(scale, 0.0) * at)
+
+
+def _flags(visibility: int) -> dict[str, Any]:
+    return {
+        "outside": visibility == 0,
+        "occluded": visibility == 1,
+        "z_order": 0,
+        "rotation": 0.0,
+    }
+
+
+def _keyframe(kind: str, frame: int, visibility: int, points: Sequence[float]) -> dict[str, Any]:
+    return _flags(visibility) | {
+        "type": kind,
+        "frame": int(frame),
+        "points": list(points),
+        "attributes": [],
+    }
+
+
+def _sorted(items: Iterable[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    return sorted(items or (), key=lambda item: item.get("id") or 0)
+
+
+def _is_ours(shape: Mapping[str, Any], label: SkeletonLabel) -> bool:
+    return shape.get("type") == "skeleton" and int(shape["label_id"]) == label.id
+
+
+def _visibility(shape: Mapping[str, Any]) -> int:
+    if shape.get("outside"):
+        return 0
+    return 1 if shape.get("occluded") else 2
+
+
+def _from_shape(shape: Mapping[str, Any], label: SkeletonLabel) -> Pose:
+    index = {label_id: i for i, label_id in enumerate(label.sublabel_ids)}
+    points = np.full((len(index), 2), np.nan)
+    visibility = np.zeros(len(index), dtype=np.int64)
+    for element in shape.get("elements") or ():
+        position = index.get(int(element["label_id"]))
+        if position is not None and len(element["points"]) >= 2:
+            points[position] = element["points"][:2]
+            visibility[position] = _visibility(element)
+    group = int(shape.get("group") or 0)
+    return Pose(
+        points, visibility, score=shape.get("score"), track_id=group - 1 if group > 0 else None
+    )
+
+
+def _track_ids(tracks: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Number each track by its group, or, if it has none of its own, by the next free number."""
+    groups = [int(track.get("group") or 0) for track in tracks]
+    own = [group - 1 if group > 0 and groups.count(group) == 1 else None for group in groups]
+    free = max((group - 1 for group in groups if group > 0), default=-1) + 1
+    ids = []
+    for number in own:
+        ids.append(free if number is None else number)
+        free += number is None
+    return ids
+
+
+def _from_track(
+    track: Mapping[str, Any], track_id: int, label: SkeletonLabel, frame_count: int
+) -> dict[int, Pose]:
+    index = {label_id: i for i, label_id in enumerate(label.sublabel_ids)}
+    points = np.full((frame_count, len(index), 2), np.nan)
+    visibility = np.zeros((frame_count, len(index)), dtype=np.int64)
+    for element in track.get("elements") or ():
+        position = index.get(int(element["label_id"]))
+        if position is not None:
+            _interpolate(element["shapes"], points[:, position], visibility[:, position])
+    there = visibility.any(axis=1)
+    for start, stop, shape in _spans(track.get("shapes") or (), frame_count):
+        there[start:stop] &= not shape.get("outside")
+    return {
+        frame: Pose(points[frame], visibility[frame], track_id=track_id)
+        for frame in np.flatnonzero(there).tolist()
+    }
+
+
+def _interpolate(
+    keyframes: Iterable[Mapping[str, Any]],
+    points: NDArray[np.float64],
+    visibility: NDArray[np.int64],
+) -> None:
+    """Fill one keypoint's points (frames, 2) and visibility (frames,) from its keyframes.
+
+    Linear from each keyframe to the next, even if that one is outside; flags hold until the next
+    keyframe; the last one lasts to the end (CVAT's ``TrackManager.get_interpolated_shapes``, and
+    the export of a track with an outside keyframe that a server made).
+    """
+    ordered = sorted(keyframes, key=lambda shape: int(shape["frame"]))
+    following = [*ordered[1:], None]
+    spans = _spans(ordered, len(points))
+    for (start, stop, shape), after in zip(spans, following, strict=True):
+        begin = np.array(shape["points"][:2], dtype=float)
+        first = int(shape["frame"])
+        visibility[start:stop] = _visibility(shape)
+        if after is None:
+            points[start:stop] = begin
+            continue
+        end = np.array(after["points"][:2], dtype=float)
+        share = (np.arange(start, stop) - first) / (int(after["frame"]) - first)
+        points[start:stop] = begin + share[:, None] * (end - begin)
+
+
+def _spans(
+    keyframes: Iterable[Mapping[str, Any]], frame_count: int
+) -> list[tuple[int, int, Mapping[str, Any]]]:
+    ordered = sorted(keyframes, key=lambda shape: int(shape["frame"]))
+    starts = [min(max(int(shape["frame"]), 0), frame_count) for shape in ordered]
+    return list(zip(starts, [*starts[1:], frame_count], ordered, strict=True))
+
+
+def check_annotations(
+    annotations: Mapping[str, Any], label: SkeletonLabel, *, frame_count: int
+) -> None:
+    """Refuse what the server would drop, or what would make the task unreadable for good.
+
+    A server takes an element on another frame than its skeleton with 200 and then answers every
+    read and write of that task with 500; only deleting the task helps. So each payload is checked
+    on this side before it leaves.
+
+    Parameters
+    ----------
+    annotations
+        ``shapes`` and ``tracks`` as they are to be sent.
+    label
+        The only label they may use.
+    frame_count
+        Frames of the task.
+
+    Raises
+    ------
+    PayloadError
+        Naming the frame and the keypoint.
+    """
+    for shape in annotations.get("shapes") or ():
+        _check_shape(shape, label, frame_count)
+    for track in annotations.get("tracks") or ():
+        _check_track(track, label, frame_count)
+
+
+def _check_shape(shape: Mapping[str, Any], label: SkeletonLabel, frame_count: int) -> None:
+    frame = shape.get("frame")
+    where = f"Frame {frame}"
+    _check_frame(frame, frame_count, where)
+    if shape.get("type") != "skeleton":
+        raise PayloadError(f"{where}: a shape is a {shape.get('type')!r}, not a skeleton.")
+    _check_own_label(shape, label, where)
+    if shape.get("points"):
+        raise PayloadError(f"{where}: a skeleton has points of its own; put them in elements.")
+    for element, name in _checked_elements(shape, label, where):
+        if element.get("frame") != frame:
+            raise PayloadError(
+                f"{where}, {name}: the point stands on frame {element.get('frame')}, its skeleton "
+                f"on frame {frame}; CVAT could never open the task again. Give both one frame."
+            )
+        _check_point(element, f"{where}, {name}")
+
+
+def _check_track(track: Mapping[str, Any], label: SkeletonLabel, frame_count: int) -> None:
+    where = f"Track from frame {track.get('frame')}"
+    _check_frame(track.get("frame"), frame_count, where)
+    _check_own_label(track, label, where)
+    _check_keyframes(track, frame_count, where)
+    for shape in track["shapes"]:
+        if shape.get("points"):
+            raise PayloadError(
+                f"{where}, frame {shape['frame']}: a skeleton has points of its own; put them in "
+                "elements."
+            )
+    for element, name in _checked_elements(track, label, where):
+        _check_keyframes(element, frame_count, f"{where}, {name}")
+        if element.get("frame") != track.get("frame"):
+            raise PayloadError(
+                f"{where}, {name}: the point's track starts on frame {element.get('frame')}; "
+                "start it on its skeleton's frame."
+            )
+        for shape in element["shapes"]:
+            _check_point(shape, f"{where}, frame {shape['frame']}, {name}")
+
+
+def _check_frame(frame: Any, frame_count: int, where: str) -> None:
+    if not isinstance(frame, int) or isinstance(frame, bool) or not 0 <= frame < frame_count:
+        raise PayloadError(
+            f"{where}: the task has the frames 0 to {frame_count - 1}; CVAT would drop this one "
+            "without a word."
+        )
+
+
+def _check_own_label(item: Mapping[str, Any], label: SkeletonLabel, where: str) -> None:
+    if item.get("label_id") == label.id:
+        return
+    name = _name(label, item.get("label_id"))
+    told = f"the label of the point {name}" if name else "no label of this project"
+    raise PayloadError(
+        f"{where}: a skeleton's label is {item.get('label_id')}, {told}; it must be {label.id} "
+        f"({label.skeleton.name})."
+    )
+
+
+def _checked_elements(
+    item: Mapping[str, Any], label: SkeletonLabel, where: str
+) -> list[tuple[Mapping[str, Any], str]]:
+    elements = item.get("elements") or ()
+    if not elements:
+        raise PayloadError(f"{where}: a skeleton has no points; leave it out.")
+    named: dict[str, Mapping[str, Any]] = {}
+    for element in elements:
+        name = _name(label, element.get("label_id"))
+        if name is None:
+            told = "the skeleton's own" if element.get("label_id") == label.id else "unknown"
+            raise PayloadError(
+                f"{where}: a point's label is {element.get('label_id')}, {told}; use the label of "
+                "a keypoint."
+            )
+        if name in named:
+            raise PayloadError(f"{where}: {name} is there twice; keep one.")
+        named[name] = element
+    return [(element, name) for name, element in named.items()]
+
+
+def _name(label: SkeletonLabel, label_id: Any) -> str | None:
+    names = dict(zip(label.sublabel_ids, label.skeleton.keypoints, strict=True))
+    return names.get(label_id)
+
+
+def _check_keyframes(item: Mapping[str, Any], frame_count: int, where: str) -> None:
+    if not item.get("shapes"):
+        raise PayloadError(f"{where}: there is no keyframe; leave it out.")
+    seen = set()
+    for shape in item["shapes"]:
+        frame = shape.get("frame")
+        _check_frame(frame, frame_count, f"{where}, keyframe {frame}")
+        if frame in seen or frame < item["frame"]:
+            told = "is there twice" if frame in seen else "lies before the track begins"
+            raise PayloadError(f"{where}: the keyframe {frame} {told}.")
+        seen.add(frame)
+
+
+def _check_point(shape: Mapping[str, Any], where: str) -> None:
+    points = shape.get("points") or ()
+    if shape.get("type") != "points" or len(points) != 2:
+        raise PayloadError(
+            f"{where}: a keypoint is one point [x, y], not {shape.get('type')!r} with "
+            f"{len(points)} numbers."
+        )
+    good = all(
+        isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        for value in points
+    )
+    if not good:
+        raise PayloadError(
+            f"{where}: the coordinates are {list(points)}; they must be finite numbers, with "
+            "outside set where the point is unknown."
+        )

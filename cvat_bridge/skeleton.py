@@ -87,7 +87,7 @@ class Skeleton:
         }
 
     @classmethod
-    def from_label(cls, label: Mapping[str, Any]) -> Self:
+    def from_label(cls, label: Mapping[str, Any]) -> "Skeleton":
         """Read a label specification or a label from a server, whatever tool drew it.
 
         Parameters
@@ -106,7 +106,7 @@ class Skeleton:
         SkeletonError
             If it is no skeleton, or its drawing does not show every sublabel once.
         """
-        return SkeletonLabel.from_server({"id": 0, **label}, skeleton_class=cls).skeleton
+        return SkeletonLabel.from_server({"id": 0, **label}).skeleton
 
     def differences(self, other: "Skeleton") -> list[str]:
         """List in words how `other` differs; empty if both mean the same label.
@@ -155,9 +155,7 @@ class SkeletonLabel:
     sublabel_ids: tuple[int, ...]
 
     @classmethod
-    def from_server(
-        cls, label: Mapping[str, Any], *, skeleton_class: type[Skeleton] = Skeleton
-    ) -> Self:
+    def from_server(cls, label: Mapping[str, Any]) -> Self:
         """Read a label as ``GET /api/labels`` gives it; unknown fields are ignored.
 
         Raises
@@ -175,7 +173,7 @@ class SkeletonLabel:
         circles, edges = _read_svg(label.get("svg") or "", name)
         order = _match(circles, sublabels, name)
         colors = [sublabels[index].get("color") for index in order]
-        skeleton = skeleton_class(
+        skeleton = Skeleton(
             name=name,
             keypoints=tuple(sublabels[index]["name"] for index in order),
             edges=edges,
@@ -275,9 +273,7 @@ def _to_svg(skeleton: Skeleton) -> str:
         f'<circle r="1.5" stroke="black" fill="#b3b3b3" cx="{x!r}" cy="{y!r}" '
         f'stroke-width="0.1" data-type="element node" data-element-id="{node}" '
         f'data-node-id="{node}" data-label-name="{name}"></circle>'
-        for node, (name, (x, y)) in enumerate(
-            zip(skeleton.keypoints, layout, strict=True), start=1
-        )
+        for node, (name, (x, y)) in enumerate(zip(skeleton.keypoints, layout, strict=True), start=1)
     ]
     return "".join(lines + circles)
 

@@ -1,0 +1,1 @@
+"""From a folder of pictures to the shipped weights: synthesise, train, ship, measure."""

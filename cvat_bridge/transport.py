@@ -1,0 +1,470 @@
+"""One HTTP conversation with a CVAT server, through cvat-sdk's client: TLS, login, retries, errors.
+
+Requests and answers are plain JSON instead of cvat-sdk's models: a newer server's unknown fields
+pass, and a thousand skeletons cost no thousand model objects.
+"""
+
+import json
+import logging
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from cvat_bridge.errors import (
+    AddressError,
+    BusyError,
+    LoginError,
+    NotCvatError,
+    NotFoundError,
+    PermissionDeniedError,
+    RejectedError,
+    RequestFailedError,
+    ServerError,
+    ServerTroubleError,
+    TlsError,
+    VersionError,
+)
+
+if TYPE_CHECKING:
+    from cvat_sdk import Client
+    from urllib3 import BaseHTTPResponse
+
+logger = logging.getLogger(__name__)
+
+MINIMUM_VERSION = (2, 30)
+"""Oldest CVAT that this package talks to: background requests and exports work alike since."""
+
+SAFE_METHODS = ("GET", "HEAD", "PUT", "DELETE")
+"""Methods that mean the same when they are repeated; POST and PATCH are never sent twice."""
+
+RETRIED_STATUSES = (429, 502, 503, 504)
+"""Answers of an overloaded or restarting server. 500 is not one: CVAT's own come again."""
+
+_POLL_GROWTH = 1.5
+_POLL_LONGEST_S = 2.0
+
+
+class Transport:
+    """Sends requests to one server and turns what goes wrong into `cvat_bridge.errors`.
+
+    Parameters
+    ----------
+    client
+        A cvat-sdk client; its API client carries address, TLS settings, retries and login.
+    timeout_s
+        Longest wait for one answer.
+    poll_s
+        First pause while the server works in the background; it grows to 2 s.
+    wait_s
+        Longest wait for background work.
+    """
+
+    def __init__(self, client: "Client", *, timeout_s: float, poll_s: float, wait_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._poll_s = poll_s
+        self._wait_s = wait_s
+
+    @property
+    def url(self) -> str:
+        """Address of the server, without a slash at the end."""
+        return str(self._client.api_map.host)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        doing: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        fields: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+    ) -> "BaseHTTPResponse":
+        """Send one request and return the answer, or raise what its status means.
+
+        Parameters
+        ----------
+        method, path
+            For example ``"GET"``, ``"/api/tasks"``.
+        doing
+            What this is for, as a message begins: ``"Reading task 3"``.
+        query, body
+            URL parameters; what is sent as JSON.
+        fields
+            Form fields instead of `body`, sent as multipart.
+        headers
+            More headers.
+        stream
+            Leave the body unread.
+
+        Raises
+        ------
+        ServerError
+            One of its kinds. Nothing secret is in the message.
+        """
+        import urllib3
+        from cvat_sdk.core.helpers import make_request_headers
+        from cvat_sdk.exceptions import ApiException
+
+        api = self._client.api_client
+        kind = {"Content-Type": "multipart/form-data"} if fields else {}
+        try:
+            response = api.rest_client.request(
+                method,
+                self.url + path,
+                query_params=list((query or {}).items()) or None,
+                headers={**make_request_headers(api), **kind, **(headers or {})},
+                body=body,
+                post_params=dict(fields) if fields else None,
+                _parse_response=not stream,
+                _request_timeout=(min(self._timeout_s, 20.0), self._timeout_s),
+                _check_status=False,
+            )
+        except (urllib3.exceptions.HTTPError, ApiException) as error:
+            raise _unreachable(self.url, error, doing) from None
+        if 200 <= response.status <= 299:
+            return response
+        if stream:
+            response.read()
+        raise _refusal(response, doing, self.url)
+
+    def json(self, method: str, path: str, *, doing: str, **options: Any) -> Any:
+        """Send one request and return its JSON; parameters as `request`."""
+        response = self.request(method, path, doing=doing, **options)
+        try:
+            return json.loads(response.data)
+        except ValueError:
+            raise NotCvatError(
+                f"{doing}: the answer of {self.url} is no JSON, as if something other than CVAT "
+                "had answered; check the address, and proxies in between."
+            ) from None
+
+    def pages(self, path: str, *, doing: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Iterate over all results of a paginated list."""
+        page = 1
+        while True:
+            answer = self.json(
+                "GET", path, doing=doing, query=query | {"page": page, "page_size": 100}
+            )
+            yield from answer["results"]
+            if not answer.get("next"):
+                return
+            page += 1
+
+    def start(self, method: str, path: str, *, doing: str, **options: Any) -> str:
+        """Send a request that starts background work and return its request id.
+
+        If the same work is running already (409), the id is that of the running request, whose
+        result is as good.
+        """
+        try:
+            answer = self.json(method, path, doing=doing, **options)
+        except _RunningError as busy:
+            return busy.request_id
+        return str(answer["rq_id"])
+
+    def wait(
+        self, request_id: str, *, doing: str, progress: Callable[[float], None] | None = None
+    ) -> dict[str, Any]:
+        """Wait until background work ends and return the finished request.
+
+        Parameters
+        ----------
+        request_id
+            As `start` returned it.
+        doing
+            As in `request`.
+        progress
+            Called with the share done, 0 to 1, as the server tells it.
+
+        Raises
+        ------
+        RequestFailedError
+            With the server's reason.
+        BusyError
+            If it has not ended after ``wait_s``.
+        """
+        deadline = time.monotonic() + self._wait_s
+        pause = self._poll_s
+        path = f"/api/requests/{quote(request_id, safe='')}"
+        while True:
+            state = self.json("GET", path, doing=doing)
+            if state["status"] == "finished":
+                return dict(state)
+            if state["status"] == "failed":
+                raise RequestFailedError(
+                    f"{doing} failed on the server: {_reason(state.get('message'))}."
+                )
+            if time.monotonic() > deadline:
+                raise BusyError(
+                    f"{doing}: the server has not finished after {self._wait_s:g} s; it goes on "
+                    "by itself, so run this again later."
+                )
+            if progress is not None:
+                progress(float(state.get("progress") or 0.0))
+            time.sleep(pause)
+            pause = min(pause * _POLL_GROWTH, _POLL_LONGEST_S)
+
+    def save(self, url: str, path: Path, *, doing: str) -> None:
+        """Download a result to `path`: whole or not at all, replacing what is there.
+
+        `url` is the server's own idea of its address; only its path and query are used, because
+        behind a proxy its host may be an internal one.
+        """
+        import urllib3
+
+        parts = urlsplit(url)
+        source = parts.path + (f"?{parts.query}" if parts.query else "")
+        response = self.request("GET", source, doing=doing, stream=True)
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with part.open("wb") as file:
+                for chunk in response.stream(2**20):
+                    file.write(chunk)
+            part.replace(path)
+        except urllib3.exceptions.HTTPError as error:
+            raise _unreachable(self.url, error, doing) from None
+        finally:
+            response.close()
+            part.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End the session; a server that cannot be reached any more is no error."""
+        with suppress(Exception):
+            self._client.logout()
+        self._client.close()
+
+
+class _RunningError(BusyError):
+    """409: the same export or import is running."""
+
+    def __init__(self, message: str, request_id: str) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+
+def open_transport(
+    url: str,
+    *,
+    token: str | None,
+    user: str | None,
+    password: str | None,
+    organization: str | None,
+    ca_file: str | Path | None,
+    verify: bool,
+    timeout_s: float,
+    retries: int,
+    backoff_s: float,
+    poll_s: float,
+    wait_s: float,
+) -> tuple[Transport, str]:
+    """Find the server, check its version, log in; parameters as `cvat_bridge.server.connect`.
+
+    Returns
+    -------
+    Transport, str
+        The conversation and the name of the user that it speaks as.
+    """
+    client = _client(url, ca_file=ca_file, verify=verify, retries=retries, backoff_s=backoff_s)
+    transport = Transport(client, timeout_s=timeout_s, poll_s=poll_s, wait_s=wait_s)
+    _check_version(transport)
+    if organization is not None:
+        client.organization_slug = organization
+    if token:
+        _use_token(client, token)
+    elif user and password:
+        _log_in(transport, client, user, password)
+    else:
+        raise LoginError(
+            f"{transport.url} needs a login: give an access token (CVAT: Profile, Security) or a "
+            "user and password."
+        )
+    who = transport.json("GET", "/api/users/self", doing="Logging in")
+    return transport, str(who.get("username", ""))
+
+
+def _client(
+    url: str, *, ca_file: str | Path | None, verify: bool, retries: int, backoff_s: float
+) -> "Client":
+    from cvat_sdk import Client
+    from cvat_sdk.api_client import ApiClient, Configuration
+    from urllib3 import Retry
+
+    address = _checked_url(url)
+    if ca_file is not None and not Path(ca_file).is_file():
+        raise TlsError(f"The certificate file {ca_file} is not there; check ca_file.")
+    if not verify:
+        warnings.warn(
+            f"The certificate of {address} is not checked: anybody in between can read the "
+            "pictures and the login. Give the server's certificate as ca_file instead.",
+            stacklevel=4,
+        )
+    configuration = Configuration(host=address, verify_ssl=verify)
+    configuration.ssl_ca_cert = str(ca_file) if ca_file is not None else None
+    configuration.retries = Retry(
+        total=retries,
+        backoff_factor=backoff_s,
+        status_forcelist=RETRIED_STATUSES,
+        allowed_methods=SAFE_METHODS,
+        raise_on_status=False,
+        redirect=0,
+        raise_on_redirect=False,
+    )
+    client = Client(address, check_server_version=False)
+    client.api_client = ApiClient(configuration)
+    return client
+
+
+def _checked_url(url: str) -> str:
+    text = url.strip().rstrip("/")
+    scheme, separator, rest = text.rpartition("://")
+    if not separator:
+        scheme, rest = "https", text
+    if "@" in rest.split("/")[0]:
+        raise AddressError(
+            "The server's address holds a user or password; give them apart, so that they do not "
+            "reach logs."
+        )
+    parts = urlsplit(f"{scheme}://{rest}")
+    if scheme not in ("http", "https") or not parts.hostname:
+        raise AddressError(
+            f"{url!r} is no address of a server; write it like https://cvat.example.org."
+        )
+    return f"{scheme}://{rest}"
+
+
+def _check_version(transport: Transport) -> None:
+    about: Any = None
+    with suppress(NotFoundError, RejectedError):
+        about = transport.json("GET", "/api/server/about", doing="Looking for CVAT")
+    version = about.get("version") if isinstance(about, dict) else None
+    numbers = re.match(r"(\d+)\.(\d+)", str(version or ""))
+    if numbers is None:
+        raise NotCvatError(
+            f"Something answers at {transport.url}, but it is no CVAT server; check the address "
+            "and the port."
+        )
+    if (int(numbers[1]), int(numbers[2])) < MINIMUM_VERSION:
+        oldest = ".".join(map(str, MINIMUM_VERSION))
+        raise VersionError(
+            f"The CVAT at {transport.url} is {version}; this needs {oldest} or newer. Ask for an "
+            "update, or exchange files: push to a backup and pull from an export."
+        )
+    logger.info("CVAT %s at %s", version, transport.url)
+
+
+def _use_token(client: "Client", token: str) -> None:
+    from cvat_sdk.core.client import AccessTokenCredentials
+
+    if not token.isascii() or any(character.isspace() for character in token):
+        raise LoginError("The access token holds spaces or line breaks; copy it again.")
+    client.login(AccessTokenCredentials(token))
+
+
+def _log_in(transport: Transport, client: "Client", user: str, password: str) -> None:
+    import urllib3
+    from cvat_sdk.exceptions import ApiException
+
+    try:
+        client.login((user, password))
+    except ApiException as error:
+        if error.status in (400, 401):
+            raise LoginError(
+                f"{transport.url} does not know this user and password (user {user!r}); check "
+                "both, or use an access token."
+            ) from None
+        raise _refusal(error, "Logging in", transport.url) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise _unreachable(transport.url, error, "Logging in") from None
+    except (TypeError, AssertionError):
+        raise NotCvatError(
+            f"The login at {transport.url} did not answer as CVAT does; check the address."
+        ) from None
+
+
+def _unreachable(url: str, error: Exception, doing: str) -> ServerError:
+    import urllib3
+
+    cause = getattr(error, "reason", None) or error
+    text = f"{type(cause).__name__} {cause}"
+    if isinstance(cause, urllib3.exceptions.SSLError) or "SSL" in text:
+        if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
+            return TlsError(
+                f"{doing}: {url} does not speak TLS; write the address with http:// if this "
+                "server really has no https."
+            )
+        return TlsError(
+            f"{doing}: the certificate of {url} is not trusted; give the certificate of your "
+            "institution as ca_file."
+        )
+    if isinstance(cause, urllib3.exceptions.NameResolutionError):
+        return AddressError(f"{doing}: the name in {url} does not resolve; check its spelling.")
+    if isinstance(
+        cause, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError
+    ):
+        return AddressError(
+            f"{doing}: nobody listens at {url}; check address and port, and whether CVAT runs."
+        )
+    return AddressError(
+        f"{doing}: the connection to {url} broke ({type(cause).__name__}); run this again, it "
+        "goes on where it stopped."
+    )
+
+
+def _refusal(response: Any, doing: str, url: str) -> ServerError:
+    status = int(response.status)
+    raw = response.body if hasattr(response, "body") else response.data
+    reason = _detail(raw)
+    if status == 401:
+        return LoginError(
+            f"{doing}: {url} does not accept the login; the access token may be wrong or expired."
+        )
+    if status == 403:
+        return PermissionDeniedError(
+            f"{doing}: this account may not do that ({reason}); ask the owner of the project, or "
+            "use an access token that may write."
+        )
+    if status == 404:
+        return NotFoundError(f"{doing}: not found ({reason}); it may be deleted or not shared.")
+    if status == 409:
+        return _running(raw, doing)
+    if status >= 500 or status == 429:
+        return ServerTroubleError(
+            f"{doing}: the server failed (HTTP {status}); run this again, and if it fails again "
+            "look into the server's log."
+        )
+    return RejectedError(f"{doing}: the server refused it (HTTP {status}: {reason}).")
+
+
+def _running(raw: Any, doing: str) -> BusyError:
+    try:
+        request_id = json.loads(raw)["rq_id"]
+    except (ValueError, KeyError, TypeError):
+        return BusyError(f"{doing}: the server is busy with the same work; run this again later.")
+    return _RunningError(f"{doing}: the same work is running already.", str(request_id))
+
+
+def _detail(raw: Any) -> str:
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw or "")
+    with suppress(ValueError):
+        parsed = json.loads(text)
+        if isinstance(parsed, dict) and "detail" in parsed:
+            return _short(str(parsed["detail"]))
+        return _short(json.dumps(parsed, ensure_ascii=False))
+    return "no reason given" if "<" in text or not text else _short(text)
+
+
+def _reason(message: Any) -> str:
+    lines = [line.strip() for line in str(message or "").splitlines() if line.strip()]
+    return _short(lines[-1]).rstrip(".") if lines else "it gave no reason"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else text[:297] + "..."

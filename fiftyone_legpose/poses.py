@@ -229,6 +229,21 @@ def predicted_labels(
     )
 
 
+def stored_boxes(boxes: fo.Detections) -> tuple[np.ndarray, np.ndarray]:
+    """Read boxes back for a tracker, which needs their ratios alone, not px.
+
+    Returns
+    -------
+    corners : np.ndarray
+        Shape (N, 4): x1, y1, x2, y2, each from 0 to 1.
+    scores : np.ndarray
+        Shape (N,): box confidence.
+    """
+    rows = np.array([box.bounding_box for box in boxes.detections], float).reshape(-1, 4)
+    corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
+    return corners, np.array([box.confidence for box in boxes.detections], float)
+
+
 @dataclass(frozen=True)
 class PoseTable:
     """The poses of a whole collection as arrays: S samples, F frames, N poses, K keypoints.

@@ -1,0 +1,242 @@
+"""The pose model behind one call, on the fastest runtime there is: frames in, raw poses out."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_legpose import legs
+from fiftyone_legpose.errors import MissingToolError
+from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.weights import Weights, load_yolo
+
+Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
+
+_PACKAGES = {"openvino": ["openvino"], "onnx": ["onnx", "onnxruntime"], "tensorrt": ["tensorrt"]}
+_FORMATS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "engine"}
+_INSTALL = {
+    "openvino": "pip install openvino",
+    "onnx": "pip install 'fiftyone-legpose[onnx]'",
+    "tensorrt": "pip install tensorrt",
+}
+# ultralytics' defaults for `yolo pose predict`: box overlap for NMS, persons a frame.
+_NMS_IOU = 0.7
+_MAX_PERSONS = 300
+# Larger CPU batches gain nothing (0.98 to 1.03 x at 2, 4 and 8) and cost memory.
+_CPU_BATCH = 1
+_GPU_BATCH = 32
+
+
+@dataclass(frozen=True)
+class RawPoses:
+    """What the model found in one frame: N persons, K keypoints, in px of the original frame."""
+
+    boxes: np.ndarray
+    """(N, 4): x1, y1, x2, y2."""
+    scores: np.ndarray
+    """(N,): box confidence."""
+    points: np.ndarray
+    """(N, K, 2), in the order of `legs.KEYPOINTS`."""
+    confidence: np.ndarray | None
+    """(N, K), or None from weights without a confidence a point."""
+
+
+@dataclass(frozen=True)
+class PreparedFrame:
+    """A frame scaled and padded for the model; small, so that many can wait in memory."""
+
+    pixels: np.ndarray
+    """(H, W, 3) of uint8, BGR, sides multiples of the model's stride."""
+    shape: tuple[int, int]
+    """Height and width of the original frame in px."""
+
+
+class PoseModel:
+    """A pose model on one runtime.
+
+    Parameters
+    ----------
+    weights
+        Checked weights.
+    backend
+        Runtime; ``auto`` takes TensorRT or torch on a GPU, OpenVINO, ONNX or torch on a CPU.
+    imgsz
+        Longer side of the model's input in px.
+    conf
+        Lowest box confidence that counts as a person.
+    device
+        ``auto``, ``cpu``, or a torch device such as ``0`` or ``mps``.
+
+    Raises
+    ------
+    MissingToolError
+        The package of the runtime asked for is not installed.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        backend: Backend = "auto",
+        imgsz: int = 640,
+        conf: float = 0.25,
+        device: str = "auto",
+    ):
+        import_ultralytics()
+        from ultralytics.data.augment import LetterBox
+        from ultralytics.nn.autobackend import AutoBackend
+
+        self.weights = weights
+        self.conf = conf
+        self.device = _pick_device(device)
+        self.backend = _pick_backend(backend, self.device)
+        self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
+        yolo = load_yolo(weights)
+        model: Any = yolo.model
+        if self.backend != "torch":
+            model = str(_exported(weights, yolo, self.backend, imgsz))
+        self._network = AutoBackend(
+            model=model, device=self.device, fp16=False, fuse=True, verbose=False
+        )
+        self._network.eval()
+        flexible = self._network.format == "pt" or getattr(self._network, "dynamic", False)
+        # The rectangle that holds the picture, not a square: 1.7 times fewer pixels at 16:9.
+        self._letterbox = LetterBox(
+            (imgsz, imgsz), auto=bool(flexible), stride=int(self._network.stride)
+        )
+
+    def prepare(self, frame: np.ndarray) -> PreparedFrame:
+        """Scale and pad one BGR frame of shape (H, W, 3); safe to call from another thread."""
+        height, width = frame.shape[:2]
+        return PreparedFrame(self._letterbox(image=frame), (height, width))
+
+    def infer(self, frames: Sequence[PreparedFrame]) -> list[RawPoses]:
+        """Find the persons in prepared frames.
+
+        Parameters
+        ----------
+        frames
+            From `prepare`; neighbours of one shape go through the model together.
+
+        Returns
+        -------
+        list of RawPoses
+            One a frame, persons by falling confidence.
+        """
+        batches = groupby(frames, key=lambda frame: frame.pixels.shape)
+        return [raw for _, batch in batches for raw in self._infer_batch(list(batch))]
+
+    def _infer_batch(self, frames: list[PreparedFrame]) -> list[RawPoses]:
+        import torch
+        from ultralytics.utils import nms
+
+        stacked = np.stack([frame.pixels for frame in frames])
+        with torch.inference_mode():
+            batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).flip(1)
+            batch = batch.contiguous().float().div_(255)
+            found = nms.non_max_suppression(
+                self._network(batch),
+                self.conf,
+                _NMS_IOU,
+                max_det=_MAX_PERSONS,
+                nc=len(self._network.names),
+            )
+            return [
+                self._to_raw(persons, tuple(batch.shape[2:]), frame.shape)
+                for persons, frame in zip(found, frames, strict=True)
+            ]
+
+    def _to_raw(self, persons: Any, inner: tuple[int, ...], shape: tuple[int, int]) -> RawPoses:
+        from ultralytics.utils import ops
+
+        count, values = self._network.kpt_shape
+        boxes = ops.scale_boxes(inner, persons[:, :4], shape)
+        keypoints = ops.scale_coords(inner, persons[:, 6:].view(-1, count, values), shape)
+        found = keypoints.cpu().numpy().astype(np.float64)
+        if self.weights.right_first:
+            found = found[:, legs.RIGHT_FIRST]
+        return RawPoses(
+            boxes=boxes.cpu().numpy().astype(np.float64),
+            scores=persons[:, 4].cpu().numpy().astype(np.float64),
+            points=found[..., :2],
+            confidence=found[..., 2] if values == 3 else None,
+        )
+
+
+def available_backends() -> dict[str, str | None]:
+    """List the runtimes, fastest first on a CPU, each with how to install it or None if it is."""
+    missing: dict[str, str | None] = {
+        name: None if _installed(name) else _INSTALL[name] for name in _PACKAGES
+    }
+    return {**missing, "torch": None}
+
+
+def _pick_device(device: str) -> Any:
+    import torch
+    from ultralytics.utils.torch_utils import select_device
+
+    if device == "auto":
+        device = "0" if torch.cuda.is_available() else "cpu"
+    return select_device(device, verbose=False)
+
+
+def _pick_backend(backend: str, device: Any) -> str:
+    if backend not in get_args(Backend):
+        raise MissingToolError(
+            f"There is no backend {backend!r}: take one of {', '.join(get_args(Backend))}."
+        )
+    if backend == "auto":
+        fast = ["tensorrt"] if device.type == "cuda" else ["openvino", "onnx"]
+        usable = [name for name in fast if _installed(name)] if device.type != "mps" else []
+        return usable[0] if usable else "torch"
+    if backend != "torch" and not _installed(backend):
+        raise MissingToolError(
+            f"Backend {backend!r} is not installed: run `{_INSTALL[backend]}`, or take "
+            "backend='auto'."
+        )
+    return backend
+
+
+def _installed(backend: str) -> bool:
+    return all(importlib.util.find_spec(package) for package in _PACKAGES[backend])
+
+
+def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int) -> Path:
+    """Export weights once for a runtime, into a cache keyed by the weights' sha256."""
+    import torch
+    import ultralytics
+
+    kind = backend
+    if backend == "tensorrt":
+        # An engine is bound to its GPU and to the largest picture it was built for.
+        kind += f"-{torch.cuda.get_device_name(0)}-{imgsz}".replace(" ", "_")
+    folder = Path(fo.config.model_zoo_dir) / "legpose-exports" / weights.sha256
+    target = folder / f"{kind}-ultralytics-{ultralytics.__version__}"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as scratch:
+            copy = Path(scratch) / "model.pt"
+            shutil.copyfile(weights.path, copy)
+            yolo.ckpt_path = str(copy)
+            yolo.model.pt_path = str(copy)
+            made = Path(
+                yolo.export(format=_FORMATS[backend], imgsz=imgsz, dynamic=True, verbose=False)
+            )
+            part = Path(scratch) / "made"
+            part.mkdir()
+            # AutoBackend tells formats apart by the name, so the export keeps its own.
+            os.replace(made, part / made.name)
+            try:
+                os.replace(part, target)
+            except OSError:
+                if not target.exists():  # another process exported the same meanwhile
+                    raise
+    return next(target.iterdir())

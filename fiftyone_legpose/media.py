@@ -1,0 +1,252 @@
+"""Video files as they are on disk: what they hold, whether browsers play them, and stills of them."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from fiftyone_legpose.errors import MissingToolError
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+# What every browser with the open-source codecs plays; anything else becomes H.264 in MP4.
+_PLAYED = {".mp4": {"h264", "av1"}, ".m4v": {"h264"}, ".webm": {"vp8", "vp9", "av1"}}
+_LOST_PACKETS = 0.02
+
+
+class UnreadableError(Exception):
+    """A file that cannot be used; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What ffprobe says of a video's first video stream."""
+
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    frame_rate: float
+    """Mean frames per second."""
+    frame_count: int
+    rotation: int
+    """Degrees by which a player turns the picture: 0, 90, 180 or 270."""
+    constant_rate: bool
+    """Each frame stands within half a frame of where a constant rate puts it."""
+
+
+def probe(path: Path) -> VideoFacts:
+    """Read what a video file holds, without decoding it.
+
+    Raises
+    ------
+    UnreadableError
+        The file is empty, truncated, no video, or may not be read.
+    MissingToolError
+        ffprobe is not installed.
+    """
+    _check_readable(path)
+    entries = (
+        "stream=codec_name,pix_fmt,width,height,avg_frame_rate,nb_frames"
+        ":stream_side_data=rotation:stream_tags=rotate:packet=pts_time,duration_time"
+    )
+    answer = run_tool(
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries]
+        + ["-of", "json", str(path)]
+    )
+    if answer.returncode != 0:
+        raise UnreadableError(_reason(answer.stderr, path))
+    found = json.loads(answer.stdout)
+    if not found.get("streams"):
+        raise UnreadableError("it holds no video stream")
+    stream = found["streams"][0]
+    times = np.sort(
+        [float(p["pts_time"]) for p in found.get("packets", []) if "pts_time" in p]
+    )
+    count = len(found.get("packets", []))
+    announced = int(stream.get("nb_frames") or count)
+    if count == 0 or count < announced * (1 - _LOST_PACKETS):
+        raise UnreadableError(f"it is truncated: {count} of {announced} frames are there")
+    mean_rate = float(Fraction(stream.get("avg_frame_rate") or "0/1") if count else 0)
+    constant = True
+    if len(times) > 1 and times[-1] > times[0]:
+        step = (times[-1] - times[0]) / (len(times) - 1)
+        mean_rate = mean_rate or 1 / step
+        constant = bool(np.abs(times - times[0] - np.arange(len(times)) * step).max() < step / 2)
+    side_data = [d["rotation"] for d in stream.get("side_data_list", []) if "rotation" in d]
+    turned = side_data[0] if side_data else stream.get("tags", {}).get("rotate", 0)
+    return VideoFacts(
+        codec=stream.get("codec_name", "unknown"),
+        pixel_format=stream.get("pix_fmt", "unknown"),
+        width=int(stream.get("width") or 0),
+        height=int(stream.get("height") or 0),
+        frame_rate=mean_rate or 25.0,
+        frame_count=count,
+        rotation=int(float(turned)) % 360,
+        constant_rate=constant,
+    )
+
+
+def needs_copy(path: Path, facts: VideoFacts) -> str | None:
+    """Say why the App cannot show a video as it is, or None where it can.
+
+    FiftyOne counts frames at a constant rate and ignores rotation metadata where ffmpeg keeps it
+    as side data, so both put keypoints in another place than the picture that a browser draws.
+    """
+    if facts.rotation:
+        return f"its picture is turned by {facts.rotation} degrees"
+    if not facts.constant_rate:
+        return "its frame rate varies"
+    if facts.codec not in _PLAYED.get(path.suffix.lower(), ()):
+        return f"browsers do not play {facts.codec} in {path.suffix.lower()}"
+    if facts.codec == "h264" and facts.pixel_format not in {"yuv420p", "yuvj420p"}:
+        return f"browsers do not play H.264 with {facts.pixel_format}"
+    return None
+
+
+def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
+    """Re-encode a video once to upright H.264 at a constant rate; the original stays untouched.
+
+    Parameters
+    ----------
+    path
+        The original.
+    facts
+        What `probe` said of it.
+    folder
+        Where copies are kept, named by a hash, so that no copy's name tells whom it shows.
+
+    Returns
+    -------
+    Path
+        An MP4 file; a copy that is there already is used again.
+
+    Raises
+    ------
+    UnreadableError
+        ffmpeg cannot decode the file.
+    """
+    stat = path.stat()
+    identity = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    copy = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.mp4"
+    if copy.exists():
+        return copy
+    folder.mkdir(parents=True, exist_ok=True)
+    rate = Fraction(facts.frame_rate).limit_denominator(1001)
+    # H.264 with 4:2:0 needs even sides; a pixel of padding moves no keypoint of the copy.
+    even = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
+    with TemporaryDirectory(dir=folder) as scratch:
+        part = Path(scratch) / "part.mp4"
+        answer = run_tool(
+            ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(path), "-map", "0:v:0"]
+            + ["-vf", f"fps={rate},{even}", "-c:v", "libx264", "-crf", "18", "-preset", "veryfast"]
+            + ["-pix_fmt", "yuv420p", "-map_metadata", "-1", "-movflags", "+faststart", str(part)]
+        )
+        if answer.returncode != 0 or not part.exists():
+            raise UnreadableError(_reason(answer.stderr, path))
+        os.replace(part, copy)
+    return copy
+
+
+def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Path]:
+    """Write stills of a video at a steady rate, upright, at full size.
+
+    Parameters
+    ----------
+    path
+        A video file.
+    folder
+        Where the stills go, as ``<name>_<00001>.jpg`` and so on.
+    fps
+        Stills per second of video; never more than the video has.
+    name
+        First part of each still's name.
+
+    Returns
+    -------
+    list of Path
+        In the order of time.
+
+    Raises
+    ------
+    UnreadableError
+        ffmpeg cannot decode the file.
+    """
+    facts = probe(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    rate = min(fps, facts.frame_rate)
+    with TemporaryDirectory(dir=folder) as scratch:
+        answer = run_tool(
+            ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0"]
+            + ["-vf", f"fps={Fraction(rate).limit_denominator(1001)}", "-q:v", "2"]
+            + [str(Path(scratch) / "still_%05d.jpg")]
+        )
+        made = sorted(Path(scratch).iterdir())
+        if answer.returncode != 0 or not made:
+            raise UnreadableError(_reason(answer.stderr, path))
+        stills = []
+        for number, still in enumerate(made, start=1):
+            target = folder / f"{name}_{number:05d}.jpg"
+            os.replace(still, target)
+            stills.append(target)
+    return stills
+
+
+def run_tool(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run ffmpeg or ffprobe and wait.
+
+    Raises
+    ------
+    MissingToolError
+        The program is not installed.
+    """
+    require_tool(command[0])
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def require_tool(name: str) -> None:
+    """Check that ffmpeg or ffprobe is installed.
+
+    Raises
+    ------
+    MissingToolError
+        It is not; the message says how to install it.
+    """
+    if shutil.which(name) is None:
+        raise MissingToolError(
+            f"{name} is not installed. On Debian or Ubuntu run `sudo apt-get install ffmpeg`, "
+            "on macOS `brew install ffmpeg`, on Windows `winget install ffmpeg`."
+        )
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        if path.stat().st_size == 0:
+            raise UnreadableError("the file is empty")
+        with path.open("rb"):
+            pass
+    except PermissionError:
+        raise UnreadableError("no permission to read it") from None
+    except OSError as error:
+        raise UnreadableError(error.strerror or "it cannot be opened") from None
+
+
+def _reason(stderr: str, path: Path) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    known = {
+        "moov atom not found": "it is truncated or no video (no index found)",
+        "Invalid data found": "it is not a video, or damaged",
+    }
+    for words, reason in known.items():
+        if any(words in line for line in lines):
+            return reason
+    last = lines[-1].replace(str(path), "the file") if lines else "no reason given"
+    return f"ffmpeg cannot read it: {last}"

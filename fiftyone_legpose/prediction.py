@@ -1,0 +1,508 @@
+"""predict: decode once, run the model, track, and write keypoints into the dataset, streaming."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_legpose import decoding, fields, poses
+from fiftyone_legpose.backends import Backend, PoseModel, PreparedFrame, RawPoses
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.rendering import write_annotated_videos
+from fiftyone_legpose.tracking import PersonTracker, Tracker
+from fiftyone_legpose.views import source_dataset
+from fiftyone_legpose.zoo.weights import Weights, find_weights
+
+# A write a few times a minute costs little and is what Ctrl-C or a crash can lose at most.
+_FRAMES_A_WRITE = 256
+
+
+@dataclass(frozen=True)
+class PredictSummary:
+    """What one call of `predict` did."""
+
+    run_key: str
+    """Key of the custom run on the dataset that holds weights and settings."""
+    weights: str
+    backend: str | None
+    """Runtime that was used; None where nothing was left to do."""
+    frames: int = 0
+    """Frames predicted by this call."""
+    skipped: int = 0
+    """Frames that the same weights and settings had predicted before."""
+    persons: int = 0
+    mean_confidence: float | None = None
+    """Mean keypoint confidence over this call's persons, where the weights give one."""
+    seconds: float = 0.0
+    """Wall time from the first frame to the last write, without loading the model."""
+    seconds_writing: float = 0.0
+    failures: list[dict[str, str]] = field(default_factory=list)
+    """``path`` and ``reason`` of each file that failed; the others went on."""
+    videos_saved: list[str] = field(default_factory=list)
+
+
+def predict(
+    dataset_or_view: Any,
+    *,
+    weights: str | Path | Weights | None = None,
+    backend: Backend = "auto",
+    conf: float = 0.25,
+    imgsz: int = 640,
+    every: int = 1,
+    track: bool | Tracker = True,
+    label_field: str = fields.PREDICTIONS,
+    device: str = "auto",
+    trust: bool = False,
+    overwrite: bool = False,
+    save_video: str | Path | None = None,
+    progress: Report | bool | None = None,
+) -> PredictSummary:
+    """Find the legs in every frame of videos, or in pictures, and save them to the dataset.
+
+    Frames that the same weights and settings have predicted are skipped. Interrupted, it keeps
+    what is finished and goes on from there when called again.
+
+    Parameters
+    ----------
+    dataset_or_view
+        Video or image collection; of a view only its own frames are decoded.
+    weights
+        As `fiftyone_legpose.zoo.weights.find_weights` takes them; None is the default version.
+    backend
+        Runtime of the model; ``auto`` takes the fastest one installed.
+    conf
+        Lowest box confidence of a person, 0 to 1.
+    imgsz
+        Longer side of the model's input in px.
+    every
+        Look at every n-th frame only; the others stay None, which means not looked at.
+    track
+        Whether persons get track ids in videos, or by which of ultralytics' trackers.
+    label_field
+        Bare name of the field for the keypoints; boxes go into ``<label_field>_boxes``.
+    device
+        ``auto``, ``cpu`` or a torch device.
+    trust
+        Load weights of unknown origin, which can run code.
+    overwrite
+        Predict again what is done.
+    save_video
+        Folder for annotated H.264 videos.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    PredictSummary
+
+    Raises
+    ------
+    DatasetError
+        The collection or a setting is not what predict needs.
+    WeightsError
+        See `find_weights`.
+    """
+    tracker = _check_settings(dataset_or_view, conf, imgsz, every, track, label_field)
+    found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
+    dataset = source_dataset(dataset_or_view)
+    settings = {"conf": conf, "imgsz": imgsz, "track": tracker}
+    key = _run_key(label_field, found, settings)
+    poses.declare(dataset, label_field, boxes=True)
+    video = dataset_or_view.media_type == "video"
+    if video:
+        _ensure_frames(dataset)
+    work = _Work(
+        view=dataset_or_view,
+        field=label_field,
+        key=key,
+        model=_LazyModel(found, backend, imgsz, conf, device),
+        tracker=tracker if video else None,
+    )
+    batches = _video_batches(work, every, overwrite) if video else [_image_batch(work, overwrite)]
+    summary = PredictSummary(run_key=key, weights=found.name, backend=None)
+    todo = sum(len(batch.todo) for batch in batches)
+    summary = replace(summary, skipped=sum(len(b.numbers) for b in batches) - todo)
+    if todo:
+        _register(dataset, key, found, settings, label_field)
+        with reporting("predict", progress) as report:
+            report(0, todo, "loading the model")
+            summary = _run(work, batches, summary, todo, report)
+    if save_video is not None and video:
+        saved = write_annotated_videos(
+            dataset_or_view, save_video, label_field=label_field, progress=progress
+        )
+        summary = replace(summary, videos_saved=[str(path) for path in saved])
+    return summary
+
+
+@dataclass(frozen=True)
+class _LazyModel:
+    """A model that is loaded when the first frame needs it: a second run needs none."""
+
+    weights: Weights
+    backend: Backend
+    imgsz: int
+    conf: float
+    device: str
+
+    @cached_property
+    def loaded(self) -> PoseModel:
+        return PoseModel(
+            self.weights,
+            backend=self.backend,
+            imgsz=self.imgsz,
+            conf=self.conf,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all files of one call share."""
+
+    view: Any
+    field: str
+    key: str
+    model: _LazyModel
+    tracker: Tracker | None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The frames of one video, or all pictures of a collection."""
+
+    filepaths: list[str]
+    """One of a video, or one a picture."""
+    sample_id: str | None
+    numbers: list[int]
+    """Frame numbers asked for, from 1 and rising; of pictures their position."""
+    ids: dict[int, str]
+    """Frame id, or sample id of a picture, by number."""
+    todo: list[int]
+
+
+def _check_settings(
+    view: Any, conf: float, imgsz: int, every: int, track: bool | str, label_field: str
+) -> Tracker | None:
+    if not isinstance(view, fo.core.collections.SampleCollection):
+        raise DatasetError(f"predict needs a FiftyOne dataset or view, not {view!r}.")
+    if view.media_type not in ("video", "image") or not len(view):
+        what = f"holds {view.media_type}" if len(view) else "is empty"
+        raise DatasetError(
+            f"This collection {what}: load videos or images first."
+        )
+    if not 0 <= conf <= 1:
+        raise DatasetError(f"conf must lie between 0 and 1, not {conf}.")
+    if imgsz < 32 or imgsz % 32:
+        raise DatasetError(f"imgsz must be a multiple of 32 px, not {imgsz}.")
+    if every < 1:
+        raise DatasetError(f"every must be 1 or more, not {every}.")
+    if label_field.startswith("frames.") or label_field == fields.GROUND_TRUTH:
+        raise DatasetError(
+            f"label_field {label_field!r} cannot hold predictions: give a bare field name other "
+            f"than {fields.GROUND_TRUTH!r}, which holds corrections."
+        )
+    if track in get_args(Tracker):
+        return track  # type: ignore[return-value]
+    if isinstance(track, str):
+        raise DatasetError(f"track must be True, False or one of {', '.join(get_args(Tracker))}.")
+    return "bytetrack" if track else None
+
+
+def _run_key(label_field: str, weights: Weights, settings: dict[str, Any]) -> str:
+    """Name the run by all that changes its result, so that equal calls share one."""
+    text = json.dumps({"weights": weights.sha256, "first": weights.right_first, **settings})
+    return f"predict_{label_field}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _ensure_frames(dataset: fo.Dataset) -> None:
+    """Give every frame a document, also in datasets that `load` did not make."""
+    if None in dataset.values("metadata.total_frame_count"):
+        dataset.compute_metadata(progress=False)
+    expected = sum(count or 0 for count in dataset.values("metadata.total_frame_count"))
+    if dataset.count("frames") < expected:
+        dataset.ensure_frames()
+
+
+def _video_batches(work: _Work, every: int, overwrite: bool) -> list[_Batch]:
+    batches = []
+    rows = work.view.values(
+        ["id", "filepath", "frames.frame_number", "frames.id", f"frames.{work.field}.made_by"]
+    )
+    for sample_id, filepath, numbers, ids, made_by in zip(*rows, strict=True):
+        chosen = [
+            (number, frame_id, not overwrite and maker == work.key)
+            for number, frame_id, maker in zip(numbers, ids, made_by, strict=True)
+            if (number - 1) % every == 0
+        ]
+        batches.append(
+            _Batch(
+                filepaths=[filepath],
+                sample_id=sample_id,
+                numbers=[number for number, _, _ in chosen],
+                ids={number: frame_id for number, frame_id, _ in chosen},
+                todo=[number for number, _, done in chosen if not done],
+            )
+        )
+    return batches
+
+
+def _image_batch(work: _Work, overwrite: bool) -> _Batch:
+    ids, filepaths, made_by = work.view.values(["id", "filepath", f"{work.field}.made_by"])
+    return _Batch(
+        filepaths=filepaths,
+        sample_id=None,
+        numbers=list(range(len(ids))),
+        ids=dict(enumerate(ids)),
+        todo=[i for i, maker in enumerate(made_by) if overwrite or maker != work.key],
+    )
+
+
+def _run(
+    work: _Work, batches: list[_Batch], summary: PredictSummary, todo: int, report: Report
+) -> PredictSummary:
+    model = work.model.loaded
+    writer = _Writer(work)
+    tally = _Tally(todo, report, model.backend)
+    failures = []
+    for batch in batches:
+        if not batch.todo:
+            continue
+        try:
+            if batch.sample_id is None:
+                failures += _predict_images(work, batch, writer, tally)
+            else:
+                _predict_video(work, batch, writer, tally)
+        except UnreadableError as error:
+            failures.append({"path": batch.filepaths[0], "reason": str(error)})
+        finally:
+            writer.flush()
+    return replace(
+        summary,
+        backend=model.backend,
+        frames=tally.frames,
+        persons=tally.persons,
+        mean_confidence=tally.mean_confidence,
+        seconds=tally.seconds,
+        seconds_writing=writer.seconds,
+        failures=failures,
+    )
+
+
+def _predict_video(work: _Work, batch: _Batch, writer: "_Writer", tally: "_Tally") -> None:
+    model = work.model.loaded
+    [path] = batch.filepaths
+    tracker = PersonTracker(work.tracker) if work.tracker else None
+    todo = set(batch.todo)
+    stored = _stored_labels(work, batch) if tracker and len(todo) < len(batch.numbers) else {}
+    frames = decoding.read_ahead(
+        lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
+    )
+    predictions = _infer(model, frames)
+    for number in batch.numbers:
+        if number in todo:
+            _, frame, raw = next(predictions)
+            track_ids = tracker.update(raw.boxes, raw.scores) if tracker else None
+            writer.add(batch.ids[number], frame, raw, track_ids)
+            tally.add(raw)
+        elif tracker and number in stored:
+            # Done frames pass through the tracker too, so that ids go on across an interruption.
+            writer.retrack(batch.ids[number], *stored[number], tracker)
+
+
+def _predict_images(
+    work: _Work, batch: _Batch, writer: "_Writer", tally: "_Tally"
+) -> list[dict[str, str]]:
+    model = work.model.loaded
+    failures: list[dict[str, str]] = []
+
+    def prepared() -> Iterator[tuple[int, PreparedFrame]]:
+        for number in batch.todo:
+            path = batch.filepaths[number]
+            try:
+                yield number, model.prepare(decoding.read_picture(path))
+            except UnreadableError as error:
+                failures.append({"path": path, "reason": str(error)})
+
+    for number, frame, raw in _infer(model, decoding.read_ahead(prepared)):
+        writer.add(batch.ids[number], frame, raw, None)
+        tally.add(raw)
+    return failures
+
+
+def _infer(
+    model: PoseModel, frames: Iterator[tuple[int, PreparedFrame]]
+) -> Iterator[tuple[int, PreparedFrame, RawPoses]]:
+    """Run the model batch by batch; frames decoded before a failure are still predicted."""
+    failure: UnreadableError | None = None
+
+    def guarded() -> Iterator[tuple[int, PreparedFrame]]:
+        nonlocal failure
+        try:
+            yield from frames
+        except UnreadableError as error:
+            failure = error
+
+    source = guarded()
+    while chunk := list(islice(source, model.batch)):
+        found = model.infer([frame for _, frame in chunk])
+        for (number, frame), raw in zip(chunk, found, strict=True):
+            yield number, frame, raw
+    if failure is not None:
+        raise failure
+
+
+def _stored_labels(work: _Work, batch: _Batch) -> dict[int, tuple[fo.Keypoints, fo.Detections]]:
+    """Read the labels of one video's frames that an earlier, interrupted call has written."""
+    columns = work.view.select(batch.sample_id).values(
+        [
+            "frames.frame_number",
+            f"frames.{work.field}",
+            f"frames.{work.field}{fields.BOXES_SUFFIX}",
+        ]
+    )
+    return {
+        number: (keypoints, boxes)
+        for number, keypoints, boxes in zip(*(column[0] for column in columns), strict=True)
+        if keypoints is not None and boxes is not None and keypoints.made_by == work.key
+    }
+
+
+class _Writer:
+    """Labels on their way into the dataset, written in bulk through FiftyOne's public API."""
+
+    def __init__(self, work: _Work):
+        prefix = "frames." if work.view.media_type == "video" else ""
+        self._view = work.view
+        self._key_field = f"{prefix}id"
+        self._fields = (
+            f"{prefix}{work.field}",
+            f"{prefix}{work.field}{fields.BOXES_SUFFIX}",
+        )
+        self._made_by = work.key
+        self._waiting: dict[str, tuple[fo.Keypoints, fo.Detections]] = {}
+        self.seconds = 0.0
+
+    def add(
+        self, frame_id: str, frame: PreparedFrame, raw: RawPoses, track_ids: np.ndarray | None
+    ) -> None:
+        height, width = frame.shape
+        self._put(
+            frame_id,
+            poses.predicted_labels(
+                raw.boxes,
+                raw.scores,
+                raw.points,
+                raw.confidence,
+                (width, height),
+                track_ids=track_ids,
+                made_by=self._made_by,
+            ),
+        )
+
+    def retrack(
+        self,
+        frame_id: str,
+        keypoints: fo.Keypoints,
+        boxes: fo.Detections,
+        tracker: PersonTracker,
+    ) -> None:
+        corners, scores = poses.stored_boxes(boxes)
+        ids = [None if i < 0 else int(i) for i in tracker.update(corners, scores)]
+        if ids == [box.index for box in boxes.detections]:
+            return
+        for keypoint, box, index in zip(keypoints.keypoints, boxes.detections, ids, strict=True):
+            keypoint.index = box.index = index
+        self._put(frame_id, (keypoints, boxes))
+
+    def _put(self, frame_id: str, labels: tuple[fo.Keypoints, fo.Detections]) -> None:
+        self._waiting[frame_id] = labels
+        if len(self._waiting) >= _FRAMES_A_WRITE:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._waiting:
+            return
+        started = time.perf_counter()
+        # Boxes first: a frame counts as done by its keypoints, so none is ever left without boxes.
+        for position in (1, 0):
+            values = {frame_id: labels[position] for frame_id, labels in self._waiting.items()}
+            self._view.set_values(self._fields[position], values, key_field=self._key_field)
+        self._waiting.clear()
+        self.seconds += time.perf_counter() - started
+
+
+class _Tally:
+    """Counts for the summary and for the progress bar."""
+
+    def __init__(self, todo: int, report: Report, backend: str):
+        self._todo = todo
+        self._report = report
+        self._backend = backend
+        self._started = time.perf_counter()
+        self._confidence: list[float] = []
+        self.frames = 0
+        self.persons = 0
+
+    def add(self, raw: RawPoses) -> None:
+        self.frames += 1
+        self.persons += len(raw.boxes)
+        if raw.confidence is not None:
+            self._confidence += raw.confidence.mean(axis=1).tolist()
+        rate = self.frames / self.seconds
+        self._report(self.frames, self._todo, f"{rate:.1f} frames/s ({self._backend})")
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    @property
+    def mean_confidence(self) -> float | None:
+        return float(np.mean(self._confidence)) if self._confidence else None
+
+
+def _register(
+    dataset: fo.Dataset, key: str, weights: Weights, settings: dict[str, Any], label_field: str
+) -> None:
+    if dataset.has_run(key):
+        return
+    import ultralytics
+
+    config = dataset.init_run(
+        method="legpose/predict",
+        weights=weights.name,
+        weights_sha256=weights.sha256,
+        right_first=weights.right_first,
+        label_field=label_field,
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        versions={"fiftyone": fo.__version__, "ultralytics": ultralytics.__version__},
+        **settings,
+    )
+    dataset.register_run(key, config)
+
+
+def describe(summary: PredictSummary) -> str:
+    """Say in one line what `predict` did."""
+    if not summary.frames and not summary.failures:
+        return f"Nothing to do: {summary.skipped} frames were predicted before with these weights."
+    rate = summary.frames / summary.seconds if summary.seconds else 0.0
+    parts = [
+        f"{summary.frames} frames, {summary.persons} persons",
+        f"{rate:.1f} frames/s with {summary.backend}, weights {summary.weights}",
+    ]
+    if summary.skipped:
+        parts.append(f"{summary.skipped} frames were done before")
+    if summary.failures:
+        parts.append(f"{len(summary.failures)} files failed")
+    return "; ".join(parts) + "."

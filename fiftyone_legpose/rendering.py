@@ -1,0 +1,131 @@
+"""Videos and pictures with the skeletons drawn in."""
+
+import os
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fiftyone_legpose import decoding, fields, legs, media, poses
+from fiftyone_legpose.progress import Report, reporting
+
+
+def write_annotated_videos(
+    view: Any,
+    folder: str | Path,
+    *,
+    label_field: str = fields.PREDICTIONS,
+    progress: Report | bool | None = None,
+) -> list[Path]:
+    """Write each video of a view with its skeletons as H.264, which browsers play.
+
+    Parameters
+    ----------
+    view
+        Video collection.
+    folder
+        Where ``<video>_legpose.mp4`` go; existing ones are replaced.
+    label_field
+        Bare name of the keypoint field to draw.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    list of Path
+        One a video that could be decoded.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    with reporting("save video", progress) as report:
+        for number, sample in enumerate(view.select_fields(f"frames.{label_field}")):
+            source = Path(sample.filepath)
+            report(number, len(view), source.name)
+            output = _free_name(target, source.stem, written)
+            size = (sample.metadata.frame_width, sample.metadata.frame_height)
+            found = {
+                n: poses.to_poses(frame[label_field], size) for n, frame in sample.frames.items()
+            }
+            try:
+                _write_video(source, output, found, sample.metadata)
+            except media.UnreadableError:
+                continue
+            written.append(output)
+        report(len(view), len(view), "done")
+    return written
+
+
+def draw_poses(picture: np.ndarray, people: list[Any], *, scale: float = 1.0) -> np.ndarray:
+    """Draw skeletons into a picture, left blue and right orange, occluded points hollow.
+
+    Parameters
+    ----------
+    picture
+        Shape (H, W, 3), BGR; it is changed.
+    people
+        `Pose` in px of the picture.
+    scale
+        Of lines and points.
+
+    Returns
+    -------
+    np.ndarray
+        The same picture.
+    """
+    thickness = max(1, round(scale * min(picture.shape[:2]) / 240))
+    radius = 2 * thickness
+    for pose in people:
+        points = np.nan_to_num(pose.points, nan=-1).round().astype(int)
+        drawn = pose.visibility > 0
+        for a, b in legs.EDGES:
+            if drawn[a] and drawn[b]:
+                cv2.line(picture, points[a], points[b], _bgr(b), thickness, cv2.LINE_AA)
+        for k in np.flatnonzero(drawn):
+            fill = cv2.FILLED if pose.visibility[k] == 2 else thickness
+            cv2.circle(picture, points[k], radius, _bgr(k), fill, cv2.LINE_AA)
+    return picture
+
+
+def _free_name(folder: Path, stem: str, taken: list[Path]) -> Path:
+    """Name an output by its video; a second video of the same name gets a number."""
+    path = folder / f"{stem}_legpose.mp4"
+    number = 2
+    while path in taken:
+        path = folder / f"{stem}_legpose_{number}.mp4"
+        number += 1
+    return path
+
+
+def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metadata: Any) -> None:
+    width, height = metadata.frame_width, metadata.frame_height
+    even = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
+    with TemporaryDirectory(dir=output.parent) as scratch:
+        part = Path(scratch) / "part.mp4"
+        media.require_tool("ffmpeg")
+        encoder = subprocess.Popen(
+            ["ffmpeg", "-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "bgr24"]
+            + ["-s", f"{width}x{height}", "-r", str(metadata.frame_rate), "-i", "pipe:0"]
+            + ["-vf", even, "-c:v", "libx264", "-crf", "20", "-preset", "veryfast"]
+            + ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(part)],
+            stdin=subprocess.PIPE,
+        )
+        assert encoder.stdin is not None
+        try:
+            numbers = range(1, metadata.total_frame_count + 1)
+            for number, frame in decoding.read_frames(source, numbers):
+                encoder.stdin.write(draw_poses(frame, found.get(number, [])).tobytes())
+        finally:
+            encoder.stdin.close()
+            encoder.wait()
+        if encoder.returncode:
+            raise media.UnreadableError("ffmpeg could not write the annotated video")
+        os.replace(part, output)
+
+
+def _bgr(keypoint: int) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(legs.COLORS[keypoint][1:])
+    return blue, green, red

@@ -1,0 +1,56 @@
+"""Tracks: which person is which from frame to frame, by ultralytics' own trackers."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from fiftyone_legpose.zoo.quiet import import_ultralytics
+
+Tracker = Literal["bytetrack", "botsort"]
+
+
+class PersonTracker:
+    """Track ids for one video, frame after frame.
+
+    Parameters
+    ----------
+    kind
+        ultralytics' tracker. BoT-SORT runs without camera motion compensation, because it looks
+        at boxes alone: gait is filmed with a camera that stands still.
+    """
+
+    def __init__(self, kind: Tracker = "bytetrack"):
+        import_ultralytics()
+        from ultralytics.trackers.track import TRACKER_MAP
+        from ultralytics.utils import YAML, IterableSimpleNamespace
+        from ultralytics.utils.checks import check_yaml
+
+        settings = YAML.load(check_yaml(f"{kind}.yaml"))
+        settings.update(gmc_method="none", with_reid=False)
+        self._tracker: Any = TRACKER_MAP[kind](args=IterableSimpleNamespace(**settings))
+
+    def update(self, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Take the next frame.
+
+        Parameters
+        ----------
+        boxes
+            Shape (N, 4): x1, y1, x2, y2 in px.
+        scores
+            Shape (N,): box confidence.
+
+        Returns
+        -------
+        np.ndarray
+            Shape (N,) of int: the track id of each box, -1 while a track is unconfirmed.
+        """
+        from ultralytics.engine.results import Boxes
+
+        classes = np.zeros((len(boxes), 1))
+        rows = np.concatenate([boxes.reshape(-1, 4), scores.reshape(-1, 1), classes], axis=1)
+        # The picture's size only serves normalised coordinates, which no tracker asks for.
+        tracks = self._tracker.update(Boxes(rows.astype(np.float32), orig_shape=(1, 1)))
+        ids = np.full(len(boxes), -1)
+        for track in np.asarray(tracks).reshape(-1, 8):
+            ids[int(track[7])] = int(track[4])
+        return ids

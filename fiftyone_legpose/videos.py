@@ -1,0 +1,332 @@
+"""load: video files, folders, globs and image folders into a FiftyOne dataset."""
+
+import csv
+import glob
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fiftyone as fo
+from PIL import Image
+
+from fiftyone_legpose import fields, media, poses
+from fiftyone_legpose.errors import DatasetError, NothingLoadedError
+from fiftyone_legpose.progress import Report, reporting
+
+SOURCE = "source"
+"""Sample field with the path that the user gave; `filepath` may be a playable copy of it."""
+
+VIDEO = "video"
+"""Sample field of stills with the name of the video that they were taken from."""
+
+_INFO = "legpose_load"
+
+Sources = str | Path | Iterable[str | Path]
+Subject = str | Path | re.Pattern[str] | Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """What the last `load` into a dataset did."""
+
+    added: int = 0
+    known: int = 0
+    copied: list[dict[str, str]] = field(default_factory=list)
+    """Videos that the App cannot show as they are: ``path`` and ``reason`` of each copy."""
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    """``path`` and ``reason`` of each file that could not be used."""
+
+
+def load(
+    sources: Sources,
+    dataset: str | fo.Dataset,
+    *,
+    subject: Subject | None = None,
+    progress: Report | bool | None = None,
+) -> fo.Dataset:
+    """Load videos, or a folder of images, into a persistent dataset.
+
+    Loading the same files again adds nothing. A video that browsers cannot show frame by frame
+    (variable frame rate, rotated, odd codec) is copied as H.264; its original stays untouched.
+
+    Parameters
+    ----------
+    sources
+        Files, folders or globs of videos (mp4, avi, mov, mkv, m4v, webm), or of images.
+    dataset
+        The dataset, or the name of one, which is made where there is none.
+    subject
+        Whom the files show: a name, a regular expression whose first group is found in the file
+        name, the path of a CSV file with the columns ``file`` and ``subject``, or a mapping from
+        file name to subject.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    fo.Dataset
+        `load_summary` tells what was added, what was known, and what was skipped and why.
+
+    Raises
+    ------
+    NothingLoadedError
+        No source could be loaded and none was known; the message lists the reasons.
+    DatasetError
+        The dataset holds something else than the sources.
+    """
+    subject_of = _subject_lookup(subject)
+    videos, images, skipped = _find_files(sources)
+    kind = "video" if videos else "image"
+    target = _open_dataset(dataset, kind, has_files=bool(videos or images))
+    if kind == "video":
+        skipped += [_skip(p, "an image among videos; load images by themselves") for p in images]
+    known = _known_sources(target)
+    new = [path for path in (videos or images) if str(path) not in known]
+    samples: list[fo.Sample] = []
+    copied: list[dict[str, str]] = []
+    with reporting("load", progress) as report:
+        for number, path in enumerate(new):
+            report(number, len(new), path.name)
+            try:
+                sample = _video_sample(path, copied) if kind == "video" else _image_sample(path)
+            except media.UnreadableError as error:
+                skipped.append(_skip(path, str(error)))
+                continue
+            sample[fields.SUBJECT] = subject_of(path)
+            samples.append(sample)
+        report(len(new), len(new), "saving")
+        known_count = len(videos or images) - len(new)
+        if not samples and not known_count:
+            _drop_if_new(target)
+            raise NothingLoadedError(_nothing_loaded(sources, skipped))
+        _declare(target)
+        target.add_samples(samples, progress=False)
+        if kind == "video":
+            target.ensure_frames()
+    summary = LoadSummary(len(samples), known_count, copied, skipped)
+    target.info[_INFO] = vars(summary)
+    target.save()
+    return target
+
+
+def load_summary(dataset: fo.Dataset) -> LoadSummary:
+    """Tell what the last `load` into a dataset did."""
+    return LoadSummary(**dataset.info.get(_INFO, {}))
+
+
+def extract_frames(
+    videos: Sources,
+    folder: str | Path,
+    *,
+    fps: float = 30.0,
+    dataset: str | fo.Dataset | None = None,
+    subject: Subject | None = None,
+    progress: Report | bool | None = None,
+) -> list[Path]:
+    """Write stills of videos, named ``<video>_<00001>.jpg``, and load them where asked.
+
+    Parameters
+    ----------
+    videos
+        Video files, folders or globs.
+    folder
+        Where the stills go; stills of the same name are written anew.
+    fps
+        Stills per second; a video with fewer frames per second gives each of its frames.
+    dataset
+        An image dataset to load the stills into, or its name.
+    subject
+        As for `load`, looked up by the video's name.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    list of Path
+        The stills, by video and time.
+
+    Raises
+    ------
+    NothingLoadedError
+        No video could be read.
+    """
+    if fps <= 0:
+        raise DatasetError(f"fps must be above 0, not {fps}: give stills per second of video.")
+    found, _, skipped = _find_files(videos)
+    subject_of = _subject_lookup(subject)
+    stills: dict[Path, list[Path]] = {}
+    with reporting("frames", progress) as report:
+        for number, path in enumerate(found):
+            report(number, len(found), path.name)
+            try:
+                stills[path] = media.write_stills(path, Path(folder), fps=fps, name=path.stem)
+            except media.UnreadableError as error:
+                skipped.append(_skip(path, str(error)))
+        report(len(found), len(found), "done")
+    if not stills:
+        raise NothingLoadedError(_nothing_loaded(videos, skipped))
+    written = [still for of_video in stills.values() for still in of_video]
+    if dataset is not None:
+        loaded = load(written, dataset, progress=False)
+        origin = {str(s.resolve()): video for video, of in stills.items() for s in of}
+        view = loaded.match(fo.ViewField(SOURCE).is_in(list(origin)))
+        sources = view.values(SOURCE)
+        loaded.add_sample_field(VIDEO, fo.StringField)
+        view.set_values(VIDEO, [origin[s].stem for s in sources])
+        view.set_values(fields.SUBJECT, [subject_of(origin[s]) for s in sources])
+    return written
+
+
+def _find_files(sources: Sources) -> tuple[list[Path], list[Path], list[dict[str, str]]]:
+    """Expand sources into videos, images and skipped files, each once, in a stable order."""
+    given = [sources] if isinstance(sources, str | Path) else list(sources)
+    videos: dict[Path, None] = {}
+    images: dict[Path, None] = {}
+    skipped: list[dict[str, str]] = []
+    for source in given:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            candidates = sorted(p for p in path.rglob("*") if p.is_file())
+            chosen = [p for p in candidates if _suffix(p) and not p.name.startswith(".")]
+            if not chosen:
+                skipped.append(_skip(path, "the folder holds no videos and no images"))
+        elif path.exists():
+            chosen = [path]
+            if not _suffix(path):
+                skipped.append(_skip(path, f"{path.suffix or 'no suffix'} is no video or image"))
+        else:
+            chosen = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+            if not chosen:
+                skipped.append(_skip(path, "there is no such file"))
+        for file in chosen:
+            if file.suffix.lower() in media.VIDEO_SUFFIXES:
+                videos[file.resolve()] = None
+            elif file.suffix.lower() in media.IMAGE_SUFFIXES:
+                images[file.resolve()] = None
+    return list(videos), list(images), skipped
+
+
+def _suffix(path: Path) -> bool:
+    return path.suffix.lower() in media.VIDEO_SUFFIXES | media.IMAGE_SUFFIXES
+
+
+def _skip(path: Path, reason: str) -> dict[str, str]:
+    return {"path": str(path), "reason": reason}
+
+
+def _nothing_loaded(sources: Sources, skipped: list[dict[str, str]]) -> str:
+    lines = [f"  {item['path']}: {item['reason']}" for item in skipped]
+    return (
+        "Nothing could be loaded. Give video files, folders or globs "
+        "(mp4, avi, mov, mkv, m4v, webm) or folders of images.\n" + "\n".join(lines or [str(sources)])
+    )
+
+
+def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> fo.Dataset:
+    if isinstance(dataset, str):
+        if not fo.dataset_exists(dataset):
+            made = fo.Dataset(dataset, persistent=True)
+            made.media_type = kind
+            return made
+        dataset = fo.load_dataset(dataset)
+    if has_files and len(dataset) and dataset.media_type != kind:
+        raise DatasetError(
+            f"Dataset {dataset.name!r} holds {dataset.media_type}s and these sources are {kind}s: "
+            "load them into a dataset of their own."
+        )
+    dataset.persistent = True
+    return dataset
+
+
+def _drop_if_new(dataset: fo.Dataset) -> None:
+    if len(dataset) == 0 and not dataset.has_field(SOURCE):
+        dataset.delete()
+
+
+def _known_sources(dataset: fo.Dataset) -> set[str]:
+    paths = set(dataset.values("filepath"))
+    if dataset.has_sample_field(SOURCE):
+        paths |= set(dataset.values(SOURCE))
+    return paths
+
+
+def _video_sample(path: Path, copied: list[dict[str, str]]) -> fo.Sample:
+    facts = media.probe(path)
+    reason = media.needs_copy(path, facts)
+    shown = path
+    if reason:
+        shown = media.playable_copy(path, facts, _copies_folder())
+        copied.append({"path": str(path), "reason": reason})
+        facts = media.probe(shown)
+    metadata = fo.VideoMetadata.build_for(str(shown))
+    metadata.total_frame_count = facts.frame_count
+    metadata.frame_rate = facts.frame_rate
+    return fo.Sample(filepath=str(shown), metadata=metadata, **{SOURCE: str(path)})
+
+
+def _copies_folder() -> Path:
+    return Path(fo.config.default_dataset_dir) / "legpose" / "playable-copies"
+
+
+def _image_sample(path: Path) -> fo.Sample:
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except OSError as error:
+        reason = "the file is empty" if path.stat().st_size == 0 else f"no readable image: {error}"
+        raise media.UnreadableError(reason.replace(str(path), "the file")) from None
+    metadata = fo.ImageMetadata.build_for(str(path))
+    return fo.Sample(filepath=str(path), metadata=metadata, **{SOURCE: str(path)})
+
+
+def _declare(dataset: fo.Dataset) -> None:
+    """Set the fields, their descriptions and the skeleton, so that an empty dataset explains itself."""
+    for name, description in {
+        SOURCE: "The file as it was loaded; the filepath may be a playable copy of it",
+        fields.SUBJECT: "The person filmed; training never has one subject on both sides of a split",
+    }.items():
+        dataset.add_sample_field(name, fo.StringField, description=description)
+    poses.declare(dataset, fields.PREDICTIONS, boxes=True)
+    poses.declare(dataset, fields.GROUND_TRUTH)
+
+
+def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
+    if subject is None:
+        return lambda path: None
+    if isinstance(subject, Mapping):
+        named = dict(subject)
+        return lambda path: named.get(path.name, named.get(path.stem))
+    if isinstance(subject, Path) or (isinstance(subject, str) and subject.endswith(".csv")):
+        return _subject_lookup(_read_subjects(Path(subject)))
+    if isinstance(subject, str) and "(" not in subject:
+        return lambda path: subject
+    try:
+        pattern = re.compile(subject)
+    except re.error as error:
+        raise DatasetError(f"The subject pattern {subject!r} is no regular expression: {error}.") from None
+    if not pattern.groups:
+        raise DatasetError(
+            f"The subject pattern {pattern.pattern!r} has no group: put the part of the file name "
+            r"that is the subject into parentheses, for example (P\d+)."
+        )
+
+    def from_name(path: Path) -> str | None:
+        found = pattern.search(path.name)
+        return found.group(1) if found else None
+
+    return from_name
+
+
+def _read_subjects(path: Path) -> dict[str, str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise DatasetError(f"The subject table {path} cannot be read: {error.strerror}.") from None
+    if rows and not {"file", "subject"} <= set(rows[0]):
+        raise DatasetError(
+            f"The subject table {path} needs the columns 'file' and 'subject', it has "
+            f"{', '.join(map(repr, rows[0]))}."
+        )
+    return {row["file"]: row["subject"] for row in rows}

@@ -1,0 +1,57 @@
+"""What every test shares: an isolated FiftyOne, the sample clip, and where shared material lies."""
+
+import os
+import tempfile
+from pathlib import Path
+
+_HOME = Path(tempfile.mkdtemp(prefix="legpose-tests-"))
+
+# Set before anything imports fiftyone or ultralytics, so that no test touches the user's own.
+os.environ.setdefault("FIFTYONE_DATABASE_DIR", str(_HOME / "mongo"))
+os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
+os.environ["FIFTYONE_DEFAULT_DATASET_DIR"] = str(_HOME / "datasets")
+os.environ["FIFTYONE_DATASET_ZOO_DIR"] = str(_HOME / "datasets")
+os.environ["FIFTYONE_MODEL_ZOO_DIR"] = str(_HOME / "models")
+os.environ["FIFTYONE_PLUGINS_DIR"] = str(_HOME / "plugins")
+os.environ["FIFTYONE_SHOW_PROGRESS_BARS"] = "false"
+os.environ["YOLO_CONFIG_DIR"] = str(_HOME / "ultralytics")
+os.environ["YOLO_OFFLINE"] = "true"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+for _name in [n for n in os.environ if n.startswith("FIFTYONE_CVAT_")]:
+    if not os.environ.get("LEGPOSE_TEST_LIVE_CVAT"):
+        del os.environ[_name]
+
+import pytest  # noqa: E402
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SAMPLE = REPOSITORY / "fiftyone_legpose" / "assets" / "sample"
+
+
+@pytest.fixture(scope="session")
+def sample_clip() -> Path:
+    return SAMPLE / "legs_sample.mp4"
+
+
+@pytest.fixture(scope="session")
+def sample_labels() -> Path:
+    return SAMPLE / "legs_sample.json"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recordings and training material that is not part of the repository."""
+    folder = Path(os.environ.get("LEGPOSE_SHARED", REPOSITORY.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared material at {folder} (set LEGPOSE_SHARED)")
+    return folder
+
+
+@pytest.fixture
+def dataset_name(request: pytest.FixtureRequest):
+    """A name for a dataset that is deleted after the test."""
+    import fiftyone as fo
+
+    name = f"test-{request.node.name[:60]}-{os.getpid()}"
+    yield name
+    for left in fo.list_datasets(glob_patt=f"{name}*"):
+        fo.delete_dataset(left)

@@ -55,11 +55,9 @@ def test_marking_keeps_score_and_reasons(dataset):
 
 def test_reading_a_view_gives_the_views_frames_alone(dataset):
     ids = review_state.read(dataset).frame_ids
-    if dataset.media_type == "video":
-        view = dataset.select_frames(ids[3])
-        assert review_state.read(view[1:]).frame_ids == ids[3:]
-    else:
-        assert review_state.read(dataset.select(ids[3])).frame_ids == ids[3:]
+    video = dataset.media_type == "video"
+    view = dataset.select_frames(ids[3]) if video else dataset.select(ids[3])
+    assert review_state.read(view).frame_ids == ids[3:]
 
 
 def test_a_frame_of_another_dataset_is_refused_and_nothing_written(dataset):

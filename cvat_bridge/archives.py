@@ -76,8 +76,8 @@ def open_archive(source: str | os.PathLike[str]) -> Iterator[Archive]:
         yield _Zip(source, archive)
 
 
-def read_text(archive: Archive, name: str) -> str:
-    """Read a text member of at most `MAX_TEXT_BYTES`.
+def read_text(archive: Archive, name: str, *, limit_bytes: int | None = None) -> str:
+    """Read a text member of at most `limit_bytes` (`MAX_TEXT_BYTES` if not said).
 
     Raises
     ------
@@ -85,15 +85,14 @@ def read_text(archive: Archive, name: str) -> str:
         The member is longer, damaged, or not UTF-8.
     """
     where = f"{archive.source}: {name}"
+    limit = limit_bytes or MAX_TEXT_BYTES
     try:
         with archive.open(name) as stream:
-            data = stream.read(MAX_TEXT_BYTES + 1)
+            data = stream.read(limit + 1)
     except _DAMAGED as error:
         raise FormatError(f"{where} cannot be read ({error}). Make the file again.") from error
-    if len(data) > MAX_TEXT_BYTES:
-        raise FormatError(
-            f"{where} is longer than {MAX_TEXT_BYTES // 2**20} MiB: this is no file of poses."
-        )
+    if len(data) > limit:
+        raise FormatError(f"{where} is longer than {limit:,} bytes: this is no file of poses.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -218,14 +218,16 @@ def test_deleted_frames_overlapping_jobs_and_quality_control(tmp_path: Path):
     write_backup(source, "task", LEG, [frame(person) for _ in range(4)], segment_size=2)
 
     def task(value):
-        value["data"]["deleted_frames"] = [1]
+        value["data"]["deleted_frames"] = [3]
         value["jobs"][1]["start_frame"] = 1  # overlap: both jobs hold frame 1
         value["jobs"].append({**value["jobs"][0], "type": "ground_truth"})
         return value
 
     def annotations(value):
         shape = value[1]["shapes"][0]
-        copy = json.loads(json.dumps(shape).replace('"frame": 2', '"frame": 1'))
+        copy = json.loads(
+            json.dumps(shape).replace('"frame": 2', '"frame": 1').replace("[1.0,", "[9.0,")
+        )
         value[1]["shapes"].append(copy)
         other = {**shape, "label": "dog"}
         value[1]["shapes"].append(other)
@@ -233,8 +235,9 @@ def test_deleted_frames_overlapping_jobs_and_quality_control(tmp_path: Path):
         return value
 
     backup = read_backup(edited(tmp_path, source, task=task, annotations=annotations))
-    assert {frame: len(people) for frame, people in backup.poses.items()} == {0: 1, 2: 1, 3: 1}
-    assert backup.deleted_frames == {1}
+    assert {frame: len(people) for frame, people in backup.poses.items()} == {0: 1, 1: 1, 2: 1}
+    assert backup.poses[1] == [person]
+    assert backup.deleted_frames == {3}
     assert len(backup.jobs) == 2
 
 

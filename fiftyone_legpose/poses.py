@@ -9,6 +9,7 @@ import numpy as np
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
+from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.fields import BOXES_SUFFIX
 
 LABEL = legs.SKELETON.name
@@ -292,28 +293,27 @@ def read_poses(view: Any, field: str) -> PoseTable:
     Parameters
     ----------
     view
-        Image or video collection; of a video view only its own frames are read.
+        Image or video collection; of a video view only its own frames are read. Metadata that it
+        lacks are computed.
     field
         Bare name of a `fo.Keypoints` field, without ``frames.``.
 
     Returns
     -------
     PoseTable
+
+    Raises
+    ------
+    DatasetError
+        The collection has no such field, poses have different numbers of keypoints, or the size
+        of a file cannot be read.
     """
     video = view.media_type == "video"
     prefix = f"frames.{field}" if video else field
-    ids, filepaths, widths, heights = view.values(
-        [
-            "id",
-            "filepath",
-            *(
-                ["metadata.frame_width", "metadata.frame_height"]
-                if video
-                else ["metadata.width", "metadata.height"]
-            ),
-        ]
-    )
-    rates = view.values("metadata.frame_rate") if video else [None] * len(ids)
+    if view.get_field(f"{prefix}.keypoints") is None:
+        raise DatasetError(f"{view.name or 'the dataset'!r} has no keypoints in field {field!r}")
+    ids, filepaths = view.values(["id", "filepath"])
+    sizes, rates = _read_metadata(view, filepaths)
     attributes = ("id", "points", "confidence", "visible", "score", "index")
     columns = view.values([f"{prefix}.keypoints.{name}" for name in attributes])
     if video:
@@ -329,7 +329,6 @@ def read_poses(view: Any, field: str) -> PoseTable:
         name: [pose for frame in column if frame is not None for pose in frame]
         for name, column in zip(attributes, flat, strict=True)
     }
-    sizes = np.array([[w or np.nan, h or np.nan] for w, h in zip(widths, heights, strict=True)])
     frame_sample = np.repeat(np.arange(len(ids)), frame_counts)
     pose_frame = np.repeat(np.arange(len(frame_sample)), pose_counts)
     points = _stack(poses["points"], 2) * sizes[frame_sample[pose_frame]][:, None, :]
@@ -339,8 +338,8 @@ def read_poses(view: Any, field: str) -> PoseTable:
     return PoseTable(
         sample_ids=ids,
         filepaths=filepaths,
-        sizes=sizes.reshape(-1, 2),
-        frame_rates=np.array([r or np.nan for r in rates], float),
+        sizes=sizes,
+        frame_rates=rates,
         frame_ids=[i for sample in frame_ids for i in (sample or [])],
         frame_sample=frame_sample,
         frame_number=np.array([n for sample in numbers for n in (sample or [])], int),
@@ -357,6 +356,28 @@ def read_poses(view: Any, field: str) -> PoseTable:
     )
 
 
+def _read_metadata(view: Any, filepaths: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes (S, 2) in px and frame rates (S,) in 1/s, NaN for images."""
+    names = ["width", "height"]
+    if view.media_type == "video":
+        names = ["frame_width", "frame_height", "frame_rate"]
+    paths = [f"metadata.{name}" for name in names]
+    columns = view.values(paths)
+    if any(value is None for column in columns for value in column):
+        view.compute_metadata(progress=False)
+        columns = view.values(paths)
+    table = np.array(columns, float).T.reshape(len(filepaths), len(names))
+    unknown = np.flatnonzero(np.isnan(table).any(axis=1))
+    if len(unknown):
+        raise DatasetError(
+            f"the size of {filepaths[unknown[0]]!r} cannot be read ({len(unknown)} such files); "
+            "is the file still there?"
+        )
+    if len(names) == 2:
+        return table, np.full(len(table), np.nan)
+    return table[:, :2], table[:, 2]
+
+
 def _stack(values: list[Any], depth: int, like: np.ndarray | None = None) -> np.ndarray:
     """Stack per-pose lists, with NaN for a pose that lacks the attribute."""
     known = next((np.asarray(v, float) for v in values if v is not None), None)
@@ -366,4 +387,8 @@ def _stack(values: list[Any], depth: int, like: np.ndarray | None = None) -> np.
         shape = known.shape if known is not None else (len(legs.KEYPOINTS), 2)
     missing = np.full(shape, np.nan)
     rows = [missing if v is None else v for v in values]
+    if any(len(row) != shape[0] for row in rows):
+        raise DatasetError(
+            f"poses of one field have {shape[0]} keypoints and others; one field holds one skeleton"
+        )
     return np.asarray(rows, float).reshape(len(values), *shape)

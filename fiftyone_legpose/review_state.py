@@ -47,6 +47,8 @@ class Reviews:
     """Ids of frame documents, or of samples for images."""
     score: np.ndarray
     """(F,): NaN where a frame has none."""
+    reasons: list[list[str]]
+    """F lists of what looks wrong, worst first."""
     state: np.ndarray
     """(F,) of object: one of `STATES`, or None."""
     key: np.ndarray
@@ -84,7 +86,7 @@ def read(view: Any) -> Reviews:
     ids = view.values(f"{prefix}id")
     frame_ids = [i for sample in ids for i in sample or []] if video else list(ids)
     columns: dict[str, list[Any]] = dict.fromkeys(
-        ("score", "state", "key"), [None] * len(frame_ids)
+        ("score", "reasons", "state", "key"), [None] * len(frame_ids)
     )
     if view.get_field(f"{prefix}{REVIEW}.state") is not None:
         cells = view.values([f"{prefix}{REVIEW}.{name}" for name in columns])
@@ -94,6 +96,7 @@ def read(view: Any) -> Reviews:
     return Reviews(
         frame_ids=frame_ids,
         score=np.array([np.nan if s is None else s for s in columns["score"]], float),
+        reasons=[reasons or [] for reasons in columns["reasons"]],
         state=np.array(columns["state"], object),
         key=np.array(columns["key"], object),
     )

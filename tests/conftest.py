@@ -1,6 +1,7 @@
 """What every test shares: an isolated FiftyOne, the sample clip, and where shared material lies."""
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def shared() -> Path:
 
 
 @pytest.fixture
+def cvat_server():
+    """A CVAT server of the test's own; see tests/cvat_server."""
+    from tests.cvat_server import CvatServer
+
+    with CvatServer() as server:
+        yield server
+
+
+@pytest.fixture
 def dataset_name(request: pytest.FixtureRequest):
     """A name for a dataset that is deleted after the test."""
     import fiftyone as fo
@@ -55,3 +65,18 @@ def dataset_name(request: pytest.FixtureRequest):
     yield name
     for left in fo.list_datasets(glob_patt=f"{name}*"):
         fo.delete_dataset(left)
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory: pytest.TempPathFactory, sample_clip: Path) -> Path:
+    """Twelve frames of the sample clip, half size: enough to run a model on."""
+    clip = tmp_path_factory.mktemp("clips") / "short.mp4"
+    make_clip(sample_clip, clip, "-frames:v", "12", "-vf", "scale=304:264")
+    return clip
+
+
+def make_clip(source: Path, target: Path, *options: str) -> Path:
+    """Write a clip with ffmpeg, for tests that need one of a certain kind."""
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), *options, str(target)]
+    subprocess.run(command, check=True)
+    return target

@@ -19,3 +19,7 @@ class DatasetError(LegposeError):
 
 class MissingToolError(LegposeError):
     """A program or package that a verb needs is not installed."""
+
+
+class TrainingError(LegposeError):
+    """Training cannot start or go on as it was asked to."""

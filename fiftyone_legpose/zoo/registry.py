@@ -118,7 +118,7 @@ def get_version(name: str) -> Version:
                 f"{shipped.path} is not the file that was published: install the package again."
             )
         return shipped
-    folder = _versions_folder() / _checked_name(name)
+    folder = _versions_folder() / check_name(name)
     if not folder.is_dir():
         known = ", ".join(version.name for version in list_versions())
         raise WeightsError(f"No version {name!r} of {NAME}. There are: {known}.")
@@ -176,7 +176,7 @@ def remove_version(name: str) -> None:
     """
     if name == SHIPPED:
         raise WeightsError("Version 1 comes with the package and cannot be removed.")
-    folder = _versions_folder() / _checked_name(name)
+    folder = _versions_folder() / check_name(name)
     if not folder.is_dir():
         raise WeightsError(f"No version {name!r} of {NAME} to remove.")
     if current_version() == name:
@@ -206,7 +206,7 @@ def add_version(checkpoint: Path, version: Version) -> Version:
     WeightsError
         If the name is taken or cannot name a folder, or the file is no checkpoint.
     """
-    folder = _versions_folder() / _checked_name(version.name)
+    folder = _versions_folder() / check_name(version.name)
     if version.name == SHIPPED or folder.exists():
         raise WeightsError(f"There is a version {version.name!r} already: choose another name.")
     check_checkpoint(checkpoint)
@@ -363,7 +363,14 @@ def _unpack(source: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
     return folder / WEIGHTS_FILE, described
 
 
-def _checked_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """Check that a name can name a version, and give it back.
+
+    Raises
+    ------
+    WeightsError
+        If it holds what a folder's name should not.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise WeightsError(
             f"{name!r} cannot name a version: use up to 64 letters, digits, dots, dashes."
@@ -371,18 +378,19 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _family_folder() -> Path:
+def family_folder() -> Path:
+    """Give the folder of everything that belongs to these weights, under the model zoo's."""
     import fiftyone as fo
 
     return Path(fo.config.model_zoo_dir) / NAME
 
 
 def _versions_folder() -> Path:
-    return _family_folder() / "versions"
+    return family_folder() / "versions"
 
 
 def _default_file() -> Path:
-    return _family_folder() / _DEFAULT_FILE
+    return family_folder() / _DEFAULT_FILE
 
 
 @contextmanager

@@ -1,0 +1,204 @@
+"""Training and validation frames, parted by subject so that validation sees strangers."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.fields import SUBJECT
+
+Side = Literal["train", "val"]
+
+_NUMBERED = re.compile(r"(.+?)[_-]\d+")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which frames are trained on and which are only looked at to judge.
+
+    Attributes
+    ----------
+    train, val
+        Indices of frames, in order.
+    shared
+        Subjects and videos that are on both sides; empty unless the caller allowed it.
+    """
+
+    train: np.ndarray
+    val: np.ndarray
+    shared: tuple[str, ...]
+
+
+def split_frames(
+    groups: Sequence[str],
+    *,
+    share: float = 0.2,
+    seed: int = 0,
+    fixed: Mapping[str, Side] | None = None,
+    allow_shared_subjects: bool = False,
+) -> Split:
+    """Part frames into training and validation, a subject (or video) on one side only.
+
+    Parameters
+    ----------
+    groups
+        (F,) subject, or video where the subject is not known, of each frame in order of time.
+    share
+        Wanted share of validation frames, between 0 and 1. Whole groups are taken, so that it is
+        met only roughly.
+    seed
+        Which groups are drawn; the same seed draws the same ones.
+    fixed
+        Sides that groups had before: earlier weights have seen their training side, so a
+        comparison with them is fair only if no group changes sides.
+    allow_shared_subjects
+        Where there is only one group, take its last frames for validation.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer than two frames, or only one group and that is not allowed.
+    """
+    if not 0 < share < 1:
+        raise DatasetError(f"The share of validation frames must be between 0 and 1, not {share}.")
+    if len(groups) < 2:
+        raise DatasetError(
+            f"{len(groups)} frame(s) with ground truth: training needs at least two, one of them "
+            "to validate with. Review more frames first."
+        )
+    names, frame_group = np.unique(
+        np.asarray(groups, dtype=object).astype(str), return_inverse=True
+    )
+    if len(names) > 1:
+        return _whole_groups(names, frame_group, share, seed, fixed or {})
+    if not allow_shared_subjects:
+        raise DatasetError(
+            f"All frames with ground truth are of one subject or video ({names[0]}): validation "
+            "would be of the same. Review frames of another one, give val=, or say "
+            "allow_shared_subjects=True (--allow-shared-subjects) and do not trust the figures."
+        )
+    cut = len(groups) - min(max(round(share * len(groups)), 1), len(groups) - 1)
+    order = np.arange(len(groups))
+    return Split(order[:cut], order[cut:], (str(names[0]),))
+
+
+def check_split(
+    train: Sequence[int],
+    val: Sequence[int],
+    groups: Sequence[str],
+    videos: Sequence[str],
+    *,
+    allow_shared_subjects: bool = False,
+) -> Split:
+    """Check a split that the caller made.
+
+    Parameters
+    ----------
+    train, val
+        Indices of frames.
+    groups, videos
+        (F,) subject and video of each frame.
+    allow_shared_subjects
+        Whether subjects and videos may be on both sides.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    DatasetError
+        If a side is empty, or a subject or a video is on both and that is not allowed.
+    """
+    for side, frames in (("training", train), ("validation", val)):
+        if len(frames) == 0:
+            raise DatasetError(f"No frame with ground truth on the {side} side: review some first.")
+    shared = [
+        name
+        for of_frame in (groups, videos)
+        for name in sorted({of_frame[i] for i in train} & {of_frame[i] for i in val})
+    ]
+    unique = tuple(dict.fromkeys(shared))
+    if unique and not allow_shared_subjects:
+        raise DatasetError(
+            f"On both sides of the split: {_some(unique)}. Weights that have seen a person are "
+            "judged too well on the same person. Choose other validation frames, or say "
+            "allow_shared_subjects=True (--allow-shared-subjects), which the report will tell."
+        )
+    return Split(np.asarray(train, int), np.asarray(val, int), unique)
+
+
+def sample_groups(view: Any) -> tuple[list[str], list[str]]:
+    """Tell which subject and which video each sample of a collection belongs to.
+
+    Parameters
+    ----------
+    view
+        Image or video collection.
+
+    Returns
+    -------
+    groups, videos : list of str
+        A sample's group is its subject, else its video. The video of a still is what its field
+        ``video`` says, else its file name without the number at the end.
+    """
+    if view.media_type == "video":
+        videos = [f"video {sample_id}" for sample_id in view.values("id")]
+    else:
+        stated = view.values("video") if view.has_sample_field("video") else [None] * len(view)
+        paths = [Path(path) for path in view.values("filepath")]
+        videos = [f"video {said or _base(path)}" for said, path in zip(stated, paths, strict=True)]
+    subjects = view.values(SUBJECT) if view.has_sample_field(SUBJECT) else [None] * len(videos)
+    groups = [f"subject {s}" if s else video for s, video in zip(subjects, videos, strict=True)]
+    return groups, videos
+
+
+def _base(path: Path) -> str:
+    numbered = _NUMBERED.fullmatch(path.stem)
+    return f"{path.parent.name}/{numbered[1] if numbered else path.stem}"
+
+
+def _whole_groups(
+    names: np.ndarray,
+    frame_group: np.ndarray,
+    share: float,
+    seed: int,
+    fixed: Mapping[str, Side],
+) -> Split:
+    """Add groups to validation in a drawn order as long as that brings it closer to its share."""
+    counts = np.bincount(frame_group, minlength=len(names))
+    wanted = share * counts.sum()
+    drawn = sorted(range(len(names)), key=lambda i: _draw(str(names[i]), seed))
+    val = {i for i in drawn if fixed.get(names[i]) == "val"}
+    free = [i for i in drawn if names[i] not in fixed]
+    taken = sum(counts[i] for i in val)
+    for i in free:
+        if abs(taken + counts[i] - wanted) < abs(taken - wanted):
+            val.add(i)
+            taken += counts[i]
+    if not val:
+        # Every group is larger than the share asked for: the smallest one that may be taken.
+        val = {min(free or drawn, key=lambda i: counts[i])}
+    if len(val) == len(names):
+        val.remove(max(val, key=lambda i: counts[i]))
+    is_val = np.isin(frame_group, list(val))
+    return Split(np.flatnonzero(~is_val), np.flatnonzero(is_val), ())
+
+
+def _draw(name: str, seed: int) -> bytes:
+    # A hash instead of a shuffle: a group that is added later leaves the order of the others.
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

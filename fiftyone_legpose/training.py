@@ -1,0 +1,328 @@
+"""train: fine-tune on the frames that people corrected; every result is a version."""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any, Literal
+
+import fiftyone as fo
+
+from fiftyone_legpose.errors import TrainingError, WeightsError
+from fiftyone_legpose.fields import GROUND_TRUTH
+from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.splits import Side, sample_groups
+from fiftyone_legpose.training_data import (
+    BOX_MARGIN,
+    TrainingFrames,
+    collect_frames,
+    write_training_data,
+)
+from fiftyone_legpose.training_run import discard_training, run_trainer, training_folder
+from fiftyone_legpose.views import source_dataset
+from fiftyone_legpose.zoo import registry
+from fiftyone_legpose.zoo.bases import Base, find_base
+from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.registry import Version
+
+_METHOD = "legpose/train"
+_BATCH_A_DEVICE = 16
+_LEARNING_RATE = 0.002
+_OWN_ARGUMENTS = frozenset(
+    {"data", "model", "mode", "task", "project", "name", "exist_ok", "resume", "save", "save_dir"}
+)
+_LIBRARIES = ("fiftyone-legpose", "ultralytics", "torch", "torchvision", "numpy", "opencv-python")
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What one call of `train` did."""
+
+    version: Version
+    run_key: str
+    """Key of the custom run on the dataset."""
+    trained: bool
+    """False where the version was there already, of the same base, labels and settings."""
+    train_frames: int
+    val_frames: int
+    empty_frames: int
+    """Frames confirmed to show nobody, on either side."""
+    resumed_epoch: int = 0
+    """Epochs that an earlier, interrupted call had finished."""
+    shared: tuple[str, ...] = ()
+    """Subjects and videos on both sides: where there are any, the metrics flatter."""
+    taken: str | None = None
+    """What of the base was taken over, where that is not all of it."""
+    promoted: bool | None = None
+    """Whether the version became the default; None where that was not asked for."""
+    comparison: Any = None
+    """Evaluation of the new and the old default on the validation frames, where promotion was
+    asked for."""
+
+
+def train(
+    dataset_or_view: Any,
+    *,
+    name: str,
+    base: str | Path = "yolov8n-pose.pt",
+    epochs: int = 200,
+    imgsz: int = 640,
+    optimizer: str = "AdamW",
+    batch: int | Literal["auto"] = "auto",
+    val: float | str | Any = 0.2,
+    allow_shared_subjects: bool = False,
+    gt_field: str = GROUND_TRUTH,
+    box_margin: float = BOX_MARGIN,
+    device: str = "auto",
+    threads: int | None = None,
+    seed: int = 0,
+    trust: bool = False,
+    resume: bool | None = None,
+    promote: bool = False,
+    verbose: bool = False,
+    progress: Report | bool | None = None,
+    **ultralytics_arguments: Any,
+) -> TrainSummary:
+    """Fine-tune a pose model on corrected frames and register the result as a version.
+
+    Only frames whose ground truth a person set are used; those confirmed to show nobody are
+    negatives. Interrupted, by Ctrl-C or by a crash, the same call goes on where it stopped. Called
+    again when it is done, it changes nothing.
+
+    Parameters
+    ----------
+    dataset_or_view
+        Image or video collection.
+    name
+        Of the new version: letters, digits, dots and dashes.
+    base
+        What to start from: ``yolov8n-pose.pt`` (fetched by ultralytics), ``legpose-yolov8n``, the
+        name of an earlier version, the path of a checkpoint, or ``yolov8n-pose.yaml`` for nothing.
+        Of a base with other keypoints only the layers that match are taken.
+    epochs
+        Passes over the training frames.
+    imgsz
+        Longer side of the model's input in px.
+    optimizer
+        As ultralytics names them.
+    batch
+        Pictures a step; ``auto`` is 16 a device, ultralytics' default. -1 takes as many as a GPU
+        holds, which is faster, but differs from machine to machine.
+    val
+        Share of frames to validate with, taken as whole subjects, else whole videos; or the tag of
+        the samples to validate with; or a collection of them.
+    allow_shared_subjects
+        Accept a subject on both sides. The summary and the registry say so.
+    gt_field
+        Bare name of the field with the corrected keypoints.
+    box_margin
+        Space around the keypoints that belongs to a person's box, as a share of its longer side.
+    device
+        ``auto``, ``cpu``, ``0``, or ``0,1`` for several GPUs.
+    threads
+        Of torch on a CPU; None for one a core.
+    seed
+        Of the split and of training.
+    trust
+        Start from a checkpoint of unknown origin, which can run code.
+    resume
+        True to demand an interrupted training to go on with, False to start anew.
+    promote
+        Make the version the default if it beats the present default on the validation frames.
+    verbose
+        Show ultralytics' own output.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+    **ultralytics_arguments
+        Any other argument of ultralytics' ``train``, for example ``lr0``, ``mosaic``, ``patience``.
+        ``lr0`` is 0.002 unless it is said: ultralytics' own choice for AdamW and one class, where
+        its general default of 0.01 diverges.
+
+    Returns
+    -------
+    TrainSummary
+
+    Raises
+    ------
+    DatasetError
+        If there is no ground truth, or the sides would share a subject.
+    WeightsError
+        If the base is missing, unknown or no pose model, or the name is taken by other weights.
+    TrainingError
+        If an argument is unknown, or there is nothing to resume.
+
+    Notes
+    -----
+    On a CPU the same frames, settings, seed, number of threads and library versions give the same
+    weights, to the bit. On a GPU they differ in the last digits, because some of its sums have no
+    fixed order.
+    """
+    _check_arguments(ultralytics_arguments)
+    registry.check_name(name)
+    dataset = source_dataset(dataset_or_view)
+    start = find_base(base, trust=trust)
+    frames = collect_frames(
+        dataset_or_view,
+        val=val,
+        seed=seed,
+        fixed=_earlier_sides(dataset_or_view, dataset.name),
+        allow_shared_subjects=allow_shared_subjects,
+        gt_field=gt_field,
+    )
+    device = _device(device)
+    arguments: dict[str, Any] = {
+        "epochs": epochs,
+        "imgsz": imgsz,
+        "optimizer": optimizer,
+        "batch": _BATCH_A_DEVICE * (device.count(",") + 1) if batch == "auto" else batch,
+        "seed": seed,
+        "lr0": _LEARNING_RATE,
+        "plots": False,
+        **ultralytics_arguments,
+    }
+    plan = {
+        "labels_sha256": frames.labels_sha256(),
+        "settings": {
+            "base": start.name,
+            "base_sha256": start.sha256,
+            "box_margin": box_margin,
+            **arguments,
+        },
+    }
+    version, trained = _known(name, start, plan), None
+    if version is None:
+        with (
+            reporting("train", progress) as report,
+            training_folder(name, plan, resume) as folder,
+        ):
+            report(0, epochs, "writing pictures and labels")
+            trained = run_trainer(
+                folder,
+                start,
+                write_training_data(frames, folder / "data", box_margin=box_margin),
+                arguments=arguments,
+                device=device,
+                threads=threads,
+                verbose=verbose,
+                report=report,
+            )
+            entry = _describe(name, start, plan, frames, dataset.name, trained.metrics)
+            version = registry.add_version(trained.checkpoint, entry)
+    discard_training(name)
+    summary = TrainSummary(
+        version=version,
+        run_key=_register(dataset, version, frames),
+        trained=trained is not None,
+        train_frames=len(frames.split.train),
+        val_frames=len(frames.split.val),
+        empty_frames=sum(not frame.poses for frame in frames.frames),
+        resumed_epoch=trained.resumed_epoch if trained else 0,
+        shared=frames.split.shared,
+        taken=trained.taken if trained else None,
+    )
+    return summary
+
+
+def _check_arguments(arguments: Mapping[str, Any]) -> None:
+    import_ultralytics()
+    from ultralytics.cfg import DEFAULT_CFG_DICT
+
+    for name in arguments:
+        if name in _OWN_ARGUMENTS:
+            raise TrainingError(f"train sets ultralytics' argument {name!r} itself: leave it out.")
+        if name not in DEFAULT_CFG_DICT:
+            near = difflib.get_close_matches(name, DEFAULT_CFG_DICT, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise TrainingError(f"Neither train nor ultralytics knows the argument {name!r}.{hint}")
+
+
+def _device(device: str) -> str:
+    if device != "auto":
+        return str(device).replace(" ", "")
+    import torch
+
+    return "0" if torch.cuda.is_available() else "cpu"
+
+
+def _earlier_sides(view: Any, dataset_name: str) -> dict[str, Side]:
+    """Tell which groups earlier versions trained on or were validated with."""
+    groups, _ = sample_groups(view)
+    group_of = dict(zip(view.values("id"), groups, strict=True))
+    sides: dict[str, Side] = {}
+    for version in registry.list_versions():
+        if version.dataset == dataset_name:
+            for side in ("val", "train"):
+                of_side = {group_of.get(frame["sample"]) for frame in version.frames.get(side, ())}
+                # Training comes last and wins: what was trained on once is no stranger again.
+                sides |= {group: side for group in of_side if group is not None}  # type: ignore[misc]
+    return sides
+
+
+def _known(name: str, start: Base, plan: Mapping[str, Any]) -> Version | None:
+    """Look for a version that this very call made before."""
+    if not registry.has_version(name):
+        return None
+    version = registry.get_version(name)
+    asked, had = dict(plan["settings"]), dict(version.settings)
+    if start.sha256 == version.sha256:
+        # The default weights were the base, and this version has become the default since.
+        for key in ("base", "base_sha256"):
+            asked[key] = had.get(key)
+    asked = json.loads(json.dumps(asked))
+    if version.labels_sha256 != plan["labels_sha256"] or asked != had:
+        raise WeightsError(
+            f"There is a version {name!r} already, of other labels, base or settings: choose "
+            f"another name, or remove it first (legpose weights rm {name})."
+        )
+    return version
+
+
+def _describe(
+    name: str,
+    start: Base,
+    plan: Mapping[str, Any],
+    frames: TrainingFrames,
+    dataset_name: str,
+    metrics: Mapping[str, float],
+) -> Version:
+    return Version(
+        name=name,
+        path=Path(),
+        sha256="",
+        parent=start.name,
+        dataset=dataset_name,
+        frames=frames.ids(),
+        labels_sha256=plan["labels_sha256"],
+        settings=plan["settings"],
+        # Names of subjects stay in the dataset: a version can be handed to others.
+        metrics={**metrics, "shared_subjects": len(frames.split.shared)},
+        libraries={library: library_version(library) for library in _LIBRARIES},
+    )
+
+
+def _register(dataset: fo.Dataset, version: Version, frames: TrainingFrames) -> str:
+    """Note the training on the dataset, once."""
+    key = "train_" + re.sub(r"\W", "_", version.name)
+    if dataset.has_run(key):
+        if dataset.get_run_info(key).config.weights_sha256 == version.sha256:
+            return key
+        dataset.delete_run(key)
+    config = dataset.init_run(
+        method=_METHOD,
+        version=version.name,
+        weights_sha256=version.sha256,
+        parent=version.parent,
+        created=version.created,
+        train_frames=len(frames.split.train),
+        val_frames=len(frames.split.val),
+        shared=list(frames.split.shared),
+        labels_sha256=version.labels_sha256,
+        settings=dict(version.settings),
+        metrics=dict(version.metrics),
+        libraries=dict(version.libraries),
+    )
+    dataset.register_run(key, config)
+    return key

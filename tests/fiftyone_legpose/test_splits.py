@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.splits import check_split, sample_groups, split_frames
+
+_GROUPS = st.lists(st.sampled_from([f"subject {i}" for i in range(9)]), min_size=2, max_size=60)
+
+
+@given(groups=_GROUPS, share=st.floats(0.05, 0.95), seed=st.integers(0, 3))
+def test_no_group_is_ever_on_both_sides(groups, share, seed):
+    if len(set(groups)) == 1:
+        with pytest.raises(DatasetError, match="one subject or video"):
+            split_frames(groups, share=share, seed=seed)
+        return
+    split = split_frames(groups, share=share, seed=seed)
+    sides = [{groups[i] for i in side} for side in (split.train, split.val)]
+    assert not sides[0] & sides[1]
+    assert all(sides)
+    assert sorted([*split.train, *split.val]) == list(range(len(groups)))
+    assert split.shared == ()
+
+
+def test_the_share_is_met_where_groups_allow_it():
+    groups = [f"subject {i % 20}" for i in range(400)]
+    assert len(split_frames(groups, share=0.25).val) == 100
+    assert not np.array_equal(split_frames(groups, seed=1).val, split_frames(groups, seed=2).val)
+
+
+def test_a_group_never_changes_sides_between_rounds():
+    first = ["subject a"] * 4 + ["subject b"] * 4
+    before = split_frames(first)
+    fixed = {first[i]: "train" for i in before.train} | {first[i]: "val" for i in before.val}
+    later = first + [f"subject {c}" for c in "cdefgh" for _ in range(9)]
+    after = split_frames(later, fixed=fixed)
+    for name, side in fixed.items():
+        chosen = after.train if side == "train" else after.val
+        assert {i for i, group in enumerate(later) if group == name} <= set(chosen)
+
+
+def test_one_group_is_cut_in_time_only_when_allowed():
+    split = split_frames(["subject a"] * 10, share=0.3, allow_shared_subjects=True)
+    assert split.train.tolist() == list(range(7))
+    assert split.val.tolist() == [7, 8, 9]
+    assert split.shared == ("subject a",)
+
+
+def test_too_little_to_split_is_refused():
+    with pytest.raises(DatasetError, match=r"1 frame\(s\)"):
+        split_frames(["subject a"], allow_shared_subjects=True)
+    with pytest.raises(DatasetError, match="between 0 and 1"):
+        split_frames(["subject a", "subject b"], share=1.0)
+
+
+def test_a_subject_or_a_video_on_both_sides_is_refused():
+    groups = ["subject a", "subject a", "subject b", "video 3"]
+    videos = ["video 1", "video 2", "video 3", "video 3"]
+    with pytest.raises(DatasetError, match="On both sides of the split: subject a"):
+        check_split([0, 2], [1], groups, videos)
+    with pytest.raises(DatasetError, match="On both sides of the split: video 3"):
+        check_split([0, 2], [3], groups, videos)
+    allowed = check_split([0, 2], [1, 3], groups, videos, allow_shared_subjects=True)
+    assert allowed.shared == ("subject a", "video 3")
+    assert check_split([0, 1], [2], groups, videos).shared == ()
+    with pytest.raises(DatasetError, match="validation side"):
+        check_split([0], [], groups, videos)
+
+
+def test_groups_are_subjects_else_videos(dataset_name, tmp_path):
+    import fiftyone as fo
+
+    stills = fo.Dataset(dataset_name)
+    stills.add_sample_field("video", fo.StringField)
+    stills.add_sample_field("subject", fo.StringField)
+    stills.add_samples(
+        [
+            fo.Sample(str(tmp_path / "walk_00001.jpg")),
+            fo.Sample(str(tmp_path / "walk_00002.jpg"), subject="P1"),
+            fo.Sample(str(tmp_path / "run_00002.jpg"), video="film"),
+            fo.Sample(str(tmp_path / "portrait.jpg")),
+        ]
+    )
+    groups, videos = sample_groups(stills)
+    folder = tmp_path.name
+    assert videos == [
+        f"video {folder}/walk",
+        f"video {folder}/walk",
+        "video film",
+        f"video {folder}/portrait",
+    ]
+    assert groups == [videos[0], "subject P1", *videos[2:]]
+
+    films = fo.Dataset(f"{dataset_name}-films")
+    films.add_samples([fo.Sample("a.mp4"), fo.Sample("b.mp4", subject="P2")])
+    groups, videos = sample_groups(films)
+    assert groups == [videos[0], "subject P2"]
+    assert len(set(videos)) == 2

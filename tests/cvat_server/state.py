@@ -17,7 +17,7 @@ LABEL_TYPES = (
 PALETTE = ("#560b00", "#8bb8ce", "#c38b48", "#ca6947", "#5d791b", "#ec8fa0", "#96bee8", "#90da9e")
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818
     """An answer that is no success: status and JSON body, or text."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -131,7 +131,7 @@ class Request:
     id: str
     kind: str
     target: str
-    work: Callable[[], "Request | None | Any"]
+    work: Callable[[], Any]
     polls_left: int
     project_id: int | None = None
     task_id: int | None = None

@@ -118,6 +118,42 @@ def image_size(archive: Archive, name: str) -> tuple[int, int]:
         ) from error
 
 
+def unpack(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
+    """Unpack a zip from outside into a new folder, whole or not at all.
+
+    Parameters
+    ----------
+    source
+        Zip; checked as `open_archive` does, so nothing lands outside of the folder.
+    target
+        Folder that does not exist yet.
+
+    Raises
+    ------
+    FormatError
+        The zip is refused or damaged, or the folder is there.
+    """
+    target = Path(target)
+    if target.exists():
+        raise FormatError(f"{target} exists. Choose a new folder to unpack {source} into.")
+    stage = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        with open_archive(source) as archive:
+            stage.mkdir(parents=True)
+            for name in archive.names:
+                place = stage / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(name) as packed, place.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
+        stage.replace(target)
+    except _DAMAGED as error:
+        raise FormatError(f"{source} cannot be unpacked ({error}).") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return target
+
+
 class ZipWriter:
     """A zip whose bytes depend on its content alone: no dates, no owners."""
 

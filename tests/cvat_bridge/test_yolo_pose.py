@@ -345,6 +345,19 @@ def test_a_zip_cut_short_or_damaged_is_an_error_of_its_own(tmp_path: Path):
         read_yolo_pose(source, normalized=True)
 
 
+def test_unpacking_is_checked_too(tmp_path: Path):
+    good = make_zip(tmp_path / "x.zip", members() | {"__MACOSX/._a": "junk"})
+    folder = archives.unpack(good, tmp_path / "x")
+    assert read_yolo_pose(folder, normalized=True).frames.keys() == {"a"}
+    assert not (folder / "__MACOSX").exists()
+    with pytest.raises(FormatError, match="exists"):
+        archives.unpack(good, tmp_path / "x")
+    bad = make_zip(tmp_path / "y.zip", members() | {"../evil.txt": "x"})
+    with pytest.raises(FormatError, match="outside of its folder"):
+        archives.unpack(bad, tmp_path / "y")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "x.zip", "y.zip"]
+
+
 # Writing
 
 
@@ -392,10 +405,8 @@ def test_ultralytics_accepts_whatever_is_written_for_training(
     )
     assert corrupt == 0, message
     assert len(labels) <= written.poses == len(people) - written.left_out
-    inside = [
-        ((p.points >= -0.5) & (p.points <= (100.5, 50.25))).all(axis=1) & (p.visibility > 0)
-        for p in people
-    ]
+    shares = [(pose.points / (100, 50), pose.visibility > 0) for pose in people]
+    inside = [((s >= -0.01) & (s <= 1.01)).all(axis=1) & seen for s, seen in shares]
     assert (keypoints[..., 2] > 0).sum() <= sum(seen.sum() for seen in inside)
     assert (labels[:, 3:] > 0).all()
     for pose in read_yolo_pose(folder / "set").frames["a"].poses:

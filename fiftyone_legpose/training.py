@@ -212,7 +212,7 @@ def train(
             entry = _describe(name, start, plan, frames, dataset.name, trained.metrics)
             version = registry.add_version(trained.checkpoint, entry)
     discard_training(name)
-    summary = TrainSummary(
+    return TrainSummary(
         version=version,
         run_key=_register(dataset, version, frames),
         trained=trained is not None,
@@ -223,7 +223,6 @@ def train(
         shared=frames.split.shared,
         taken=trained.taken if trained else None,
     )
-    return summary
 
 
 def _check_arguments(arguments: Mapping[str, Any]) -> None:

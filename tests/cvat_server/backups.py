@@ -6,7 +6,9 @@ from io import BytesIO
 from typing import Any
 
 from tests.cvat_server import annotations
-from tests.cvat_server.state import BackgroundError, Frame, State, Task
+from tests.cvat_server.state import BackgroundError, Frame, Job, State, Task
+
+CHUNK_SIZE = 72
 
 
 def restore(state: State, packed: bytes) -> Task:
@@ -55,7 +57,7 @@ def save(state: State, task: Task) -> bytes:
         "labels": [_label_spec(state, label) for label in labels],
         "version": "1.0",
         "data": {
-            "chunk_size": 72,
+            "chunk_size": CHUNK_SIZE,
             "image_quality": task.image_quality,
             "start_frame": 0,
             "stop_frame": task.size - 1,
@@ -77,12 +79,16 @@ def save(state: State, task: Task) -> bytes:
     }
     names = {label.id: label.name for label in labels}
     names |= {sub.id: sub.name for label in labels for sub in label.sublabels}
-    drawn = {
-        "version": 0,
-        "tags": [],
-        "shapes": [_with_names(names, shape) for shape in task.shapes],
-        "tracks": [_with_names(names, track) for track in task.tracks],
-    }
+    # A real server keeps annotations by job. Here a track is whole in the job that it begins in.
+    drawn = [
+        {
+            "version": 0,
+            "tags": [],
+            "shapes": [_with_names(names, shape) for shape in _within(job, task.shapes)],
+            "tracks": [_with_names(names, track) for track in _within(job, task.tracks)],
+        }
+        for job in task.jobs
+    ]
     lines: list[dict[str, Any]] = [{"version": "1.1"}, {"type": "images"}]
     for frame in task.frames:
         stem, _, suffix = frame.name.rpartition(".")
@@ -91,13 +97,26 @@ def save(state: State, task: Task) -> bytes:
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("task.json", json.dumps(spec))
-        archive.writestr("annotations.json", json.dumps([drawn]))
+        archive.writestr("annotations.json", json.dumps(drawn))
         archive.writestr(
             "data/manifest.jsonl", "\n".join(json.dumps(line) for line in lines) + "\n"
         )
         for frame in task.frames:
             archive.writestr(f"data/{frame.name}", frame.data)
     return packed.getvalue()
+
+
+def chunk(task: Task, number: int) -> bytes:
+    """Zip the pictures of a chunk, as the SDK's datasets fetch them."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for frame in task.frames[number * CHUNK_SIZE : (number + 1) * CHUNK_SIZE]:
+            archive.writestr(frame.name, frame.data)
+    return packed.getvalue()
+
+
+def _within(job: Job, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in items if job.start <= item["frame"] <= job.stop]
 
 
 def _label_spec(state: State, label: Any) -> dict[str, Any]:

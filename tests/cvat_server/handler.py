@@ -20,6 +20,7 @@ from tests.cvat_server.state import (
     Request,
     State,
     Task,
+    Text,
     missing,
     now,
     server_error,
@@ -27,8 +28,7 @@ from tests.cvat_server.state import (
 
 JSON = "application/vnd.cvat+json"
 PAGE_SIZE = 10
-# Text answers of this server that are plain text, not JSON.
-_NO_REQUEST = Refusal(404, "There is no request with specified id")
+_NO_REQUEST = Refusal(404, Text("There is no request with specified id"))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, status: int, answer: Any, headers: dict[str, str]) -> None:
         if isinstance(answer, bytes):
             data, kind = answer, headers.pop("Content-Type", "application/zip")
-        elif isinstance(answer, str):
+        elif isinstance(answer, Text):
             data, kind = answer.encode(), "text/html; charset=utf-8"
         elif answer is None:
             data, kind = b"", ""
@@ -381,9 +381,11 @@ def upload_data(call: Call, task_id: int) -> Answer:
 
 
 def frame_data(call: Call, task_id: int) -> Answer:
-    frames = call.state.task(task_id).frames
-    frame = frames[int(call.query["number"])]
-    return ok(frame.data, Content_Type="image/jpeg")
+    task = call.state.task(task_id)
+    number = int(call.query["number"])
+    if call.query.get("type") == "chunk":
+        return ok(backups.chunk(task, number), Content_Type="application/zip")
+    return ok(task.frames[number].data, Content_Type="image/jpeg")
 
 
 def meta(call: Call, task_id: int) -> Answer:

@@ -1,0 +1,72 @@
+"""The leg model as a CVAT auto-annotation function.
+
+``cvat-cli task auto-annotate TASK --function-module fiftyone_legpose.cvat_function`` draws the
+skeletons of a task; ``cvat-cli function run-agent`` with the same option serves them inside CVAT.
+Parameters are given like ``-p weights=str:best.pt -p trust=bool:yes``.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvat_bridge.auto_annotation import PoseFunction, pose_function
+from cvat_bridge.poses import Pose
+from fiftyone_legpose import legs
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from fiftyone_legpose.backends import Backend
+
+
+def create(
+    weights: str | None = None,
+    version: str | None = None,
+    *,
+    trust: bool = False,
+    conf: float = 0.25,
+    imgsz: int = 640,
+    device: str = "auto",
+    backend: "Backend" = "auto",
+) -> PoseFunction:
+    """Make the function; ``cvat-cli`` calls this by its name.
+
+    Parameters
+    ----------
+    weights, version, trust
+        Which weights, as for predict; by default those in use.
+    conf
+        Lowest box confidence that counts as a person; CVAT's own threshold can only raise it.
+    imgsz
+        Longer side of the model's input in px.
+    device
+        ``auto``, ``cpu``, or a torch device such as ``0``.
+    backend
+        Runtime, as for predict.
+
+    Returns
+    -------
+    PoseFunction
+        For tasks with the label ``legs`` (`legs.SKELETON`), with points below
+        `legs.OCCLUDED_BELOW` marked occluded as push does.
+    """
+    from fiftyone_legpose.backends import PoseModel
+    from fiftyone_legpose.zoo.weights import find_weights
+
+    found = find_weights(weights, version=version, trust=trust)
+    model = PoseModel(found, backend=backend, imgsz=imgsz, conf=conf, device=device)
+
+    def predict(image: "PIL.Image.Image") -> list[Pose]:
+        bgr = np.ascontiguousarray(np.asarray(image)[..., ::-1])
+        (raw,) = model.infer([model.prepare(bgr)])
+        return [
+            Pose(
+                points=points,
+                visibility=np.full(len(points), 2),
+                confidence=None if raw.confidence is None else raw.confidence[index],
+                score=float(raw.scores[index]),
+            )
+            for index, points in enumerate(raw.points)
+        ]
+
+    return pose_function(legs.SKELETON, predict, occluded_below=legs.OCCLUDED_BELOW)

@@ -30,12 +30,16 @@ class BackgroundError(Exception):
     """Background work failed; the message is the one that a request shows."""
 
 
+class Text(str):
+    """An answer that is no JSON."""
+
+
 def server_error() -> Refusal:
     page = (
         '\n<!doctype html>\n<html lang="en">\n<head>\n  <title>Server Error (500)</title>\n'
         "</head>\n<body>\n  <h1>Server Error (500)</h1><p></p>\n</body>\n</html>\n"
     )
-    return Refusal(500, page)
+    return Refusal(500, Text(page))
 
 
 def missing(kind: str) -> Refusal:

@@ -28,7 +28,7 @@ def export(state: State, tasks: list[Task], *, save_images: bool) -> bytes:
         subset = task.subset or "train"
         if "/" in subset:
             raise BackgroundError(
-                f"FileNotFoundError: [Errno 2] No such file or directory: '{subset}'"
+                f"FileNotFoundError: [Errno 2] No such file or directory: '/home/django/{subset}.txt'"
             )
         if subset == "names":
             raise BackgroundError(

@@ -80,3 +80,13 @@ def make_clip(source: Path, target: Path, *options: str) -> Path:
     command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), *options, str(target)]
     subprocess.run(command, check=True)
     return target
+
+
+def turn_clip(source: Path, target: Path) -> Path:
+    """Write a clip that a player turns by 90 degrees, as phones do."""
+    # ffmpeg 6 took the option in, ffmpeg 7 the metadata out.
+    for before, after in ((["-display_rotation", "90"], []), ([], ["-metadata:s:v", "rotate=90"])):
+        command = ["ffmpeg", "-v", "error", "-y", *before, "-i", str(source), "-c", "copy", *after]
+        if subprocess.run([*command, str(target)], check=False).returncode == 0:
+            return target
+    raise AssertionError("this ffmpeg cannot write a rotated video")

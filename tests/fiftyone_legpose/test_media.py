@@ -1,0 +1,80 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from fiftyone_legpose import media
+from fiftyone_legpose.errors import MissingToolError
+from tests.conftest import make_clip, turn_clip
+
+
+def test_the_sample_plays_as_it_is(sample_clip: Path):
+    facts = media.probe(sample_clip)
+    assert (facts.width, facts.height, facts.frame_count) == (608, 528, 100)
+    assert facts.frame_rate == 20
+    assert media.needs_copy(sample_clip, facts) is None
+
+
+def test_variable_frame_rate_is_seen_and_made_constant(short_clip: Path, tmp_path: Path):
+    varying = make_clip(
+        short_clip, tmp_path / "vfr.mp4", "-vf", "setpts='if(gt(N,5),N+8,N)/20/TB'", "-vsync", "vfr"
+    )
+    facts = media.probe(varying)
+    assert media.needs_copy(varying, facts) == "its frame rate varies"
+    before = varying.read_bytes()
+    copy = media.playable_copy(varying, facts, tmp_path / "copies")
+    again = media.playable_copy(varying, facts, tmp_path / "copies")
+    assert varying.read_bytes() == before
+    assert copy == again
+    assert media.probe(copy).constant_rate
+    assert [p.name for p in (tmp_path / "copies").iterdir()] == [copy.name]
+    assert "vfr" not in copy.name
+
+
+def test_a_rotated_phone_video_becomes_upright(short_clip: Path, tmp_path: Path):
+    turned = turn_clip(short_clip, tmp_path / "phone.mp4")
+    facts = media.probe(turned)
+    assert facts.rotation in (90, 270)
+    copy = media.probe(media.playable_copy(turned, facts, tmp_path))
+    assert copy.rotation == 0
+    assert (copy.width, copy.height) == (facts.height, facts.width)
+
+
+def test_odd_sizes_and_old_codecs_become_h264(short_clip: Path, tmp_path: Path):
+    odd = make_clip(
+        short_clip, tmp_path / "odd.avi", "-vf", "scale=303:201", "-c:v", "mjpeg", "-pix_fmt",
+        "yuvj444p",
+    )  # fmt: skip
+    facts = media.probe(odd)
+    assert "mjpeg" in (media.needs_copy(odd, facts) or "")
+    copy = media.playable_copy(odd, facts, tmp_path)
+    seen = media.probe(copy)
+    assert (seen.codec, seen.width, seen.height) == ("h264", 304, 202)
+    assert media.needs_copy(copy, seen) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "empty"), (b"this is a text" * 50, "not a video"), (None, "truncated")],
+    ids=["empty", "text", "truncated"],
+)
+def test_unreadable_files_say_why(content, reason, sample_clip: Path, tmp_path: Path):
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(sample_clip.read_bytes()[:90_000] if content is None else content)
+    with pytest.raises(media.UnreadableError, match=reason):
+        media.probe(path)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_no_permission_is_said(tmp_path: Path):
+    path = tmp_path / "locked.mp4"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    with pytest.raises(media.UnreadableError, match="permission"):
+        media.probe(path)
+
+
+def test_a_missing_ffmpeg_says_how_to_get_it(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingToolError, match="apt-get install ffmpeg"):
+        media.run_tool(["ffmpeg", "-version"])

@@ -1,0 +1,124 @@
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import fiftyone as fo
+import pytest
+
+import fiftyone_legpose as lp
+from fiftyone_legpose import fields, legs
+from fiftyone_legpose.errors import DatasetError, NothingLoadedError
+from fiftyone_legpose.videos import SOURCE, load_summary
+
+
+@pytest.fixture
+def folder(short_clip: Path, tmp_path: Path) -> Path:
+    """Three good videos and three that cannot be used."""
+    videos = tmp_path / "videos"
+    (videos / "nested").mkdir(parents=True)
+    for name in ("P01_walk.mp4", "P02_walk.mp4", "nested/P03 walk ü.mp4"):
+        shutil.copy(short_clip, videos / name)
+    (videos / "empty.mp4").touch()
+    (videos / "text.mov").write_text("no video")
+    (videos / "cut.mp4").write_bytes(short_clip.read_bytes()[:3000])
+    (videos / "notes.txt").write_text("not looked at")
+    return videos
+
+
+def test_load_sets_up_a_persistent_dataset(folder, dataset_name):
+    dataset = lp.load(folder, dataset_name, subject=r"(P\d+)")
+    assert fo.load_dataset(dataset_name).persistent
+    assert len(dataset) == 3
+    assert dataset.count("frames") == 36
+    assert dataset.distinct(fields.SUBJECT) == ["P01", "P02", "P03"]
+    assert dataset.skeletons[fields.PREDICTIONS].labels == list(legs.KEYPOINTS)
+    assert {fields.PREDICTIONS, fields.BOXES, fields.GROUND_TRUTH} <= set(
+        dataset.get_frame_field_schema()
+    )
+    assert dataset.values("metadata.total_frame_count") == [12, 12, 12]
+
+
+def test_what_cannot_be_read_is_listed_with_its_reason(folder, dataset_name):
+    summary = load_summary(lp.load(folder, dataset_name))
+    reasons = {Path(item["path"]).name: item["reason"] for item in summary.skipped}
+    assert set(reasons) == {"empty.mp4", "text.mov", "cut.mp4"}
+    assert "empty" in reasons["empty.mp4"]
+
+
+def test_loading_twice_adds_nothing(folder, dataset_name):
+    lp.load(folder, dataset_name)
+    dataset = lp.load([folder / "P01_walk.mp4", str(folder / "*.mp4"), folder], dataset_name)
+    assert len(dataset) == 3
+    assert load_summary(dataset).added == 0
+    assert load_summary(dataset).known == 3
+
+
+def test_nothing_loaded_is_an_error_and_leaves_no_dataset(tmp_path, dataset_name):
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(NothingLoadedError, match=r"a\.mp4: the file is empty"):
+        lp.load(tmp_path, dataset_name)
+    assert not fo.dataset_exists(dataset_name)
+    with pytest.raises(NothingLoadedError, match="no such file"):
+        lp.load(tmp_path / "nowhere.mp4", dataset_name)
+
+
+def test_a_copy_remembers_its_original(folder, dataset_name):
+    original = folder / "old.avi"
+    from tests.conftest import make_clip
+
+    make_clip(folder / "P01_walk.mp4", original, "-c:v", "mjpeg")
+    dataset = lp.load(original, dataset_name)
+    sample = dataset.first()
+    assert sample[SOURCE] == str(original)
+    assert sample.filepath != str(original)
+    assert lp.load(original, dataset_name).count() == 1
+
+
+@pytest.mark.parametrize("kind", ["name", "csv", "mapping", "compiled"])
+def test_subjects_come_from_a_name_a_table_or_a_pattern(kind, folder, dataset_name, tmp_path):
+    table = tmp_path / "subjects.csv"
+    table.write_text("file,subject\nP01_walk.mp4,anna\nP02_walk,bo\n", encoding="utf-8-sig")
+    subject, expected = {
+        "name": ("carl", ["carl", "carl"]),
+        "csv": (str(table), ["anna", "bo"]),
+        "mapping": ({"P01_walk": "x"}, ["x", None]),
+        "compiled": (re.compile("_(w)alk"), ["w", "w"]),
+    }[kind]
+    videos = [folder / "P01_walk.mp4", folder / "P02_walk.mp4"]
+    assert lp.load(videos, dataset_name, subject=subject).values(fields.SUBJECT) == expected
+
+
+@pytest.mark.parametrize("subject", ["(unclosed", "missing.csv", re.compile("nogroup")])
+def test_a_bad_subject_is_named(subject, folder, dataset_name):
+    with pytest.raises(DatasetError):
+        lp.load(folder, dataset_name, subject=subject)
+    assert not fo.dataset_exists(dataset_name)
+
+
+def test_images_make_an_image_dataset_and_kinds_do_not_mix(short_clip, dataset_name, tmp_path):
+    stills = lp.extract_frames(
+        short_clip, tmp_path / "stills", fps=10, dataset=dataset_name, subject="eve"
+    )
+    assert [p.name for p in stills] == [f"short_{n:05d}.jpg" for n in range(1, 7)]
+    assert cv2.imread(str(stills[0])).shape == (264, 304, 3)
+    dataset = fo.load_dataset(dataset_name)
+    assert dataset.media_type == "image"
+    assert dataset.distinct("video") == ["short"]
+    assert dataset.distinct(fields.SUBJECT) == ["eve"]
+    with pytest.raises(DatasetError, match="holds images"):
+        lp.load(short_clip, dataset_name)
+
+
+def test_broken_images_are_skipped(short_clip, dataset_name, tmp_path):
+    stills = lp.extract_frames(short_clip, tmp_path, fps=5)
+    stills[0].write_bytes(stills[0].read_bytes()[:500])
+    dataset = lp.load(tmp_path, dataset_name)
+    assert len(dataset) == len(stills) - 1
+    assert load_summary(dataset).skipped[0]["path"] == str(stills[0])
+
+
+def test_stills_of_a_slow_video_are_its_frames(short_clip, tmp_path):
+    assert len(lp.extract_frames(short_clip, tmp_path, fps=30)) == 12
+    with pytest.raises(DatasetError, match="fps"):
+        lp.extract_frames(short_clip, tmp_path, fps=0)

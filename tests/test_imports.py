@@ -1,0 +1,66 @@
+"""What importing the packages costs: each check runs in an interpreter of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "ultralytics", "cvat_sdk", "fiftyone", "cv2")
+
+
+def loaded_by(code: str, **environment: str) -> set[str]:
+    probe = f"{code}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])"
+    inherited = {k: v for k, v in os.environ.items() if k != "FIFTYONE_MODEL_ZOO_MANIFEST_PATHS"}
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**inherited, **environment},
+    )
+    return set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
+
+
+@pytest.mark.parametrize("package", ["fiftyone_legpose", "cvat_bridge"])
+def test_importing_a_package_loads_nothing_heavy(package):
+    assert loaded_by(f"import {package}") == set()
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "from typer.testing import CliRunner\n"
+        "from fiftyone_legpose.cli import app\n"
+        "result = CliRunner().invoke(app, ['--help'])\n"
+        "assert result.exit_code == 0, result.output\n"
+        "assert 'predict' in result.output"
+    )
+    assert loaded_by(code) == set()
+
+
+ZOO = "import fiftyone.zoo as foz; assert 'legpose-yolov8n' in foz.list_zoo_models()"
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["import fiftyone_legpose, fiftyone", "import fiftyone, fiftyone_legpose"],
+    ids=["ours-first", "fiftyone-first"],
+)
+def test_zoo_has_our_entry_whichever_is_imported_first(order):
+    loaded_by(f"{order}\n{ZOO}\nassert 'legpose-author' in foz.list_zoo_models()")
+
+
+def test_the_users_own_manifests_stay(tmp_path: Path):
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"models": []}))
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"model_zoo_manifest_paths": [str(own)]}))
+    check = f"import fiftyone as fo; assert {str(own)!r} in fo.config.model_zoo_manifest_paths"
+    for order in ("import fiftyone_legpose, fiftyone", "import fiftyone, fiftyone_legpose"):
+        loaded_by(f"{order}\n{ZOO}\n{check}", FIFTYONE_CONFIG_PATH=str(config))
+    loaded_by(
+        f"import fiftyone_legpose\n{ZOO}\n{check}",
+        FIFTYONE_MODEL_ZOO_MANIFEST_PATHS=str(own),
+    )

@@ -242,7 +242,7 @@ def _check_readable(path: Path) -> None:
 def _reason(stderr: str, path: Path) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     known = {
-        "moov atom not found": "it is truncated or no video (no index found)",
+        "moov atom not found": "it is truncated or not a video (no index found)",
         "Invalid data found": "it is not a video, or damaged",
     }
     for words, reason in known.items():

@@ -230,19 +230,28 @@ def predicted_labels(
     )
 
 
-def stored_boxes(boxes: fo.Detections) -> tuple[np.ndarray, np.ndarray]:
-    """Read boxes back for a tracker, which needs their ratios alone, not px.
+def stored_boxes(
+    boxes: fo.Detections, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read the boxes of one frame back.
+
+    Parameters
+    ----------
+    boxes
+        As `predicted_labels` built them.
+    size
+        Width and height of the picture in px.
 
     Returns
     -------
     corners : np.ndarray
-        Shape (N, 4): x1, y1, x2, y2, each from 0 to 1.
+        Shape (N, 4): x1, y1, x2, y2 in px.
     scores : np.ndarray
         Shape (N,): box confidence.
     """
     rows = np.array([box.bounding_box for box in boxes.detections], float).reshape(-1, 4)
     corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
-    return corners, np.array([box.confidence for box in boxes.detections], float)
+    return corners * np.tile(size, 2), np.array([box.confidence for box in boxes.detections], float)
 
 
 @dataclass(frozen=True)

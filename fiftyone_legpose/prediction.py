@@ -318,7 +318,7 @@ def _predict_video(work: _Work, batch: _Batch, writer: "_Writer", tally: "_Tally
             tally.add(raw)
         elif tracker and number in stored:
             # Done frames pass through the tracker too, so that ids go on across an interruption.
-            writer.retrack(batch.ids[number], *stored[number], tracker)
+            writer.retrack(batch.ids[number], stored[number], tracker)
 
 
 def _predict_images(
@@ -363,9 +363,20 @@ def _infer(
         raise failure
 
 
-def _stored_labels(work: _Work, batch: _Batch) -> dict[int, tuple[fo.Keypoints, fo.Detections]]:
-    """Read the labels of one video's frames that an earlier, interrupted call has written."""
-    columns = work.view.select(batch.sample_id).values(
+@dataclass(frozen=True)
+class _Stored:
+    """The labels of a frame that an earlier, interrupted call has written."""
+
+    keypoints: fo.Keypoints
+    boxes: fo.Detections
+    size: tuple[int, int]
+
+
+def _stored_labels(work: _Work, batch: _Batch) -> dict[int, _Stored]:
+    view = work.view.select(batch.sample_id)
+    metadata = view.first().metadata
+    size = (metadata.frame_width, metadata.frame_height)
+    columns = view.values(
         [
             "frames.frame_number",
             f"frames.{work.field}",
@@ -373,7 +384,7 @@ def _stored_labels(work: _Work, batch: _Batch) -> dict[int, tuple[fo.Keypoints, 
         ]
     )
     return {
-        number: (keypoints, boxes)
+        number: _Stored(keypoints, boxes, size)
         for number, keypoints, boxes in zip(*(column[0] for column in columns), strict=True)
         if keypoints is not None and boxes is not None and keypoints.made_by == work.key
     }
@@ -411,14 +422,9 @@ class _Writer:
             ),
         )
 
-    def retrack(
-        self,
-        frame_id: str,
-        keypoints: fo.Keypoints,
-        boxes: fo.Detections,
-        tracker: PersonTracker,
-    ) -> None:
-        corners, scores = poses.stored_boxes(boxes)
+    def retrack(self, frame_id: str, stored: _Stored, tracker: PersonTracker) -> None:
+        keypoints, boxes = stored.keypoints, stored.boxes
+        corners, scores = poses.stored_boxes(boxes, stored.size)
         ids = [None if i < 0 else int(i) for i in tracker.update(corners, scores)]
         if ids == [box.index for box in boxes.detections]:
             return

@@ -85,7 +85,7 @@ def load(
     new = [path for path in (videos or images) if str(path) not in known]
     samples: list[fo.Sample] = []
     copied: list[dict[str, str]] = []
-    with reporting("load", progress) as report:
+    with reporting("load", progress if new else False) as report:
         for number, path in enumerate(new):
             report(number, len(new), path.name)
             try:

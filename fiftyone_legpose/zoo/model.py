@@ -9,6 +9,7 @@ import fiftyone as fo
 import fiftyone.core.models as fom
 import numpy as np
 from eta.core import web
+from eta.core.config import Config
 
 from fiftyone_legpose import poses
 from fiftyone_legpose.backends import PoseModel
@@ -37,7 +38,7 @@ KEYPOINTS_KEY = _KeypointsField("keypoints")
 BOXES_KEY = "boxes"
 
 
-class LegPoseModelConfig(fom.Config):
+class LegPoseModelConfig(Config):
     """What `foz.load_zoo_model` takes for these entries.
 
     Parameters
@@ -66,6 +67,7 @@ class LegPoseModel(fom.Model):
 
     With ``label_field="legpose"`` the keypoints go into ``legpose`` and the boxes into
     ``legpose_boxes``; with a mapping such as ``{"keypoints": "a", "boxes": "b"}`` where it says.
+    FiftyOne 1.22 takes a mapping for images alone, and one name for videos.
 
     Parameters
     ----------

@@ -1,0 +1,92 @@
+"""demo: once around the loop with the sample clip, up to the hand-over file for CVAT."""
+
+import os
+import sys
+import time
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import fiftyone as fo
+from rich.console import Console
+from rich.table import Table
+
+from fiftyone_legpose import fields
+from fiftyone_legpose.prediction import predict
+from fiftyone_legpose.review import push
+from fiftyone_legpose.selection import select
+from fiftyone_legpose.videos import load
+
+DATASET = "legpose-demo"
+KEY = "demo"
+FRAMES_TO_CORRECT = 8
+
+
+def run_demo(out: Path, *, open_app: bool) -> None:
+    """Load the sample clip, predict, select, write the hand-over file, and say what comes next.
+
+    Parameters
+    ----------
+    out
+        Folder for the hand-over file and the annotated video.
+    open_app
+        Whether to open the App at the end, where there is a screen.
+    """
+    started = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    handover = out / "legpose-demo-cvat-backup.zip"
+    with as_file(files("fiftyone_legpose") / "assets" / "sample" / "legs_sample.mp4") as clip:
+        dataset = load(clip, DATASET, subject="sample")
+    summary = predict(dataset, save_video=out)
+    if dataset.has_annotation_run(KEY) and not handover.exists():
+        dataset.delete_annotation_run(KEY)
+    if not dataset.has_annotation_run(KEY):
+        select(dataset, count=FRAMES_TO_CORRECT)
+        push(dataset, KEY, backup=handover)
+    _print_table(dataset, summary.mean_confidence, time.perf_counter() - started)
+    _print_next(out, handover)
+    if open_app and _has_screen():
+        fo.launch_app(dataset).wait(-1)
+
+
+def _print_table(dataset: fo.Dataset, mean_confidence: float | None, seconds: float) -> None:
+    people = dataset.count(f"frames.{fields.PREDICTIONS}.keypoints")
+    states = dataset.count_values(f"frames.{fields.REVIEW}.state")
+    if mean_confidence is None:
+        values = dataset.values(f"frames.{fields.PREDICTIONS}.keypoints.confidence", unwind=True)
+        flat = [c for row in values for c in (row if isinstance(row, list) else [row])]
+        mean_confidence = sum(flat) / len(flat) if flat else 0.0
+    table = Table(title=f"Dataset {DATASET}")
+    for column in ("frames", "people found", "mean confidence", "selected frames", "seconds"):
+        table.add_column(column, justify="right")
+    selected = states.get(fields.SELECTED, 0) + states.get(fields.OUT, 0)
+    table.add_row(
+        str(dataset.count("frames")),
+        str(people),
+        f"{mean_confidence:.2f}",
+        str(selected),
+        f"{seconds:.1f}",
+    )
+    Console().print(table)
+
+
+def _print_next(out: Path, handover: Path) -> None:
+    legpose = Path(sys.argv[0])
+    command = "legpose" if legpose.name != "legpose" else os.path.relpath(legpose)
+    Console().print(
+        f"Annotated video: {next(out.glob('*_legpose.mp4'), out)}\n"
+        f"For CVAT: {handover} (there: Tasks > + > Create from backup)\n\n"
+        "Next, type:\n"
+        f"  {command} app {DATASET}                          # look at it\n"
+        f"  {command} pull {DATASET} {KEY} --export EXPORT.zip     # the task, exported from CVAT\n"
+        f"  {command} train {DATASET} --name round1           # better weights\n"
+        f"  {command} load YOUR_VIDEOS --dataset clinic       # your own",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _has_screen() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

@@ -76,6 +76,7 @@ def train(
     allow_shared_subjects: bool = False,
     gt_field: str = GROUND_TRUTH,
     box_margin: float = BOX_MARGIN,
+    validate: bool = True,
     device: str = "auto",
     threads: int | None = None,
     seed: int = 0,
@@ -120,6 +121,9 @@ def train(
         Bare name of the field with the corrected keypoints.
     box_margin
         Space around the keypoints that belongs to a person's box, as a share of its longer side.
+    validate
+        Look at the validation frames after every epoch and keep the epoch that does best; else only
+        at the end, and keep the last: faster, and better where there is little to validate with.
     device
         ``auto``, ``cpu``, ``0``, or ``0,1`` for several GPUs.
     threads
@@ -180,6 +184,7 @@ def train(
         "batch": _BATCH_A_DEVICE * (device.count(",") + 1) if batch == "auto" else batch,
         "seed": seed,
         "lr0": _LEARNING_RATE,
+        "val": validate,
         "plots": False,
         **ultralytics_arguments,
     }
@@ -223,6 +228,11 @@ def train(
         shared=frames.split.shared,
         taken=trained.taken if trained else None,
     )
+
+
+def run_key_of(version: str) -> str:
+    """Name the custom run on the dataset that tells of a version's training."""
+    return "train_" + re.sub(r"\W", "_", version)
 
 
 def _check_arguments(arguments: Mapping[str, Any]) -> None:
@@ -304,7 +314,7 @@ def _describe(
 
 def _register(dataset: fo.Dataset, version: Version, frames: TrainingFrames) -> str:
     """Note the training on the dataset, once."""
-    key = "train_" + re.sub(r"\W", "_", version.name)
+    key = run_key_of(version.name)
     if dataset.has_run(key):
         if dataset.get_run_info(key).config.weights_sha256 == version.sha256:
             return key

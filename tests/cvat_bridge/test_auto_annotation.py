@@ -24,15 +24,9 @@ NAN = float("nan")
 
 
 @pytest.fixture
-def server() -> Iterator[CvatServer]:
-    with CvatServer() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: CvatServer, tmp_path: Path) -> Iterator[Client]:
+def client(cvat_server: CvatServer, tmp_path: Path) -> Iterator[Client]:
     logging.getLogger("cvat_sdk").setLevel(logging.ERROR)
-    with make_client(server.url, credentials=(server.user, server.password)) as made:
+    with make_client(cvat_server.url, credentials=(cvat_server.user, cvat_server.password)) as made:
         made.config.status_check_period = 0.01
         made.config.cache_dir = tmp_path / "cache"
         yield made
@@ -63,7 +57,7 @@ def by_shade(image: PIL.Image.Image) -> list[Pose]:
     return {0: [sure, cut], 40: [cut]}.get(shade, [])
 
 
-def test_a_task_is_annotated_through_the_real_sdk(server, client, tmp_path):
+def test_a_task_is_annotated_through_the_real_sdk(client, tmp_path):
     task = restored(client, tmp_path / "task.zip")
     function = pose_function(LEG, by_shade, occluded_below=0.5)
     cvataa.annotate_task(client, task.id, function)
@@ -104,7 +98,7 @@ def test_the_model_sees_the_picture_upright_and_in_colour():
     assert seen == [((48, 64), "RGB"), ((64, 48), "RGB")]
 
 
-def test_a_backup_becomes_a_task_through_the_real_sdk(server, client, tmp_path):
+def test_a_backup_becomes_a_task_through_the_real_sdk(client, tmp_path):
     people = [Pose([(x, 1.0625), (x + 5, 2), (NAN, NAN)], [2, 1, 0], track_id=1) for x in range(5)]
     frames = [Frame(picture(40 * x), 64, 48, [person]) for x, person in enumerate(people)]
     for as_tracks in (False, True):

@@ -4,11 +4,15 @@ import fiftyone as fo
 import numpy as np
 import PIL.Image
 import pytest
+from cvat_sdk import make_client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvat_bridge.archives import unpack
-from cvat_bridge.poses import Pose
+from cvat_bridge.backup import write_backup
+from cvat_bridge.frames import Frame
+from cvat_bridge.poses import Pose, from_annotations
+from cvat_bridge.skeleton import SkeletonLabel
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import DatasetError
@@ -182,3 +186,27 @@ def test_an_export_of_cvat_becomes_a_dataset(tmp_path: Path, shared: Path):
     folder = unpack(exports / "task_yolo_pose_noimg.zip", tmp_path / "without")
     with pytest.raises(DatasetError, match="lacks the pictures of 6 frames"):
         load(folder)
+
+
+def test_through_cvat_and_back(tmp_path: Path, cvat_server):
+    rng = np.random.default_rng(3)
+    people = [[person(rng, spread=1.0) for _ in range(count)] for count in (1, 0, 3, 2)]
+    dataset = make_dataset(tmp_path / "pictures", people)
+    export(dataset, tmp_path / "out.zip", flavour="cvat", export_media=False)
+    frames = [Frame(Path(path), *SIZE, name=Path(path).stem) for path in dataset.values("filepath")]
+    write_backup(tmp_path / "task.zip", "task", legs.SKELETON, frames)
+    login = (cvat_server.user, cvat_server.password)
+    with make_client(cvat_server.url, credentials=login) as client:
+        client.config.status_check_period = 0.01
+        task = client.tasks.create_from_backup(tmp_path / "task.zip")
+        task.import_annotations("Ultralytics YOLO Pose 1.0", tmp_path / "out.zip")
+        label = SkeletonLabel.from_server(task.get_labels()[0].to_dict())
+        stored = from_annotations(task.get_annotations().to_dict(), label, frame_count=4)
+        task.export_dataset("Ultralytics YOLO Pose 1.0", tmp_path / "back.zip", include_images=True)
+    back = load(unpack(tmp_path / "back.zip", tmp_path / "back"))
+    exported = read(back)
+    for number, expected in enumerate(people):
+        for found in (stored.get(number, []), exported[f"im{number}.png"]):
+            assert len(found) == len(expected)
+            for before, after in zip(expected, found, strict=True):
+                assert before.matches(after, within_px=0.01)

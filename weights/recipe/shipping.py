@@ -1,7 +1,6 @@
 """Ship a checkpoint: half precision, no optimizer, nothing of the machine that trained it."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,18 @@ MAX_BYTES = 8_000_000
 
 # Settings that say where and on what somebody trained, not how.
 _LOCAL_SETTINGS = frozenset(
-    {"model", "data", "project", "name", "save_dir", "cfg", "device", "workers", "resume", "tracker"}
+    {
+        "model",
+        "data",
+        "project",
+        "name",
+        "save_dir",
+        "cfg",
+        "device",
+        "workers",
+        "resume",
+        "tracker",
+    }
 )
 
 
@@ -48,10 +58,12 @@ def ship(checkpoint: str | Path, target: str | Path = WEIGHTS, *, imgsz: int) ->
     try:
         stripped = strip_optimizer(checkpoint, s=str(temporary))
         if not stripped:
-            raise ValueError(f"{checkpoint} is no Ultralytics checkpoint; name a last.pt or best.pt")
+            raise ValueError(
+                f"{checkpoint} is no Ultralytics checkpoint; name a last.pt or best.pt"
+            )
         torch.save(_without_traces(stripped, imgsz), temporary)
         _check(temporary)
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
     return write_sums(target.parent)

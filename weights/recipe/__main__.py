@@ -1,0 +1,66 @@
+"""The recipe's commands: ``python -m weights.recipe --help``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weights.recipe.card import IMGSZ, load_model, measure_sets, read_truth, to_tables
+from weights.recipe.shipping import WEIGHTS, ship
+from weights.recipe.synthesis import synthesize
+
+app = typer.Typer(help="From a folder of pictures to the shipped weights.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option(help="Folder that holds legs/ (and pack/).")]
+Synthetic = Annotated[Path, typer.Option(help="Folder of the synthetic pictures.")]
+
+
+@app.command(name="synthesize")
+def synthesize_command(
+    mesh: Annotated[Path, typer.Option(help="Folder of MakeHuman's mesh, rig and targets.")],
+    out: Synthetic,
+    pictures: Annotated[int, typer.Option(help="How many there are to be in all.")] = 6000,
+    backgrounds: Annotated[Path | None, typer.Option(help="Pictures of rooms.")] = None,
+    seed: int = 0,
+    processes: int = os.cpu_count() or 1,
+) -> None:
+    """Draw dressed legs with exact keypoints; goes on where it was interrupted."""
+    written = synthesize(
+        mesh, out, pictures, backgrounds=backgrounds, seed=seed, processes=processes
+    )
+    typer.echo(f"{written} pictures written, {pictures - written} were there, in {out}")
+
+
+@app.command()
+def learn(
+    data: Data,
+    synthetic: Synthetic,
+    base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n-pose.yaml",
+    where: Annotated[str, typer.Option(help="cpu: small pictures first; gpu: 640 px.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
+) -> None:
+    """Train with the project's own `train`; goes on where it was interrupted."""
+    from weights.recipe.learning import CPU_PIECES, GPU_PIECES
+    from weights.recipe.learning import learn as learn_pieces
+
+    folders = {"real": data / "legs", "synthetic": synthetic}
+    pieces = {"cpu": CPU_PIECES, "gpu": GPU_PIECES}[where]
+    typer.echo(learn_pieces(folders, pieces, base=base, device=device))
+
+
+@app.command(name="ship")
+def ship_command(
+    checkpoint: Annotated[Path, typer.Argument(help="What training left behind.")],
+    data: Data,
+    imgsz: Annotated[int, typer.Option(help="Longer side of the input, px.")] = IMGSZ,
+    target: Annotated[Path, typer.Option(help="File to write.")] = WEIGHTS,
+) -> None:
+    """Strip a checkpoint, write SHA256SUMS and print what it reaches on the val pictures."""
+    typer.echo(f"{ship(checkpoint, target, imgsz=imgsz)}  {target}")
+    truth = read_truth(data)
+    typer.echo(to_tables({target.stem: measure_sets(truth, load_model(target, imgsz))}))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,259 @@
+"""Synthetic pictures of dressed legs with exact keypoints, as a YOLO-pose folder."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from cvat_bridge.poses import Pose
+from cvat_bridge.yolo_lines import format_for_training
+from weights.recipe.augmentation import degrade, hide
+from weights.recipe.clothing import Layer, dress
+from weights.recipe.mesh import Mesh, draw_shape, load_mesh
+from weights.recipe.posture import draw_posture
+from weights.recipe.rendering import Camera, Rendering, look_at, render
+from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise
+from weights.recipe.skinning import pose_body, rotation_y
+
+_FEWEST_POINTS: Final = 3
+"""A person with fewer points in the picture is not drawn: nobody could label her."""
+
+_BEHIND_SKIN_M: Final = (0.2, 0.2, 0.12, 0.12, 0.09, 0.09, 0.06, 0.06, 0.06, 0.06)
+"""How far inside the body each keypoint lies at most; what is nearer to the camera hides it."""
+
+_BOX_MARGINS: Final = {"sides": 0.11, "above hips": 0.10, "above cut": 0.25, "below": 0.05}
+"""From the points to the box, in leg lengths: the rule of the real pictures' labels."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Legs in the world, y up."""
+
+    layers: tuple[Layer, ...]
+    keypoints: np.ndarray
+    """(10, 3) m."""
+    ground: float
+    """m"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and who is in it."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 BGR."""
+    points: np.ndarray
+    """(N, 10, 2) px."""
+    visibility: np.ndarray
+    """(N, 10)."""
+    leg_lengths: np.ndarray
+    """(N,) px."""
+
+
+def synthesize(
+    mesh_folder: str | Path,
+    out: str | Path,
+    pictures: int,
+    *,
+    backgrounds: str | Path | None = None,
+    seed: int = 0,
+    processes: int = 1,
+) -> int:
+    """Write pictures and labels into ``out/images/train`` and ``out/labels/train``.
+
+    Parameters
+    ----------
+    mesh_folder : path
+        MakeHuman's files; see `mesh.load_mesh`.
+    out : path
+        Pictures that are there already are kept: an interrupted call goes on where it stopped.
+    pictures : int
+        How many there are to be in all.
+    backgrounds : path, optional
+        Folder of pictures of rooms without people.
+    seed : int
+        Picture number i of a seed is always the same, whatever the number of processes.
+    processes : int
+
+    Returns
+    -------
+    int
+        Number of pictures written by this call.
+    """
+    images, labels = (Path(out, kind, "train") for kind in ("images", "labels"))
+    for folder in (images, labels):
+        folder.mkdir(parents=True, exist_ok=True)
+    names = (f"synthetic_{seed}_{i:06d}" for i in range(pictures))
+    missing = [name for name in names if not (images / f"{name}.jpg").exists()]
+    write = partial(_write_pictures, Path(mesh_folder), backgrounds, images, labels)
+    if processes == 1:
+        return write(missing)
+    with ProcessPoolExecutor(processes) as pool:
+        return sum(pool.map(write, (missing[i::processes] for i in range(processes))))
+
+
+def draw_picture(
+    mesh: Mesh, rng: np.random.Generator, backgrounds: Sequence[np.ndarray] = ()
+) -> Picture:
+    """Return one random picture; the same generator state gives the same picture."""
+    while True:
+        picture = _try_picture(mesh, rng, backgrounds)
+        if picture is not None:
+            return picture
+
+
+def _write_pictures(
+    mesh_folder: Path,
+    backgrounds: str | Path | None,
+    images: Path,
+    labels: Path,
+    names: Sequence[str],
+) -> int:
+    mesh = load_mesh(mesh_folder)
+    rooms = list(_read_pictures(backgrounds)) if backgrounds else []
+    for name in names:
+        seed, index = (int(part) for part in name.split("_")[1:])
+        picture = draw_picture(mesh, np.random.default_rng([seed, index]), rooms)
+        (labels / f"{name}.txt").write_text(to_lines(picture))
+        # The picture comes last and at once: where it is, its label is.
+        part = images / f".{name}.part.jpg"
+        cv2.imwrite(str(part), picture.image, [cv2.IMWRITE_JPEG_QUALITY, 88])
+        part.replace(images / f"{name}.jpg")
+    return len(names)
+
+
+def to_lines(picture: Picture) -> str:
+    """Return the picture's YOLO-pose label file."""
+    size = picture.image.shape[1::-1]
+    lines = []
+    for points, visibility, leg in zip(
+        picture.points, picture.visibility, picture.leg_lengths, strict=True
+    ):
+        pose = Pose(np.where(visibility[:, None] > 0, points, np.nan), visibility)
+        box = _box(points[visibility > 0], bool(visibility[:2].any()), leg)
+        line, _ = format_for_training(0, pose, size, box=box)
+        lines.append(line or "")
+    return "".join(lines)
+
+
+def _try_picture(
+    mesh: Mesh, rng: np.random.Generator, backgrounds: Sequence[np.ndarray]
+) -> Picture | None:
+    height = int(rng.integers(220, 420))
+    width = min(560, int(height * rng.choice([0.6, 0.75, 1, 1.33, 1.6, 1.9])))
+    people = [_draw_person(mesh, rng)]
+    camera, leg_length = _frame(people[0], (height, width), rng)
+    if rng.random() < 0.18:
+        people.append(_beside(_draw_person(mesh, rng), people[0], camera, rng))
+    layers = [layer for person in people for layer in person.layers]
+    if rng.random() < 0.2:
+        layers += draw_aids(people[0].keypoints, people[0].ground, rng)
+    rendering = render(layers, camera, (height, width), rng)
+    seen = [_see(person, camera, rendering) for person in people]
+    points, visibility = (np.stack(parts) for parts in zip(*seen, strict=True))
+    in_picture = (visibility > 0).sum(axis=1)
+    if in_picture[0] < 5 or (in_picture < _FEWEST_POINTS).any():
+        return None
+    room = draw_room(camera, people[0].ground, (height, width), backgrounds, rng)
+    for person in people:
+        room = cast_shadow(room, person.keypoints, camera, person.ground, leg_length, rng)
+    image = _lay_over(room, rendering, leg_length, rng)
+    if rng.random() < 0.12:
+        visibility = hide(image, points, visibility, rng)
+    if rng.random() < 0.7:
+        image = degrade(image, rng)
+    return Picture(image, points, visibility, np.array([_leg_length(p) for p in points]))
+
+
+def _draw_person(mesh: Mesh, rng: np.random.Generator) -> Person:
+    body = pose_body(mesh, draw_shape(mesh, rng), draw_posture(rng))
+    return Person(tuple(dress(mesh, body, rng)), body.keypoints, body.ground)
+
+
+def _frame(person: Person, size: tuple[int, int], rng: np.random.Generator) -> tuple[Camera, float]:
+    """Return a camera that cuts a person at the waist as clinics do, and her leg length in px."""
+    hips = person.keypoints[:2].mean(axis=0)
+    quarter_turns = rng.integers(4) * np.pi / 2 + rng.normal(0, 0.2)
+    position, rotation = look_at(
+        hips - (0, 0.35, 0),
+        rng.uniform(1.5, 5),
+        elevation=abs(rng.normal(0.08, 0.14)) if rng.random() < 0.6 else rng.uniform(0.15, 0.75),
+        azimuth=quarter_turns if rng.random() < 0.5 else rng.uniform(0, 2 * np.pi),
+        roll=rng.normal(0, 0.05 if rng.random() < 0.85 else 0.25),
+    )
+    unit = Camera(position, rotation, 1.0, np.zeros(2))
+    pixels, _ = unit.project(person.keypoints)
+    leg_length = size[0] * rng.uniform(0.36, 0.88)
+    focal = leg_length / _leg_length(pixels)
+    pixels *= focal
+    above_hips = leg_length * rng.choice(
+        [rng.uniform(0.03, 0.14), rng.uniform(0.14, 0.32), rng.uniform(-0.28, -0.03)],
+        p=[0.45, 0.37, 0.18],
+    )
+    top = pixels[:2, 1].min() - above_hips
+    margin = 0.08 * leg_length
+    left, right = -pixels[:, 0].min() + margin, size[1] - pixels[:, 0].max() - margin
+    center = rng.uniform(left, right) if right > left else (left + right) / 2
+    return Camera(position, rotation, focal, np.array([center, -top])), leg_length
+
+
+def _beside(person: Person, other: Person, camera: Camera, rng: np.random.Generator) -> Person:
+    """Stand a second person beside, before or behind the first: a therapist, a passer-by."""
+    turn = rotation_y(rng.uniform(0, 2 * np.pi))
+    across = camera.rotation[0] * rng.choice([-1, 1]) * rng.uniform(0.3, 0.9)
+    away = camera.rotation[2] * (1, 0, 1) * rng.uniform(-0.3, 1.2)
+    hips = person.keypoints[:2].mean(axis=0)
+    shift = other.keypoints[:2].mean(axis=0) + across + away - turn @ hips
+    shift[1] = other.ground - person.ground
+    moved = tuple(
+        replace(layer, vertices=layer.vertices @ turn.T + shift) for layer in person.layers
+    )
+    return Person(moved, person.keypoints @ turn.T + shift, other.ground)
+
+
+def _see(person: Person, camera: Camera, rendering: Rendering) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (10, 2) px and whether each is visible, hidden, or outside of the picture."""
+    points, depth = camera.project(person.keypoints)
+    height, width = rendering.depth.shape
+    inside = ((points >= 0) & (points < (width, height))).all(axis=1) & (depth > 0)
+    x, y = np.where(inside[:, None], points, 0).astype(int).T
+    visible = rendering.depth[y, x] > depth - np.array(_BEHIND_SKIN_M)
+    return points, np.where(inside, np.where(visible, 2, 1), 0)
+
+
+def _lay_over(
+    room: np.ndarray, rendering: Rendering, leg_length: float, rng: np.random.Generator
+) -> np.ndarray:
+    size = rendering.alpha.shape
+    folds = 1 + 0.07 * noise(size, max(2.0, 0.03 * leg_length), rng)
+    weave = 1 + 0.1 * noise(size, rng.uniform(1.5, 8), rng) * (rng.random() < 0.5)
+    # The renderer's colours fade to black at the outline, which is what alpha weighs already.
+    people = rendering.color * np.clip(folds * weave, 0.5, 1.5)[..., None]
+    image = room * (1 - rendering.alpha[..., None]) + people
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def _leg_length(points: np.ndarray) -> float:
+    hip, knee, ankle = points[0:2], points[2:4], points[4:6]
+    thigh, shank = (np.linalg.norm(a - b, axis=1) for a, b in ((hip, knee), (knee, ankle)))
+    return float((thigh + shank).max())
+
+
+def _box(points: np.ndarray, hips_seen: bool, leg_length: float) -> np.ndarray:
+    above = _BOX_MARGINS["above hips" if hips_seen else "above cut"]
+    (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+    sides = _BOX_MARGINS["sides"]
+    margins = np.array([-sides, -above, sides, _BOX_MARGINS["below"]]) * leg_length
+    return np.array([x1, y1, x2, y2]) + margins
+
+
+def _read_pictures(folder: str | Path) -> Iterator[np.ndarray]:
+    for path in sorted(Path(folder).iterdir()):
+        picture = cv2.imread(str(path))
+        if picture is not None:
+            yield picture

@@ -73,7 +73,14 @@ _SWAP_S: Final = 2.0
 _LENGTH_S: Final = 2.0
 _GAP_S: Final = 1.0
 _SWAP_APART: Final = 0.12
-_FOOT_SEEN: Final = 0.12
+_PASSING: Final = 5.0
+"""Speed in leg lengths/s at which the swinging foot passes the standing one, at most."""
+
+_FOOT_SEEN: Final = 0.15
+_ACROSS: Final = 0.7
+_ANKLE_PLACE: Final = 0.25
+"""Where the ankle stands on the line from heel (0) to toe (1)."""
+
 _BORDER: Final = 0.03
 
 
@@ -227,15 +234,17 @@ def _raise(strength: np.ndarray, frame: np.ndarray, values: np.ndarray) -> None:
 
 
 def _foot_reversed(points: np.ndarray, visibility: np.ndarray, leg: np.ndarray) -> np.ndarray:
-    """Tell feet (N, 2) whose ankle is not above the heel's half of the line from heel to toe."""
-    ankle, heel, toe = (points[:, PAIRS[j]] for j in (2, 3, 4))
-    foot = toe - heel
-    length = np.linalg.norm(foot, axis=-1)
-    place = ((ankle - heel) * foot).sum(axis=-1) / np.maximum(length, 1e-9) ** 2
-    seen = (visibility[:, PAIRS[2:]] > 0).all(axis=1)
-    # A foot that points at the camera is too short to say.
-    judged = seen & (length > _FOOT_SEEN * leg[:, None])
-    return np.where(judged, _ramp(np.abs(place - 0.25), 0.55, 1.0), 0)
+    """Strength (N, 2) of an ankle that does not stand on the heel's half of its foot."""
+    knee, ankle, heel, toe = (points[:, PAIRS[j]] for j in (1, 2, 3, 4))
+    foot, shank = toe - heel, ankle - knee
+    length = np.maximum(np.linalg.norm(foot, axis=-1), 1e-9)
+    place = ((ankle - heel) * foot).sum(axis=-1) / length**2
+    slant = np.abs((foot * shank).sum(axis=-1)) / length
+    # A foot that points at the camera or away from it looks short, or runs on along the shank.
+    across = slant < _ACROSS * np.linalg.norm(shank, axis=-1)
+    seen = (visibility[:, PAIRS[1:]] > 0).all(axis=1)
+    judged = seen & across & (length > _FOOT_SEEN * leg[:, None])
+    return np.where(judged, _ramp(np.abs(place - _ANKLE_PLACE), 0.35, 0.6), 0)
 
 
 def _not_found(there: np.ndarray, step_s: float) -> np.ndarray:
@@ -315,9 +324,11 @@ def _swapped(path: np.ndarray, step_s: float) -> np.ndarray:
     now, before = pairs[1:], pairs[:-1]
     stay = np.linalg.norm(now - before, axis=-1).sum(axis=-1)
     cross = np.linalg.norm(now - before[:, :, ::-1], axis=-1).sum(axis=-1)
-    apart = np.linalg.norm(pairs[:, :, 0] - pairs[:, :, 1], axis=-1) > _SWAP_APART
+    apart = np.linalg.norm(pairs[:, :, 0] - pairs[:, :, 1], axis=-1)
+    # Legs that really pass each other between two frames look the same as an exchange.
+    tellable = apart[1:] + apart[:-1] > 2 * _SWAP_APART + _PASSING * step_s
     event = np.zeros(pairs.shape[:2], bool)
-    event[1:] = (cross < 0.5 * stay) & apart[1:] & apart[:-1]
+    event[1:] = (cross < 0.5 * stay) & tellable & (np.minimum(apart[1:], apart[:-1]) > _SWAP_APART)
     # After an odd number of exchanges a pair is on the other side of its own usual order.
     parity = (np.cumsum(event, axis=0) % 2).astype(float)
     usual = uniform_filter1d(parity, _window(_SWAP_S, step_s, len(path)), axis=0, mode="nearest")

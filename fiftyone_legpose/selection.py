@@ -1,0 +1,299 @@
+"""select: which frames deserve a person's minutes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from fiftyone_legpose import fields, metrics, review_state, signals
+from fiftyone_legpose.choosing import Strategy, Timeline, choose
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.poses import PoseTable, read_poses
+from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.videos import VIDEO
+
+Per = Literal["dataset", "video"]
+
+DRAWN = "drawn at random"
+"""The reason of a frame that `easy_share` chose."""
+
+
+def select(
+    dataset_or_view: Any,
+    *,
+    count: int,
+    strategy: Strategy = "review",
+    per: Per = "dataset",
+    min_gap_s: float = 0.3,
+    easy_share: float = 0.1,
+    tag: str | None = None,
+    seed: int = 51,
+    field: str = fields.PREDICTIONS,
+    disagreement: bool = False,
+    weights: str | None = None,
+    progress: Report | bool | None = None,
+) -> Any:
+    """Choose the frames that a person should correct, from the stored predictions.
+
+    Every frame with predictions gets a score and its reasons in `legpose_review`; the chosen ones
+    get the state ``selected``. Frames that are out for review, corrected or already labelled are
+    left alone and never chosen. The choice is made anew by each call for the frames of the view, so
+    that the same call twice changes nothing.
+
+    Parameters
+    ----------
+    dataset_or_view
+        Videos or images with predictions. Only the view's own frames are scored and chosen; the
+        signals look at the whole videos.
+    count
+        Frames to choose, fewer where there are not enough that are `min_gap_s` apart.
+    strategy
+        ``review``: high scores, different in pose; ``uncertain``: low mean keypoint confidence;
+        ``jump``: keypoints off their path; ``uniform``: evenly in time; ``random``.
+    per
+        Whether `count` is for the whole view or for each video.
+    min_gap_s
+        Seconds between two chosen frames of a video, also to frames that are out or corrected.
+    easy_share
+        Share of `count` that ``review`` draws at random from all frames, whatever their score:
+        labels of bad frames alone say nothing about the rest.
+    tag
+        Tag to put on the `legpose_review` labels of the chosen frames.
+    seed
+        Of every random draw.
+    field
+        The predictions.
+    disagreement
+        Also predict every frame mirrored and count where the two differ: a second pass of the
+        model, for what confidence does not tell.
+    weights
+        Weights for `disagreement`; by default those in use.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    fo.core.view.DatasetView
+        The chosen frames of the videos, or the chosen images, highest score first.
+
+    Raises
+    ------
+    DatasetError
+        The view has no predictions, or is cut out of a dataset (frames, clips).
+    """
+    _check(dataset_or_view, count)
+    whole = _whole_videos(dataset_or_view)
+    with reporting("select", progress) as report:
+        report(0, 4, "reading predictions")
+        table = read_poses(whole, field)
+        reviews = review_state.read(whole)
+        own = table.looked_at & np.isin(table.frame_ids, _frame_ids(dataset_or_view))
+        if not own.any():
+            raise DatasetError(
+                f"no frame has predictions in field {field!r}; run predict first, or name the field"
+            )
+        report(1, 4, "scoring")
+        strengths = score_frames(table)
+        if disagreement:
+            from fiftyone_legpose.disagreement import mirror_signal
+
+            strengths["mirror disagrees"] = mirror_signal(whole, table, weights=weights)
+        scores, reasons = signals.combine(strengths)
+        report(2, 4, "choosing")
+        settled = np.isin(reviews.state.astype(str), review_state.SETTLED) | _labelled(whole)
+        free = own & ~settled
+        ranking, poses = _ranking(strategy, table, strengths, scores), _descriptors(table)
+        timeline = Timeline(table.frame_sample, _times(table), min_gap_s)
+        timeline.take(np.flatnonzero(settled | (~own & (reviews.state == fields.SELECTED))))
+        rng, easy = np.random.default_rng(seed), round(easy_share * count)
+        chosen = np.zeros(len(free), bool)
+        for group in _groups(whole, table, per):
+            frames = np.flatnonzero(free & group)
+            drawn, ranked = choose(strategy, frames, count, easy, timeline, ranking, poses, rng)
+            chosen[drawn] = chosen[ranked] = True
+            for frame in drawn:
+                reasons[frame] = [*reasons[frame], DRAWN]
+        report(3, 4, "writing")
+        view = _write(whole, reviews, np.flatnonzero(free), chosen, scores, reasons)
+        if tag is not None:
+            prefix = "frames." if view.media_type == "video" else ""
+            view.tag_labels(tag, label_fields=[prefix + fields.REVIEW])
+        report(4, 4, f"{int(chosen.sum())} frames")
+    return view
+
+
+def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
+    """Compute the signals of every frame of a collection.
+
+    Parameters
+    ----------
+    table
+        Predictions of whole videos, or of images, which have no signals over time.
+
+    Returns
+    -------
+    dict
+        Strengths (F, places) of the signals in `signals.PLACES`.
+    """
+    leg = leg_lengths(table)
+    out = signals.pose_signals(
+        len(table.frame_ids),
+        table.pose_frame,
+        table.points,
+        table.confidence,
+        table.visibility,
+        table.score,
+        leg,
+    )
+    pose_sample = table.pose_sample
+    for sample in np.flatnonzero(np.isfinite(table.frame_rates)):
+        frames = np.flatnonzero((table.frame_sample == sample) & table.looked_at)
+        poses = np.flatnonzero(pose_sample == sample)
+        if len(frames) < 2 or not len(poses):
+            continue
+        steps = np.diff(table.frame_number[frames])
+        over_time = signals.track_signals(
+            len(frames),
+            np.searchsorted(frames, table.pose_frame[poses]),
+            table.track[poses],
+            table.points[poses],
+            table.visibility[poses],
+            leg[poses],
+            step_s=float(np.median(steps) / table.frame_rates[sample]),
+            size=(table.sizes[sample, 0], table.sizes[sample, 1]),
+        )
+        for name, strength in over_time.items():
+            out[name][frames] = np.maximum(out[name][frames], strength)
+    return out
+
+
+def leg_lengths(table: PoseTable) -> np.ndarray:
+    """Measure the leg length (N,) in px of every pose, from its track or video where cut off."""
+    lengths = metrics.leg_length(table.points, table.visibility)
+    tracks = int(table.track.max(initial=0)) + 1
+    track = np.where(table.track < 0, -1, table.pose_sample * tracks + table.track)
+    return metrics.fill_leg_length(
+        lengths, table.points, table.visibility, track, table.pose_sample
+    )
+
+
+def _check(view: Any, count: int) -> None:
+    if count < 1:
+        raise DatasetError(f"count is {count}; ask for at least one frame")
+    if view._is_generated:
+        raise DatasetError(
+            "this view holds frames or clips cut out of a dataset; pass the videos themselves, "
+            "for example dataset.match_frames(...)"
+        )
+
+
+def _whole_videos(view: Any) -> Any:
+    if view.media_type != "video":
+        return view
+    return view._dataset.select(view.values("id"))
+
+
+def _frame_ids(view: Any) -> list[str]:
+    if view.media_type != "video":
+        return view.values("id")
+    return [frame for sample in view.values("frames.id") for frame in sample or []]
+
+
+def _labelled(view: Any) -> np.ndarray:
+    """Tell the frames (F,) that a person has looked at, by whatever way the labels came in."""
+    video = view.media_type == "video"
+    path = f"frames.{fields.GROUND_TRUTH}" if video else fields.GROUND_TRUTH
+    if view.get_field(f"{path}.keypoints") is None:
+        return np.array(False)
+    cells = view.values(f"{path}.keypoints.id")
+    cells = [cell for sample in cells for cell in sample or []] if video else cells
+    return np.array([cell is not None for cell in cells], bool)
+
+
+def _groups(view: Any, table: PoseTable, per: Per) -> list[np.ndarray]:
+    """Masks (F,) of the frames that share one `count`."""
+    if per == "dataset":
+        return [np.ones(len(table.frame_ids), bool)]
+    video = table.frame_sample
+    if view.media_type != "video":
+        if not view.has_sample_field(VIDEO):
+            raise DatasetError(f"images have a video only where a field {VIDEO!r} names it")
+        video = np.unique([name or "" for name in view.values(VIDEO)], return_inverse=True)[1]
+    return [video == number for number in np.unique(video)]
+
+
+def _times(table: PoseTable) -> np.ndarray:
+    """Seconds (F,) from the start of each frame's video; images are all at 0."""
+    rate = table.frame_rates[table.frame_sample]
+    return np.where(np.isnan(rate), 0, (table.frame_number - 1) / rate)
+
+
+def _ranking(
+    strategy: Strategy, table: PoseTable, strengths: dict[str, np.ndarray], scores: np.ndarray
+) -> np.ndarray:
+    """Rank frames (F,) by what the strategy takes the highest of."""
+    if strategy == "jump":
+        return strengths["jump"].max(axis=1)
+    if strategy != "uncertain":
+        return scores
+    known = ~np.isnan(table.confidence)
+    mean = np.where(known, table.confidence, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    sure = np.where(known.any(axis=1), mean, np.nan_to_num(table.score, nan=1.0))
+    unsure = np.zeros(len(scores))
+    np.maximum.at(unsure, table.pose_frame, 1 - sure)
+    return unsure
+
+
+def _descriptors(table: PoseTable) -> np.ndarray:
+    """Describe the largest person of each frame by the points about their middle, in leg lengths.
+
+    A frame where nobody was found takes the pose before it, which is what is missing there.
+    """
+    leg = leg_lengths(table)
+    known = table.visibility > 0
+    middle = np.where(known[..., None], table.points, 0).sum(axis=1)
+    middle /= np.maximum(known.sum(axis=1), 1)[:, None]
+    shape = np.where(known[..., None], table.points - middle[:, None], 0) / leg[:, None, None]
+    by_size = np.argsort(leg, kind="stable")
+    largest = np.full(len(table.frame_ids), -1)
+    largest[table.pose_frame[by_size]] = by_size
+    source = np.maximum.accumulate(np.where(largest >= 0, np.arange(len(largest)), -1))
+    has_pose = (source >= 0) & (table.frame_sample[source] == table.frame_sample)
+    out = np.zeros((len(largest), *shape.shape[1:]))
+    out[has_pose] = shape[largest[source[has_pose]]]
+    return out.reshape(len(out), -1)
+
+
+def _write(
+    whole: Any,
+    reviews: review_state.Reviews,
+    frames: np.ndarray,
+    chosen: np.ndarray,
+    scores: np.ndarray,
+    reasons: Sequence[list[str]],
+) -> Any:
+    """Write the reviews that differ from what is stored; the view of the chosen frames."""
+    dataset = whole._dataset
+    review_state.declare(dataset)
+    now = datetime.now(UTC)
+    documents = {}
+    for i in frames:
+        state = fields.SELECTED if chosen[i] else None
+        if (reviews.score[i], reviews.reasons[i], reviews.state[i]) != (
+            scores[i],
+            reasons[i],
+            state,
+        ):
+            by, at = ("select", now) if chosen[i] else (None, None)
+            documents[reviews.frame_ids[i]] = review_state.document(
+                float(scores[i]), reasons[i], state, by=by, at=at
+            )
+    review_state.write(dataset, documents)
+    review_state.summarize(dataset)
+    best = np.flatnonzero(chosen)
+    best = best[np.argsort(-scores[best], kind="stable")]
+    ids = [reviews.frame_ids[i] for i in best]
+    if dataset.media_type == "video":
+        return dataset.select_frames(ids)
+    return dataset.select(ids, ordered=True)

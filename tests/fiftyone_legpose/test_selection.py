@@ -1,0 +1,222 @@
+"""select chooses the faulty frames, apart in time, never those that are out or done, and repeats."""
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from cvat_bridge.poses import Pose
+from fiftyone_legpose import poses, review_state
+from fiftyone_legpose.choosing import Timeline, choose, different_and_high, k_centre
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
+from fiftyone_legpose.selection import DRAWN, select
+from tests.fiftyone_legpose.walking import LEG_PX, SIZE, walk
+
+FPS = 30.0
+FRAMES = 120
+JUMPS = {0: (20, 60, 100), 1: (45,)}
+"""Frames from 0 at which the ankle of each video jumps."""
+
+
+def labels(video: int, *, shift: float = 0.0) -> list[fo.Keypoints]:
+    points = walk(FRAMES, FPS) + shift
+    for frame in JUMPS.get(video, ()):
+        points[frame, 4] += 0.7 * LEG_PX
+    confidence = np.full((FRAMES, 10), 0.9)
+    confidence[80 + video] = 0.6
+    rows = zip(points, confidence, strict=True)
+    return [
+        poses.to_keypoints([Pose(p, np.full(10, 2), confidence=c, score=0.9, track_id=1)], SIZE)
+        for p, c in rows
+    ]
+
+
+@pytest.fixture
+def videos(dataset_name) -> fo.Dataset:
+    """Two predicted videos of 4 s in which an ankle jumps, and one that nothing has predicted."""
+    dataset = fo.Dataset(dataset_name, media_type="video")
+    poses.declare(dataset, "legpose")
+    for i in range(3):
+        metadata = fo.VideoMetadata(frame_width=SIZE[0], frame_height=SIZE[1], frame_rate=FPS)
+        sample = fo.Sample(filepath=f"/nowhere/{i}.mp4", metadata=metadata)
+        for number, label in enumerate(labels(i) if i < 2 else [None] * 5, 1):
+            sample.frames[number] = fo.Frame(legpose=label)
+        dataset.add_sample(sample)
+    return dataset
+
+
+def chosen(dataset) -> set[tuple[int, int]]:
+    """(video, frame from 0) of every selected frame."""
+    states, numbers = dataset.values([f"frames.{REVIEW}.state", "frames.frame_number"])
+    return {
+        (video, number - 1)
+        for video, pair in enumerate(zip(states, numbers, strict=True))
+        for state, number in zip(*pair, strict=True)
+        if state == SELECTED
+    }
+
+
+def test_the_faulty_frames_are_chosen_with_their_reasons(videos):
+    view = select(videos, count=4, easy_share=0)
+    assert chosen(videos) == {(0, 20), (0, 60), (0, 100), (1, 45)}
+    assert view.count("frames") == 4
+    label = videos.first().frames[21][REVIEW]
+    assert label.reasons[0] == "jump left_ankle"
+    assert label.state == label.label == SELECTED
+    assert label.score == label.confidence > 0.8
+    assert videos.first().frames[2][REVIEW].score < 0.1
+    assert videos.first()[review_state.SUMMARY].max > 0.8
+
+
+def test_frames_without_predictions_are_neither_scored_nor_chosen(videos):
+    select(videos, count=500, min_gap_s=0, strategy="random")
+    scores = videos.values(f"frames.{REVIEW}.score")
+    assert scores[2] == [None] * 5
+    assert len(chosen(videos)) == 2 * FRAMES
+
+
+def test_the_same_call_again_changes_nothing(videos):
+    first = select(videos, count=8)
+    before = videos.values([f"frames.{REVIEW}", f"frames.{REVIEW}.at"])
+    second = select(videos, count=8)
+    assert second.values("frames.id") == first.values("frames.id")
+    assert str(videos.values([f"frames.{REVIEW}", f"frames.{REVIEW}.at"])) == str(before)
+
+
+def test_a_smaller_count_gives_frames_back(videos):
+    select(videos, count=8)
+    select(videos, count=2)
+    assert len(chosen(videos)) == 2
+
+
+def test_chosen_frames_are_apart_in_time(videos):
+    select(videos, count=30, min_gap_s=0.3)
+    for video in (0, 1):
+        numbers = sorted(n for v, n in chosen(videos) if v == video)
+        assert min(np.diff(numbers)) >= 0.3 * FPS
+
+
+@pytest.mark.parametrize("strategy", ["review", "uncertain", "jump", "uniform", "random"])
+def test_settled_frames_are_never_touched_and_kept_away_from(videos, strategy):
+    ids = videos.values("frames.id")
+    select(videos, count=2)
+    review_state.mark(videos, [ids[0][20]], state=OUT, key="r1", by="ana")
+    review_state.mark(videos, [ids[0][60]], state=CORRECTED, key="r1")
+    review_state.mark(videos, [ids[0][100]], state=EMPTY, key="r1")
+    before = [str(videos.first().frames[n + 1][REVIEW]) for n in (20, 60, 100)]
+    select(videos[:1], count=20, strategy=strategy, min_gap_s=0.1)
+    assert [str(videos.first().frames[n + 1][REVIEW]) for n in (20, 60, 100)] == before
+    new = sorted(n for v, n in chosen(videos) if v == 0)
+    assert len(new) > 10
+    assert min(abs(n - settled) for n in new for settled in (20, 60, 100)) >= 3
+
+
+def test_labels_that_came_in_otherwise_are_settled_too(videos):
+    poses.declare(videos, GROUND_TRUTH)
+    sample = videos.first()
+    sample.frames[21][GROUND_TRUTH] = poses.to_keypoints([], SIZE)
+    sample.save()
+    select(videos, count=3, easy_share=0)
+    assert chosen(videos) == {(0, 60), (0, 100), (1, 45)}
+
+
+def test_a_view_chooses_its_own_frames_by_the_signals_of_the_whole_video(videos):
+    ids = videos.values("frames.id")
+    view = videos.select_frames([ids[0][60], ids[0][10], ids[1][3]])
+    select(view, count=1, easy_share=0)
+    assert chosen(videos) == {(0, 60)}
+    scores = videos.values(f"frames.{REVIEW}.score")
+    assert sum(score is not None for sample in scores for score in sample) == 3
+
+
+def test_count_per_video(videos):
+    select(videos, count=2, per="video")
+    assert sorted(video for video, _ in chosen(videos)) == [0, 0, 1, 1]
+
+
+def test_a_share_is_drawn_at_random_and_says_so(videos):
+    view = select(videos, count=10, easy_share=0.3)
+    reasons = [frame for sample in view.values(f"frames.{REVIEW}.reasons") for frame in sample]
+    assert sum(DRAWN in frame for frame in reasons) == 3
+    other = select(videos, count=10, easy_share=0.3, seed=1)
+    assert other.values("frames.id") != view.values("frames.id")
+
+
+def test_uncertain_takes_the_lowest_mean_confidence(videos):
+    select(videos, count=2, strategy="uncertain")
+    assert chosen(videos) == {(0, 80), (1, 81)}
+
+
+def test_jump_takes_the_jumps(videos):
+    select(videos, count=4, strategy="jump")
+    assert chosen(videos) == {(0, 20), (0, 60), (0, 100), (1, 45)}
+
+
+def test_uniform_is_spread_over_each_video(videos):
+    select(videos, count=4, strategy="uniform", per="video")
+    assert chosen(videos) == {(v, n) for v in (0, 1) for n in (15, 45, 75, 105)}
+
+
+def test_nothing_is_tagged_unless_told(videos):
+    select(videos, count=3)
+    assert videos.count_label_tags(f"frames.{REVIEW}") == {}
+    select(videos, count=3, tag="round-1")
+    assert videos.count_label_tags(f"frames.{REVIEW}") == {"round-1": 3}
+    select(videos, count=3, tag="round-1")
+    assert videos.count_label_tags(f"frames.{REVIEW}") == {"round-1": 3}
+
+
+def test_photos_are_chosen_by_confidence_alone(dataset_name):
+    dataset = fo.Dataset(dataset_name)
+    poses.declare(dataset, "legpose")
+    metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
+    for i in range(6):
+        confidence = np.full(10, 0.9 if i != 3 else 0.2)
+        label = poses.to_keypoints([Pose(walk(6)[i], np.full(10, 2), confidence=confidence)], SIZE)
+        dataset.add_sample(fo.Sample(f"/nowhere/{i}.jpg", metadata=metadata, legpose=label))
+    view = select(dataset, count=1, easy_share=0)
+    assert view.values("filepath")[0].endswith("3.jpg")
+    assert dataset.values(f"{REVIEW}.state") == [None] * 3 + [SELECTED] + [None] * 2
+    with pytest.raises(DatasetError, match="a field 'video' names it"):
+        select(dataset, count=1, per="video")
+
+
+def test_bad_input_is_named(videos):
+    with pytest.raises(DatasetError, match="count is 0"):
+        select(videos, count=0)
+    with pytest.raises(DatasetError, match="no frame has predictions in field 'legpose'"):
+        select(videos[2:], count=1)
+    with pytest.raises(DatasetError, match="no keypoints in field 'other'"):
+        select(videos, count=1, field="other")
+    with pytest.raises(DatasetError, match="pass the videos themselves"):
+        select(videos.to_clips([[[1, 5]]] * 3), count=1)
+
+
+def test_k_centre_covers_every_cluster():
+    rng = np.random.default_rng(0)
+    centres = np.array([[0, 0], [10, 0], [0, 10], [10, 10]])
+    points = np.repeat(centres, 25, axis=0) + rng.normal(0, 0.1, (100, 2))
+    assert sorted(k_centre(points, 4) // 25) == [0, 1, 2, 3]
+    assert len(set(k_centre(np.zeros((5, 2)), 5).tolist())) == 5
+
+
+def test_different_poses_are_preferred_among_high_scores():
+    scores = np.array([1.0, 0.95, 0.9, 0.8, 0.1])
+    poses_ = np.array([[0.0], [0.0], [0.0], [5.0], [9.0]])
+    picked = different_and_high(np.arange(5), scores, poses_, 2)
+    assert picked.tolist() == [0, 3]  # not 4, which is the most different and scores low
+
+
+def test_frames_that_score_at_all_come_before_those_that_do_not():
+    scores = np.array([0.5, 0.4, 0.0, 0.0])
+    picked = different_and_high(np.arange(4), scores, np.array([[0.0], [0], [9], [5]]), 3)
+    assert picked.tolist() == [0, 1, 2]
+
+
+def test_uniform_goes_on_where_frames_are_taken():
+    timeline = Timeline(np.zeros(100, int), np.arange(100) / 10, 0.3)
+    args = (timeline, np.zeros(100), np.zeros((100, 1)), np.random.default_rng(0))
+    _, first = choose("uniform", np.arange(100), 8, 0, *args)
+    _, second = choose("uniform", np.arange(100), 8, 0, *args)
+    assert len(first) == len(second) == 8
+    assert min(abs(a - b) for a in first for b in second) >= 3

@@ -1,0 +1,3 @@
+"""What people look at in the FiftyOne App."""
+
+PANELS = ()

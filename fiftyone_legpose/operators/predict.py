@@ -1,0 +1,79 @@
+"""The operator predict."""
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from fiftyone_legpose.operators.forms import more, weights_choice
+from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.progress import Report
+
+OPTIONS = ("weights", "conf", "imgsz", "every", "track", "backend", "device", "overwrite", "trust")
+
+
+class Predict(Verb):
+    """Find ten leg keypoints in every frame."""
+
+    verb = "predict"
+    title = "Predict leg keypoints"
+    description = "Find hip, knee, ankle, heel and foot of every person, frame by frame"
+    submit = "Predict"
+    icon = "directions_walk"
+    can_delegate = True
+    needs_predictions = False
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add weights and, on demand, everything else."""
+        if not len(ctx.target_view()):
+            refuse(inputs, "There is nothing to look at: load videos or pictures first.")
+        weights_choice(inputs)
+        if not more(ctx, inputs):
+            return
+        inputs.float(
+            "conf",
+            min=0.0,
+            max=1.0,
+            default=0.25,
+            label="Lowest confidence of a person",
+            description="Raise it where the model sees persons who are not there",
+        )
+        size = inputs.int(
+            "imgsz",
+            default=640,
+            label="Size of the model's input (px)",
+            description="Longer side, a multiple of 32; smaller is faster and less exact",
+        )
+        given = ctx.params.get("imgsz")
+        if given is not None and (given < 32 or given % 32):
+            size.invalid = True
+            size.error_message = "Give a multiple of 32, such as 320, 480 or 640"
+        inputs.int("every", min=1, default=1, label="Look at every n-th frame")
+        inputs.bool("track", default=True, label="Follow persons from frame to frame")
+        inputs.enum(
+            "backend",
+            ["auto", "torch", "openvino", "onnx", "tensorrt"],
+            default="auto",
+            label="Runtime",
+            description="auto takes the fastest one installed",
+        )
+        inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
+        inputs.bool("overwrite", default=False, label="Predict again what is done")
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Predict."""
+        from fiftyone_legpose.prediction import describe, predict
+
+        given = {name: options[name] for name in OPTIONS if name in options}
+        summary = predict(ctx.target_view(), **given, progress=report)
+        facts = {
+            "Frames predicted": summary.frames,
+            "Frames done before": summary.skipped,
+            "Persons found": summary.persons,
+            "Weights": summary.weights,
+        }
+        if summary.mean_confidence is not None:
+            facts["Mean keypoint confidence"] = f"{summary.mean_confidence:.2f}"
+        notes = [f"Failed: {item['path']}: {item['reason']}" for item in summary.failures]
+        notes.append("Next: **Select** the frames that a person should correct.")
+        return Outcome(describe(summary), facts, notes)

@@ -1,0 +1,129 @@
+"""What the operators share: configuration, button, form, outcome. Each verb fills in its own."""
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.operators.types import RiskLevel
+
+from fiftyone_legpose.fields import GROUND_TRUTH, PREDICTIONS
+from fiftyone_legpose.operators.running import Outcome, is_running, run
+from fiftyone_legpose.progress import Report
+
+
+class Verb(foo.Operator):
+    """One verb of the library as an operator; subclasses hold its words, its form and its call."""
+
+    verb: str
+    """The verb's name, which is also the command's."""
+    title: str
+    description: str
+    submit: str
+    """What the form's button says."""
+    icon: str
+    """A name of Google's Material Icons, which come with the App."""
+    risk = RiskLevel.MEDIUM
+    place: types.Places | None = types.Places.SAMPLES_GRID_ACTIONS
+    can_delegate = False
+    default_delegated = False
+    on_view = True
+    """Whether it works on the current view or selection, not always on the dataset."""
+    needs_predictions = True
+    """Whether the button is of use only where there are leg keypoints already."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """FiftyOne's description of the operator."""
+        return foo.OperatorConfig(
+            name=self.verb,
+            label=self.title,
+            description=self.description,
+            icon=self.icon,
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=self.can_delegate,
+            default_choice_to_delegated=self.default_delegated,
+            risk_level=self.risk,
+            view_target=self.on_view,
+        )
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add the verb's options to the form."""
+        raise NotImplementedError
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Call the verb with what the form holds."""
+        raise NotImplementedError
+
+    def resolve_placement(self, ctx: Any) -> types.Placement | None:
+        """Put a button above the grid, where the verb is of use."""
+        if self.place is None or not _is_ours(ctx, self.needs_predictions):
+            return None
+        button = types.Button(label=self.title, icon=self.icon, prompt=True)
+        return types.Placement(self.place, button)
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        """Build the form."""
+        inputs = types.Object()
+        if is_running(ctx, self.verb):
+            refuse(inputs, f"{self.verb} is at work on this dataset: wait until it is done.")
+        else:
+            if self.on_view:
+                ctx.target_view()
+            self.form(ctx, inputs)
+        view = types.PromptView(label=self.title, submit_button_label=self.submit)
+        return types.Property(inputs, view=view)
+
+    def execute(self, ctx: Any) -> Any:
+        """Call the verb with progress."""
+        options = self.options(ctx)
+        return run(ctx, self.verb, lambda report: self.call(ctx, options, report))
+
+    def options(self, ctx: Any) -> dict[str, Any]:
+        """Read the form: what the user gave, and the form's own defaults for the rest."""
+        inputs = types.Object()
+        self.form(ctx, inputs)
+        options = {
+            name: entry.default
+            for name, entry in inputs.properties.items()
+            if not isinstance(entry.type, types.Void)
+        }
+        options.update({name: value for name, value in ctx.params.items() if value is not None})
+        return options
+
+    def __call__(self, collection: Any = None, *, delegate: bool = False, **options: Any) -> Any:
+        """Run the operator from Python.
+
+        Parameters
+        ----------
+        collection
+            Dataset or view.
+        delegate
+            Queue it instead, for ``fiftyone delegated launch``.
+        **options
+            As the form has them.
+
+        Returns
+        -------
+        fiftyone.operators.executor.ExecutionResult
+            ``.result`` holds headline, facts and notes. In a notebook an `asyncio.Task` of it.
+        """
+        ctx = {} if collection is None else {"view": collection.view()}
+        return foo.execute_operator(self.uri, ctx, params=options, request_delegation=delegate)
+
+
+def refuse(inputs: types.Object, reason: str, name: str = "reason") -> None:
+    """Put a reason on the form and keep it from being executed."""
+    entry = inputs.view(name, types.Warning(label=reason))
+    entry.invalid = True
+    entry.error_message = reason
+
+
+def _is_ours(ctx: Any, needs_predictions: bool) -> bool:
+    dataset = ctx.dataset
+    if dataset is None or dataset.media_type not in ("video", "image"):
+        return False
+    if not needs_predictions:
+        return True
+    prefix = "frames." if dataset.media_type == "video" else ""
+    return any(dataset.get_field(prefix + name) for name in (PREDICTIONS, GROUND_TRUTH))

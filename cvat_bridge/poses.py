@@ -282,7 +282,7 @@ def _to_group(pose: Pose) -> int:
 
 def _placed(pose: Pose, label: SkeletonLabel) -> NDArray[np.float64]:
     """Points (K, 2) with a finite place for each missing one."""
-    known: NDArray[np.bool_] = np.isfinite(pose.points).all(axis=1)
+    known = np.asarray(np.isfinite(pose.points).all(axis=1))
     if known.all():
         return pose.points
     seen = known & (pose.visibility > 0) if (known & (pose.visibility > 0)).any() else known
@@ -367,7 +367,7 @@ def _from_track(
         position = index.get(int(element["label_id"]))
         if position is not None:
             _interpolate(element["shapes"], points[:, position], visibility[:, position])
-    there: NDArray[np.bool_] = visibility.any(axis=1)
+    there = np.asarray(visibility.any(axis=1))
     for start, stop, shape in _spans(track.get("shapes") or (), frame_count):
         there[start:stop] &= not shape.get("outside")
     return {

@@ -323,10 +323,12 @@ def _client(
 
 
 def _checked_url(url: str) -> str:
-    text = url.strip().rstrip("/")
+    text = url.strip()
+    text = text if text.endswith("://") else text.rstrip("/")
     scheme, separator, rest = text.rpartition("://")
     if not separator:
         scheme, rest = "https", text
+    scheme = scheme.lower()
     if "@" in rest.split("/")[0]:
         raise AddressError(
             "The server's address holds a user or password; give them apart, so that they do not "

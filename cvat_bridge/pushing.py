@@ -1,0 +1,321 @@
+"""One task, made in one safe sequence, and made once however often it is tried.
+
+A request whose answer was lost may have acted. So nothing that makes something is repeated
+blindly: a task is looked for by its name first, what is there is compared with what was sent, and
+what cannot be completed is deleted.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cvat_bridge.errors import (
+    ConflictError,
+    CvatError,
+    NotFoundError,
+    PayloadError,
+    RequestFailedError,
+)
+from cvat_bridge.frames import Frame, upload_groups
+from cvat_bridge.payloads import check_annotations
+from cvat_bridge.poses import Pose, from_annotations, to_shape, to_track
+from cvat_bridge.reading import find_task, read_annotations, read_frames, read_jobs
+from cvat_bridge.skeleton import SkeletonLabel
+from cvat_bridge.tasks import Outcome, Project, Task
+from cvat_bridge.transport import Transport
+
+MAX_NAME_LENGTH = 256
+"""Longest name of a project or task that CVAT stores."""
+
+Progress = Callable[[str, int, int], None]
+"""Called as progress(step, done, total); steps are ``"upload"``, ``"wait"``, ``"annotate"``."""
+
+Annotations = dict[str, list[dict[str, Any]]]
+
+
+def push_task(
+    transport: Transport,
+    project: Project,
+    name: str,
+    frames: Sequence[Frame],
+    *,
+    as_tracks: bool,
+    subset: str | None,
+    segment_size: int | None,
+    overlap: int | None,
+    assignee: str | None,
+    image_quality: int,
+    progress: Progress,
+) -> tuple[Task, Outcome]:
+    """Make or complete a task; see `cvat_bridge.server.Server.push_task`.
+
+    `frames` are named. Returns the task and what was done with it.
+    """
+    annotations = to_annotations(frames, project.label, as_tracks=as_tracks)
+    spec = _task_spec(project, name, subset, segment_size, overlap, image_quality)
+    task = _settled(transport, find_task(transport, name, project.id))
+    if task is not None:
+        _check_frames(transport, task, frames)
+        return task, _complete(transport, task, project.label, annotations, len(frames), progress)
+    if assignee is not None:
+        spec["assignee_id"] = _user_id(transport, assignee)
+    task = _make(transport, spec, frames, image_quality, progress)
+    if annotations["shapes"] or annotations["tracks"]:
+        _annotate(transport, task, project.label, annotations, len(frames), progress)
+    return task, "made"
+
+
+def to_annotations(
+    frames: Sequence[Frame], label: SkeletonLabel, *, as_tracks: bool
+) -> Annotations:
+    """Turn the poses of a task's frames into checked shapes and tracks.
+
+    Raises
+    ------
+    PayloadError
+        If something may not be sent; names frame and point.
+    """
+    shapes: list[dict[str, Any]] = []
+    tracks: dict[int, dict[int, Pose]] = {}
+    for number, frame in enumerate(frames):
+        for pose in frame.poses:
+            if not as_tracks or pose.track_id is None:
+                shapes.append(to_shape(pose, number, label))
+            elif number in tracks.setdefault(pose.track_id, {}):
+                raise PayloadError(
+                    f"Frame {number}: two poses have the track number {pose.track_id}; one person "
+                    "is on a frame once."
+                )
+            else:
+                tracks[pose.track_id][number] = pose
+    annotations = {
+        "shapes": shapes,
+        "tracks": [
+            to_track(poses, label, frame_count=len(frames)) for _, poses in sorted(tracks.items())
+        ],
+    }
+    check_annotations(annotations, label, frame_count=len(frames))
+    return annotations
+
+
+def _task_spec(
+    project: Project,
+    name: str,
+    subset: str | None,
+    segment_size: int | None,
+    overlap: int | None,
+    image_quality: int,
+) -> dict[str, Any]:
+    if not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise PayloadError(f"A task's name has 1 to {MAX_NAME_LENGTH} characters: {name!r}.")
+    if not 1 <= image_quality <= 100:
+        raise PayloadError(f"image_quality is a percentage from 1 to 100, not {image_quality}.")
+    if segment_size is not None and segment_size < 1:
+        raise PayloadError(f"segment_size must be 1 frame or more, not {segment_size}.")
+    if overlap is not None and not 0 <= overlap < (segment_size or 1):
+        raise PayloadError(
+            f"overlap is {overlap} frames; it must be less than segment_size ({segment_size})."
+        )
+    # Seen in CVAT 2.54: a subset with a slash makes every export fail, "names" is a key of
+    # data.yaml.
+    if subset and ("/" in subset or "\\" in subset or subset in ("names", "path", "kpt_shape")):
+        raise PayloadError(f"CVAT cannot export a subset named {subset!r}; choose another name.")
+    optional = {"subset": subset, "segment_size": segment_size, "overlap": overlap}
+    given = {key: value for key, value in optional.items() if value is not None}
+    return {"name": name, "project_id": project.id, **given}
+
+
+def _settled(transport: Transport, task: Task | None) -> Task | None:
+    """Wait for a task's pictures; None if there is none or it had to be deleted."""
+    if task is None or task.size:
+        return task
+    doing = f"Waiting for the pictures of task {task.id}"
+    running = transport.pages("/api/requests", doing=doing, task_id=task.id, action="create")
+    for request in running:
+        if request["status"] in ("queued", "started"):
+            with suppress(RequestFailedError, NotFoundError):
+                transport.wait(str(request["id"]), doing=doing)
+    with suppress(NotFoundError):
+        item = transport.json("GET", f"/api/tasks/{task.id}", doing=doing)
+        if item.get("size"):
+            return Task.from_server(item, transport.url)
+        delete_task(transport, task.id)
+    return None
+
+
+def _make(
+    transport: Transport,
+    spec: Mapping[str, Any],
+    frames: Sequence[Frame],
+    image_quality: int,
+    progress: Progress,
+) -> Task:
+    doing = f"Making task {spec['name']!r}"
+    made = transport.json("POST", "/api/tasks", doing=doing, body=spec)
+    task = Task.from_server(made, transport.url)
+    try:
+        request_id = _upload(transport, task, frames, image_quality, progress)
+    except BaseException:
+        # Half an upload cannot be completed: CVAT takes the pictures of a task only once.
+        _give_up(transport, task)
+        raise
+    try:
+        transport.wait(
+            request_id,
+            doing=f"Reading the pictures of task {task.id}",
+            progress=lambda share: progress("wait", round(share * len(frames)), len(frames)),
+        )
+        _check_frames(transport, task, frames)
+    except (RequestFailedError, ConflictError):
+        _give_up(transport, task)
+        raise
+    return task
+
+
+def _give_up(transport: Transport, task: Task) -> None:
+    with suppress(CvatError):
+        delete_task(transport, task.id)
+
+
+def _upload(
+    transport: Transport,
+    task: Task,
+    frames: Sequence[Frame],
+    image_quality: int,
+    progress: Progress,
+) -> str:
+    doing = f"Uploading the pictures of task {task.id}"
+    path = f"/api/tasks/{task.id}/data/"
+    transport.request("POST", path, doing=doing, headers={"Upload-Start": ""})
+    names: list[str] = []
+    for group in upload_groups(frames):
+        files = {f"client_files[{index}]": file for index, file in enumerate(group)}
+        transport.request(
+            "POST",
+            path,
+            doing=doing,
+            fields={"image_quality": str(image_quality), **files},
+            headers={"Upload-Multiple": ""},
+        )
+        names += [name for name, _ in group]
+        progress("upload", len(names), len(frames))
+    return transport.start(
+        "POST",
+        path,
+        doing=doing,
+        headers={"Upload-Finish": ""},
+        body={
+            "image_quality": image_quality,
+            "sorting_method": "predefined",
+            "upload_file_order": names,
+        },
+    )
+
+
+def _check_frames(transport: Transport, task: Task, frames: Sequence[Frame]) -> None:
+    names, sizes, _ = read_frames(transport, task.id)
+    stems = [Path(name).stem for name in names]
+    expected = [str(frame.name) for frame in frames]
+    if stems != expected:
+        wrong = next(
+            (i for i, pair in enumerate(zip(stems, expected, strict=False)) if len({*pair}) > 1),
+            min(len(stems), len(expected)),
+        )
+        raise ConflictError(
+            f"Task {task.id} ({task.name!r}) holds {len(stems)} frames, this push "
+            f"{len(expected)}; they differ from frame {wrong} on. Delete that task in CVAT or "
+            "push under another key."
+        )
+    for number, (size, frame) in enumerate(zip(sizes, frames, strict=True)):
+        if size != (frame.width, frame.height):
+            raise ConflictError(
+                f"Task {task.id}, frame {number}: CVAT shows {size[0]} x {size[1]} pixels, "
+                f"the poses are meant for {frame.width} x {frame.height}."
+            )
+
+
+def _complete(
+    transport: Transport,
+    task: Task,
+    label: SkeletonLabel,
+    annotations: Annotations,
+    frame_count: int,
+    progress: Progress,
+) -> Outcome:
+    stored = read_annotations(transport, task.id)
+    if _same(stored, annotations, label, frame_count):
+        return "found"
+    empty = not any(stored.get(kind) for kind in ("shapes", "tracks", "tags"))
+    if not empty or any(job.state != "new" for job in read_jobs(transport, task.id)):
+        return "under_review"
+    _annotate(transport, task, label, annotations, frame_count, progress)
+    return "completed"
+
+
+def _annotate(
+    transport: Transport,
+    task: Task,
+    label: SkeletonLabel,
+    annotations: Annotations,
+    frame_count: int,
+    progress: Progress,
+) -> None:
+    count = sum(len(items) for items in annotations.values())
+    progress("annotate", 0, count)
+    # One PUT replaces all annotations at once, so there is never half of them; and 1,000
+    # skeletons in one request take a third of the time of ten requests of 100.
+    transport.request(
+        "PUT",
+        f"/api/tasks/{task.id}/annotations/",
+        doing=f"Sending the poses of task {task.id}",
+        body={"version": 0, "tags": [], **annotations},
+    )
+    if not _same(read_annotations(transport, task.id), annotations, label, frame_count):
+        _give_up(transport, task)
+        raise ConflictError(
+            f"The server stored other poses in task {task.id} than were sent, so the task was "
+            "deleted; look into the server's log, then push again."
+        )
+    progress("annotate", count, count)
+
+
+def delete_task(transport: Transport, task_id: int) -> None:
+    """Delete a task; one that is gone is no error."""
+    with suppress(NotFoundError):
+        transport.request("DELETE", f"/api/tasks/{int(task_id)}", doing=f"Deleting task {task_id}")
+
+
+def _user_id(transport: Transport, name: str) -> int:
+    doing = f"Looking for user {name!r}"
+    for user in transport.pages("/api/users", doing=doing, username=name):
+        if user["username"] == name:
+            return int(user["id"])
+    raise NotFoundError(
+        f"There is no user {name!r} on {transport.url}, or this account cannot see them; check "
+        "the name, or leave the assignee out and assign the jobs in CVAT."
+    )
+
+
+def _same(
+    stored: Mapping[str, Any], sent: Annotations, label: SkeletonLabel, frame_count: int
+) -> bool:
+    """Tell whether the server's annotations are those that were sent, ids and order aside."""
+    for kind in ("shapes", "tracks", "tags"):
+        if len(stored.get(kind) or ()) != len(sent.get(kind, ())):
+            return False
+    ours, theirs = (
+        from_annotations(annotations, label, frame_count=frame_count)
+        for annotations in (sent, stored)
+    )
+    return ours.keys() == theirs.keys() and all(
+        Counter(map(_fingerprint, ours[frame])) == Counter(map(_fingerprint, theirs[frame]))
+        for frame in ours
+    )
+
+
+def _fingerprint(pose: Pose) -> tuple[bytes, bytes]:
+    # The API keeps full float precision, so what was sent comes back to the last bit; + 0.0
+    # makes -0.0 the zero that it equals.
+    return pose.visibility.tobytes(), (pose.points + 0.0).tobytes()

@@ -1,0 +1,116 @@
+"""Questions to a server about its tasks; nothing here changes anything."""
+
+from typing import Any
+
+from cvat_bridge.errors import ConflictError, CvatError
+from cvat_bridge.skeleton import Skeleton, SkeletonLabel
+from cvat_bridge.tasks import Job, Task
+from cvat_bridge.transport import Transport
+
+
+def find_task(transport: Transport, name: str, project_id: int | None) -> Task | None:
+    """Return the only task of this name; see `cvat_bridge.server.Server.find_task`."""
+    query = {"name": name} | ({} if project_id is None else {"project_id": project_id})
+    listed = transport.pages("/api/tasks", doing=f"Looking for task {name!r}", **query)
+    found = [Task.from_server(item, transport.url) for item in listed if item["name"] == name]
+    if len(found) > 1:
+        ids = ", ".join(str(task.id) for task in found)
+        raise ConflictError(
+            f"There are {len(found)} tasks named {name!r} (ids {ids}); look which one holds "
+            "the review and delete the others in CVAT."
+        )
+    return found[0] if found else None
+
+
+def read_jobs(transport: Transport, task_id: int) -> list[Job]:
+    """List the annotation jobs of a task, by their first frame."""
+    doing = f"Reading the jobs of task {task_id}"
+    listed = transport.pages("/api/jobs", doing=doing, task_id=int(task_id))
+    # Ground-truth jobs and consensus replicas repeat frames of the annotation jobs.
+    jobs = [
+        Job.from_server(item, transport.url)
+        for item in listed
+        if item.get("type", "annotation") == "annotation"
+    ]
+    return sorted(jobs, key=lambda job: (job.start_frame, job.id))
+
+
+def read_annotations(transport: Transport, task_id: int) -> dict[str, Any]:
+    """Return the annotations of a task as the server gives them."""
+    path = f"/api/tasks/{int(task_id)}/annotations/"
+    return dict(transport.json("GET", path, doing=f"Reading the poses of task {task_id}"))
+
+
+def read_frames(
+    transport: Transport, task_id: int
+) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...], set[int]]:
+    """Return the frames' names and (width, height) in px, and which frames were deleted."""
+    doing = f"Reading the frames of task {task_id}"
+    meta = transport.json("GET", f"/api/tasks/{int(task_id)}/data/meta", doing=doing)
+    frames = meta["frames"]
+    count = int(meta.get("size") or len(frames))
+    names = tuple(str(frame["name"]) for frame in frames)
+    sizes = tuple((int(frame["width"]), int(frame["height"])) for frame in frames)
+    if len(frames) == 1 and count > 1:
+        # A video is listed as one file; its exports name frames by their number in it.
+        step = int(str(meta.get("frame_filter") or "step=1").rpartition("=")[2])
+        start = int(meta.get("start_frame") or 0)
+        names = tuple(f"frame_{start + index * step:06d}" for index in range(count))
+        sizes = sizes * count
+    return names, sizes, {int(frame) for frame in meta.get("deleted_frames") or ()}
+
+
+def read_labels(
+    transport: Transport, *, task_id: int | None = None, project_id: int | None = None
+) -> list[dict[str, Any]]:
+    """List the skeleton labels of a task or project as the server gives them."""
+    if (task_id is None) == (project_id is None):
+        raise ValueError("Give either task_id or project_id.")
+    owner, number = ("task", task_id) if task_id is not None else ("project", project_id)
+    doing = f"Reading the labels of {owner} {number}"
+    listed = transport.pages("/api/labels", doing=doing, **{f"{owner}_id": number})
+    return [label for label in listed if label.get("type") == "skeleton"]
+
+
+def choose_label(
+    transport: Transport, task_id: int, wanted: str | Skeleton | None
+) -> SkeletonLabel:
+    """Return the skeleton label of a task by name or skeleton, or the only one."""
+    raw = read_labels(transport, task_id=task_id)
+    names = [str(label["name"]) for label in raw]
+    name = wanted.name if isinstance(wanted, Skeleton) else wanted
+    if name is None and len(raw) != 1:
+        raise ConflictError(
+            f"Task {task_id} has {len(raw)} skeleton labels ({', '.join(names) or 'none'}); "
+            "name the one to read."
+        )
+    if name is not None and name not in names:
+        raise ConflictError(
+            f"Task {task_id} has no skeleton label {name!r}, only "
+            f"{', '.join(names) or 'none at all'}."
+        )
+    label = SkeletonLabel.from_server(raw[0 if name is None else names.index(name)])
+    if isinstance(wanted, Skeleton):
+        difference = "; ".join(wanted.differences(label.skeleton))
+        if difference:
+            raise ConflictError(
+                f"The label {name!r} of task {task_id} is another skeleton: {difference}."
+            )
+    return label
+
+
+def compare_label(
+    transport: Transport, project_id: int, skeleton: Skeleton
+) -> tuple[SkeletonLabel | None, str]:
+    """Return a project's label of the skeleton's name, and in words how it differs, if it does."""
+    labels = read_labels(transport, project_id=project_id)
+    named = [label for label in labels if label["name"] == skeleton.name]
+    if not named:
+        return None, f"it has no skeleton label {skeleton.name!r}"
+    if "<svg" in named[0].get("svg", ""):
+        return None, "its drawing is wrapped in <svg>, so CVAT cannot export it"
+    try:
+        label = SkeletonLabel.from_server(named[0])
+    except CvatError as error:
+        return None, str(error)
+    return label, "; ".join(skeleton.differences(label.skeleton))

@@ -1,0 +1,535 @@
+import json
+import logging
+import zipfile
+from collections import Counter
+from io import BytesIO
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from cvat_bridge import Pose, connect
+from cvat_bridge.errors import (
+    AddressError,
+    BusyError,
+    ConflictError,
+    CvatError,
+    LoginError,
+    NotCvatError,
+    NotFoundError,
+    PayloadError,
+    PermissionDeniedError,
+    RejectedError,
+    RequestFailedError,
+    ServerTroubleError,
+    TlsError,
+    VersionError,
+)
+from cvat_bridge.frames import Frame, upload_groups
+from cvat_bridge.poses import to_track
+from cvat_bridge.skeleton import Skeleton
+from cvat_bridge.yolo_pose import read_yolo_pose
+from fiftyone_legpose.legs import KEYPOINTS, SKELETON
+from tests.cvat_server import CvatServer, Fault
+
+PERSON = Pose(np.linspace(1, 40, 20).reshape(10, 2), [2, 1, 0, 2, 2, 2, 1, 2, 2, 2])
+
+
+@pytest.fixture
+def server(cvat_server):
+    with connect(cvat_server.url, token=cvat_server.token, poll_s=0, backoff_s=0) as connected:
+        yield connected
+
+
+@pytest.fixture
+def project(server):
+    return server.project("gait", SKELETON)
+
+
+def as_sets(poses):
+    return {
+        frame: Counter(
+            (tuple(p.visibility), tuple(np.round(p.points[p.visibility > 0], 6).ravel()))
+            for p in found
+        )
+        for frame, found in poses.items()
+        if found
+    }
+
+
+def sent(frames):
+    return {number: list(frame.poses) for number, frame in enumerate(frames) if frame.poses}
+
+
+def test_a_thousand_poses_come_back_as_they_were_sent(server, project, make_frames, tmp_path):
+    frames = make_frames(400, people=5)
+    assert sum(len(frame.poses) for frame in frames) >= 950
+    tasks = list(server.push(project, "legpose-1-round", frames, frames_per_task=300))
+    assert [task.size for task in tasks] == [300, 100]
+    assert tasks[1].frame_names[0] == "frame_000300"
+    back, exported = {}, {}
+    for offset, task in ((0, tasks[0]), (300, tasks[1])):
+        result = server.download(task.id, finished_only=False, label=SKELETON)
+        back |= {offset + frame: poses for frame, poses in result.poses.items()}
+        path = server.export_yolo_pose(task.id, tmp_path / f"{task.id}.zip")
+        sizes = dict.fromkeys(task.frame_names, (64, 48))
+        read = read_yolo_pose(path, sizes=sizes)
+        exported |= {int(name[-6:]): list(frame.poses) for name, frame in read.frames.items()}
+    expected = sent(frames)
+    assert as_sets(back) == as_sets(expected)
+    for number, poses in expected.items():
+        unmatched = list(exported[number])
+        for pose in poses:
+            twin = next(one for one in unmatched if pose.matches(one, within_px=0.01))
+            unmatched.remove(twin)
+        assert not unmatched
+
+
+def test_names_on_the_server_are_neutral(server, project, cvat_server, tmp_path, make_frames):
+    path = tmp_path / "doe_john_1950.jpg"
+    path.write_bytes(make_frames(1)[0].image)
+    task = server.push_task(project, "t", [Frame(path, 64, 48), Frame(path.read_bytes, 64, 48)])
+    assert cvat_server.uploaded_names == ["frame_000000.jpg", "frame_000001.jpg"]
+    assert task.frame_names == ("frame_000000", "frame_000001")
+    assert cvat_server.tasks[task.id].frames[0].data == path.read_bytes()
+
+
+def test_a_second_push_finds_the_first(server, project, cvat_server, make_frames):
+    frames = make_frames(4)
+    assert server.push_task(project, "t", frames).outcome == "made"
+    cvat_server.arm({})
+    assert server.push_task(project, "t", frames).outcome == "found"
+    assert {method for method, _ in cvat_server.log} == {"GET"}
+
+
+def test_a_task_under_review_is_left_alone(server, project, cvat_server):
+    frames = [Frame(jpeg(), 64, 48, [PERSON])]
+    task = server.push_task(project, "t", frames)
+    cvat_server.move_point(task.id, 0, "left_knee", (1, 2))
+    assert server.push_task(project, "t", frames).outcome == "under_review"
+    cvat_server.remove_skeleton(task.id, 0)
+    assert server.push_task(project, "t", frames).outcome == "under_review"
+    assert not cvat_server.tasks[task.id].shapes
+
+
+def test_a_task_with_other_frames_is_no_home(server, project, make_frames):
+    server.push_task(project, "t", make_frames(4))
+    with pytest.raises(ConflictError, match="this push 3; they differ from frame 3"):
+        server.push_task(project, "t", make_frames(3))
+
+
+def test_two_tasks_of_one_name_are_a_question(server, project, make_frames):
+    server.push_task(project, "t", make_frames(1))
+    server._transport.json(
+        "POST", "/api/tasks", doing="x", body={"name": "t", "project_id": project.id}
+    )
+    with pytest.raises(ConflictError, match="2 tasks named 't'"):
+        server.push_task(project, "t", make_frames(1))
+
+
+def test_options_reach_the_task(server, project, cvat_server, make_frames):
+    cvat_server.add_user("mia")
+    task = server.push_task(
+        project,
+        "t",
+        make_frames(10),
+        subset="train",
+        segment_size=4,
+        overlap=1,
+        assignee="mia",
+        image_quality=80,
+    )
+    made = cvat_server.tasks[task.id]
+    assert (made.subset, made.image_quality) == ("train", 80)
+    assert cvat_server.state.users[made.assignee] == "mia"
+    spans = [(job.start_frame, job.stop_frame) for job in server.jobs(task.id)]
+    assert spans == [(0, 3), (3, 6), (6, 9)]
+    assert server.jobs(task.id)[1].url == f"{cvat_server.url}/tasks/{task.id}/jobs/2"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"subset": "a/b"}, "cannot export"),
+        ({"subset": "names"}, "cannot export"),
+        ({"image_quality": 0}, "image_quality"),
+        ({"segment_size": 0}, "segment_size"),
+        ({"segment_size": 4, "overlap": 4}, "overlap"),
+        ({"name": ""}, "1 to 256"),
+    ],
+)
+def test_options_that_cvat_would_choke_on(server, project, cvat_server, make_frames, options, told):
+    name = options.pop("name", "t")
+    with pytest.raises(PayloadError, match=told):
+        server.push_task(project, name, make_frames(1), **options)
+    assert not cvat_server.tasks
+
+
+def test_an_unknown_assignee_is_told_before_anything_is_made(server, project, cvat_server):
+    with pytest.raises(NotFoundError, match="no user 'nobody'"):
+        server.push_task(project, "t", [Frame(jpeg(), 64, 48)], assignee="nobody")
+    assert not cvat_server.tasks
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        ([], "no frames"),
+        ([Frame(b"", 64, 48)], "Frame 0: its 0 bytes are no picture"),
+        ([Frame(b"GIF89a", 64, 48)], "Frame 0"),
+        ([Frame(b"x", 0, 48)], "Frame 0: its size is 0 x 48"),
+        ([Frame(b"x", 64, 48, name="Doe, John")], "Frame 0: the name 'Doe, John' is not neutral"),
+        ([Frame(b"x", 64, 48, name="a"), Frame(b"x", 64, 48, name="A")], "Frame 1: .* frame 0"),
+    ],
+)
+def test_frames_that_cannot_be_sent(server, project, cvat_server, frames, told):
+    with pytest.raises(PayloadError, match=told):
+        server.push_task(project, "t", frames)
+    assert not cvat_server.tasks
+
+
+def test_a_bad_picture_in_the_middle_leaves_nothing_behind(server, project, cvat_server, tmp_path):
+    good = Frame(jpeg(), 64, 48)
+    for bad, told in [
+        (Frame(tmp_path / "gone.jpg", 64, 48), "Frame 1: its picture cannot be read"),
+        (Frame(jpeg(), 48, 64), "Frame 1: the picture is 64 x 48"),
+        (Frame(b"no picture", 64, 48), "Frame 1: its 10 bytes are no picture"),
+    ]:
+        with pytest.raises(PayloadError, match=told):
+            server.push_task(project, "t", [good, bad, good])
+        assert not cvat_server.tasks
+
+
+def test_pictures_that_the_server_cannot_read(server, project, cvat_server, monkeypatch):
+    def fail(task, options):
+        from tests.cvat_server.state import BackgroundError
+
+        raise BackgroundError("Traceback\nInvalidImageError: failed to parse 'frame_000000.jpg'")
+
+    monkeypatch.setattr(cvat_server.state, "read_pictures", fail)
+    with pytest.raises(RequestFailedError, match=r"failed to parse 'frame_000000\.jpg'"):
+        server.push_task(project, "t", [Frame(jpeg(), 64, 48)])
+    assert not cvat_server.tasks
+
+
+def test_uploads_fit_into_memory():
+    read = []
+
+    def picture(number):
+        return lambda: read.append(number) or jpeg()
+
+    frames = [Frame(picture(n), 64, 48, name=f"f{n}") for n in range(6)]
+    groups = upload_groups(frames, limit_bytes=2 * len(jpeg()))
+    assert [name for name, _ in next(groups)] == ["f0.jpg", "f1.jpg"]
+    assert read == [0, 1, 2]
+    assert [len(group) for group in groups] == [2, 2]
+
+
+def test_only_finished_jobs_come_back(server, project, cvat_server, make_frames):
+    frames = make_frames(10, seed=3)
+    task = server.push_task(project, "t", frames, segment_size=4, overlap=1)
+    assert server.download(task.id).poses == {}
+    cvat_server.complete_jobs(task.id, [0])
+    result = server.download(task.id)
+    # Frame 3 is in the second job too, which is open.
+    assert result.finished == {0, 1, 2}
+    assert set(result.poses) <= {0, 1, 2}
+    cvat_server.complete_jobs(task.id)
+    cvat_server.delete_frame(task.id, 5)
+    result = server.download(task.id)
+    assert (result.deleted, result.finished) == ({5}, set(range(10)) - {5})
+    expected = {frame: poses for frame, poses in sent(frames).items() if frame != 5}
+    assert as_sets(result.poses) == as_sets(expected)
+
+
+def test_what_a_reviewer_does_comes_back_as_what_it_is(server, project, cvat_server):
+    frames = [Frame(jpeg(), 64, 48, [PERSON]) for _ in range(4)]
+    task = server.push_task(project, "t", frames)
+    cvat_server.move_point(task.id, 0, "left_knee", (-30.5, 99.25), visibility=1)
+    cvat_server.remove_skeleton(task.id, 1)
+    cvat_server.add_skeleton(task.id, 2, [(1, 1)] * 10, [2] * 9 + [0])
+    cvat_server.remove_element(task.id, 3, "right_foot")
+    poses = server.download(task.id, finished_only=False).poses
+    moved = poses[0][0]
+    knee = KEYPOINTS.index("left_knee")
+    assert (moved.points[knee].tolist(), moved.visibility[knee]) == ([-30.5, 99.25], 1)
+    assert 1 not in poses
+    assert len(poses[2]) == 2
+    assert poses[3][0].visibility[9] == 0
+    assert np.isnan(poses[3][0].points[9]).all()
+
+
+def test_people_travel_as_tracks(server, project, cvat_server):
+    def walk(track_id, frame):
+        return Pose(PERSON.points + frame, PERSON.visibility, track_id=track_id)
+
+    there = {0: [0, 1], 1: [0, 1], 2: [1], 3: [0, 1], 4: []}
+    frames = [Frame(jpeg(), 64, 48, [walk(t, n) for t in ids]) for n, ids in there.items()]
+    task = server.push_task(project, "t", frames, as_tracks=True)
+    assert len(cvat_server.tasks[task.id].tracks) == 2
+    result = server.download(task.id, finished_only=False)
+    assert {n: [p.track_id for p in poses] for n, poses in result.poses.items()} == {
+        0: [0, 1],
+        1: [0, 1],
+        2: [1],
+        3: [0, 1],
+    }
+    assert as_sets(result.poses) == as_sets(sent(frames))
+    assert server.push_task(project, "t", frames, as_tracks=True).outcome == "found"
+    doubled = [Frame(jpeg(), 64, 48, [walk(0, 0), walk(0, 0)])]
+    with pytest.raises(PayloadError, match="Frame 0: two poses have the track number 0"):
+        server.push_task(project, "t2", doubled, as_tracks=True)
+
+
+def test_a_video_task_made_by_hand(server, project, cvat_server):
+    made = cvat_server.add_video_task("clip", project.id, 4, start=2, step=5)
+    track = to_track({0: PERSON, 3: PERSON}, project.label, frame_count=4)
+    del track["shapes"][1]
+    for element in track["elements"]:
+        del element["shapes"][1]
+    cvat_server.draw(made.id, {"tracks": [track]})
+    result = server.download(made.id, finished_only=False)
+    assert result.frame_names == tuple(f"frame_{n:06d}" for n in (2, 7, 12, 17))
+    assert result.sizes == ((640, 480),) * 4
+    assert {frame: poses[0] for frame, poses in result.poses.items()} == dict.fromkeys(
+        range(4), PERSON
+    )
+    assert [task.name for task in server.tasks(project.id)] == ["clip"]
+
+
+def test_a_project_is_found_compared_or_made(server, cvat_server):
+    made = server.project("gait", SKELETON)
+    again = server.project("gait", SKELETON)
+    assert (made.created, again.created, made.id) == (True, False, again.id)
+    assert again.label.skeleton.keypoints == KEYPOINTS
+    other = Skeleton("legs", (*KEYPOINTS[:9], "toe"), SKELETON.edges)
+    with pytest.raises(ConflictError, match="it lacks toe; it also has right_foot"):
+        server.project("gait", other)
+    with pytest.raises(ConflictError, match="no skeleton label 'arm'"):
+        server.project("gait", Skeleton("arm", ("elbow",)))
+
+
+@pytest.mark.parametrize("svg", ["", "<svg>{}</svg>", "<circle"])
+def test_a_project_whose_label_cannot_be_exported(server, cvat_server, svg):
+    label = SKELETON.to_label()
+    broken = label | {"svg": svg.format(label["svg"])}
+    body = {"name": "gait", "labels": [broken]}
+    server._transport.json("POST", "/api/projects", doing="x", body=body)
+    with pytest.raises(ConflictError, match="cannot export"):
+        server.project("gait", SKELETON)
+
+
+def test_labels_of_a_task(server, project, cvat_server, make_frames):
+    task = server.push_task(project, "t", make_frames(1))
+    assert [label.skeleton.name for label in server.labels(task_id=task.id)] == ["legs"]
+    arm = Skeleton("arm", ("shoulder", "elbow"), ((0, 1),))
+    server._transport.json(
+        "PATCH",
+        f"/api/projects/{project.id}",
+        doing="x",
+        body={"labels": [arm.to_label(), {"name": "car"}]},
+    )
+    assert len(server.labels(project_id=project.id)) == 2
+    with pytest.raises(ConflictError, match=r"2 skeleton labels \(legs, arm\)"):
+        server.download(task.id)
+    assert server.download(task.id, label="arm").poses == {}
+    with pytest.raises(ConflictError, match="no skeleton label 'car', only legs, arm"):
+        server.download(task.id, label="car")
+    with pytest.raises(ConflictError, match="another skeleton"):
+        server.download(task.id, label=Skeleton("arm", ("elbow", "shoulder"), ((0, 1),)))
+
+
+def test_an_export_replaces_the_file_and_carries_pictures(server, project, make_frames, tmp_path):
+    task = server.push_task(project, "t", make_frames(2))
+    path = tmp_path / "out.zip"
+    path.write_text("old")
+    assert server.export_yolo_pose(task.id, path, include_images=True) == path
+    with zipfile.ZipFile(path) as archive:
+        assert "images/train/frame_000001.jpg" in archive.namelist()
+    assert [item.name for item in tmp_path.iterdir()] == ["out.zip"]
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        server.export_yolo_pose(task.id, tmp_path / "no" / "out.zip")
+
+
+def test_a_running_export_is_waited_for(server, project, cvat_server, make_frames, tmp_path):
+    task = server.push_task(project, "t", make_frames(1))
+    cvat_server.state.background_polls = 2
+    path = f"/api/tasks/{task.id}/dataset/export"
+    query = {"format": "Ultralytics YOLO Pose 1.0", "save_images": False}
+    server._transport.start("POST", path, doing="x", query=query)
+    cvat_server.arm({})
+    assert server.export_yolo_pose(task.id, tmp_path / "out.zip").stat().st_size
+    assert sum("/api/requests/" in path for _, path in cvat_server.log) == 3
+
+
+def test_an_export_that_fails_says_why(server, project, cvat_server, make_frames, tmp_path):
+    frames = [Frame(jpeg(), 64, 48, [PERSON])]
+    task = server.push_task(project, "t", frames)
+    cvat_server.tasks[task.id].poisoned = True
+    with pytest.raises(RequestFailedError, match="ItemExportError"):
+        server.export_yolo_pose(task.id, tmp_path / "out.zip")
+    assert not list(tmp_path.iterdir())
+
+
+def test_background_work_that_never_ends(cvat_server, make_frames):
+    options = {"token": cvat_server.token, "poll_s": 0, "wait_s": 0}
+    with connect(cvat_server.url, **options) as server:
+        project = server.project("gait", SKELETON)
+        cvat_server.state.background_polls = 5
+        with pytest.raises(BusyError, match="run this again later"):
+            server.push_task(project, "t", make_frames(2))
+        cvat_server.state.requests.popitem()[1].polls_left = 0
+    assert len(cvat_server.tasks) == 1
+
+
+def test_what_is_gone_is_gone(server, tmp_path):
+    for ask in (
+        lambda: server.download(99),
+        lambda: server.export_yolo_pose(99, tmp_path / "x.zip"),
+        lambda: server.tasks(99),
+    ):
+        with pytest.raises(NotFoundError, match="not found"):
+            ask()
+    server.delete_task(99)
+
+
+@pytest.mark.parametrize(
+    ("login", "told"),
+    [
+        ({"token": "wrong"}, "token may be wrong"),
+        ({"user": "admin", "password": "s3cret"}, "does not know this user and password"),
+        ({"user": "admin"}, "needs a login"),
+        ({}, "needs a login"),
+        ({"token": "s3cret\n"}, "spaces or line breaks"),
+    ],
+)
+def test_a_login_that_fails_says_so_and_keeps_secrets(cvat_server, login, told, caplog):
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(LoginError, match=told) as caught:
+        connect(cvat_server.url, **login)
+    assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_nothing_shows_a_secret(server, cvat_server, caplog):
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(CvatError) as caught:
+        server.download(99)
+    shown = f"{server!r} {vars(server)!r} {caught.value} {caplog.text}"
+    assert cvat_server.token not in shown
+
+
+def test_user_and_password_log_in_and_out(cvat_server):
+    with connect(cvat_server.url, user="admin", password=cvat_server.password) as server:
+        assert server.user == "admin"
+        server.project("gait", SKELETON)
+    assert cvat_server.log[-1] == ("POST", "/api/auth/logout")
+
+
+def test_an_organization_that_does_not_exist(cvat_server):
+    with pytest.raises(NotFoundError, match="no-such-org organization does not exist"):
+        connect(cvat_server.url, token=cvat_server.token, organization="no-such-org")
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "told"),
+    [
+        ("http://127.0.0.1:9", AddressError, "nobody listens"),
+        ("http://no-such-host.invalid", AddressError, "does not resolve"),
+        ("ftp://example.org", AddressError, "no address of a server"),
+        ("http://", AddressError, "no address of a server"),
+        ("https://me:s3cret@example.org", AddressError, "give them apart"),
+    ],
+)
+def test_addresses_that_lead_nowhere(url, error, told):
+    with pytest.raises(error, match=told) as caught:
+        connect(url, token="t", retries=0)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_address_without_scheme_is_https(cvat_server):
+    with pytest.raises(TlsError, match="http://"):
+        connect(cvat_server.url.removeprefix("http://"), token="t", retries=0)
+
+
+def test_certificates_are_checked_unless_told_otherwise(cvat_server, tmp_path):
+    with pytest.raises(TlsError, match="certificate file"):
+        connect(cvat_server.url, token="t", ca_file=tmp_path / "none.pem")
+    with pytest.warns(UserWarning, match="not checked"):
+        connect(cvat_server.url, token=cvat_server.token, verify=False).close()
+
+
+def test_something_that_is_no_cvat(monkeypatch, cvat_server):
+    monkeypatch.setattr(cvat_server, "version", None)
+    with pytest.raises(NotCvatError, match="no CVAT"):
+        connect(cvat_server.url, token="t")
+
+
+def test_an_old_cvat_is_told_what_it_takes():
+    with CvatServer(version="2.4.3") as old, pytest.raises(VersionError, match=r"2\.4\.3.*2\.30"):
+        connect(old.url, token=old.token)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, RejectedError),
+        (401, LoginError),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (413, RejectedError),
+        (500, ServerTroubleError),
+    ],
+)
+def test_each_answer_has_its_error(server, cvat_server, status, error):
+    cvat_server.arm({0: Fault(status)})
+    with pytest.raises(error, match="Looking for task 't'"):
+        server.find_task("t")
+
+
+def test_what_is_safe_is_repeated(server, cvat_server):
+    cvat_server.arm({0: Fault("cut"), 1: Fault(503), 2: Fault(429)})
+    assert server.find_task("t") is None
+    assert len(cvat_server.log) == 4
+
+
+def test_a_slow_server_is_given_up(cvat_server):
+    with connect(cvat_server.url, token=cvat_server.token, timeout_s=0.2, retries=0) as server:
+        cvat_server.arm({0: Fault("slow", seconds=0.5)})
+        with pytest.raises(AddressError, match="broke"):
+            server.find_task("t")
+
+
+def test_what_a_server_stores_otherwise_is_noticed(server, project, cvat_server, monkeypatch):
+    from tests.cvat_server import annotations
+
+    def lossy(state, task, payload):
+        return original(state, task, payload | {"shapes": payload["shapes"][:-1]})
+
+    original = annotations.replace
+    monkeypatch.setattr(annotations, "replace", lossy)
+    with pytest.raises(ConflictError, match="stored other poses"):
+        server.push_task(project, "t", [Frame(jpeg(), 64, 48, [PERSON, PERSON])])
+    assert not cvat_server.tasks
+
+
+def test_newer_servers_may_say_more(server, project, cvat_server, monkeypatch, make_frames):
+    from tests.cvat_server import annotations, handler
+
+    task = server.push_task(project, "t", [Frame(jpeg(), 64, 48, [PERSON])])
+    original = annotations.read
+
+    def more(*arguments):
+        shown = json.loads(json.dumps(original(*arguments)))
+        for shape in shown["shapes"]:
+            shape["holiness"] = shape["elements"][0]["holiness"] = 1
+        return shown | {"intervals": []}
+
+    monkeypatch.setattr(handler.annotations, "read", more)
+    assert server.download(task.id, finished_only=False).poses == {0: [PERSON]}
+
+
+def jpeg():
+    packed = BytesIO()
+    PIL.Image.new("RGB", (64, 48)).save(packed, "JPEG")
+    return packed.getvalue()

@@ -24,6 +24,8 @@ MAX_EXPANSION = 100
 """Times its own size that a zip may unpack to, beyond the first 256 MiB."""
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError)
+# Where ultralytics is loaded, it has PIL look for pi-heif before it gives a file up.
+_NO_PICTURE = (*_DAMAGED, ValueError, SyntaxError, ImportError)
 _EXIF_ORIENTATION = 0x0112
 _TURNED = {5, 6, 7, 8}
 _SMALL_BYTES = 256 * 2**20
@@ -112,7 +114,7 @@ def image_size(archive: Archive, name: str) -> tuple[int, int]:
         with archive.open(name) as stream, PIL.Image.open(stream) as image:
             turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
             return (image.height, image.width) if turned else (image.width, image.height)
-    except (*_DAMAGED, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    except (*_NO_PICTURE, PIL.Image.DecompressionBombError) as error:
         raise FormatError(
             f"{archive.source}: {name} is not a picture that can be read ({error})."
         ) from error

@@ -124,7 +124,8 @@ def _suffix(data: bytes, frame: Frame, number: int) -> str:
     try:
         with PIL.Image.open(BytesIO(data)) as picture:
             kind, size, orientation = picture.format, picture.size, picture.getexif().get(0x0112, 1)
-    except (OSError, ValueError, PIL.Image.DecompressionBombError):
+    # Where ultralytics is loaded, it has PIL look for pi-heif before it gives a file up.
+    except (OSError, ValueError, ImportError, PIL.Image.DecompressionBombError):
         raise PayloadError(f"Frame {number}: its {len(data)} bytes are no picture.") from None
     if kind not in _SUFFIXES:
         raise PayloadError(f"Frame {number}: {kind} pictures are not sent; make it JPEG or PNG.")

@@ -224,6 +224,16 @@ def test_a_picture_turned_by_its_camera_has_the_size_that_is_shown(tmp_path: Pat
     assert read.frames["a"].size == (30, 40)
 
 
+@pytest.mark.parametrize("error", [None, ModuleNotFoundError("No module named 'pi_heif'")])
+def test_a_picture_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error):
+    # ultralytics replaces PIL.Image.open by one that asks for pi-heif before it gives up
+    if error is not None:
+        monkeypatch.setattr(PIL.Image, "open", lambda file: (_ for _ in ()).throw(error))
+    files = members() | {"images/train/a.jpg": b"no picture"}
+    with pytest.raises(FormatError, match=r"images/train/a\.jpg is not a picture"):
+        read_yolo_pose(make_zip(tmp_path / "x.zip", files))
+
+
 def test_roboflow_and_nested_layouts(tmp_path: Path):
     roboflow = {
         "export/data.yaml": yaml.safe_dump({**CONFIG, "train": "../train/images"}),

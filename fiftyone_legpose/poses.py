@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs
+from fiftyone_legpose import legs, metrics
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.fields import BOXES_SUFFIX
 
@@ -230,9 +231,7 @@ def predicted_labels(
     )
 
 
-def stored_boxes(
-    boxes: fo.Detections, size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def stored_boxes(boxes: fo.Detections, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Read the boxes of one frame back.
 
     Parameters
@@ -294,6 +293,16 @@ class PoseTable:
     def pose_sample(self) -> np.ndarray:
         """(N,): index of each pose's sample."""
         return self.frame_sample[self.pose_frame]
+
+    @cached_property
+    def leg(self) -> np.ndarray:
+        """(N,): leg length in px, the median of the track or the video where it is cut off."""
+        lengths = metrics.leg_length(self.points, self.visibility)
+        tracks = int(self.track.max(initial=0)) + 1
+        track = np.where(self.track < 0, -1, self.pose_sample * tracks + self.track)
+        return metrics.fill_leg_length(
+            lengths, self.points, self.visibility, track, self.pose_sample
+        )
 
 
 def read_poses(view: Any, field: str) -> PoseTable:

@@ -16,6 +16,7 @@ from bson import ObjectId
 
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.fields import CORRECTED, EMPTY, OUT, REVIEW, SELECTED
+from fiftyone_legpose.views import source_dataset
 
 STATES: Final = (SELECTED, OUT, CORRECTED, EMPTY)
 
@@ -137,7 +138,7 @@ def mark(
     """
     if state not in STATES:
         raise ValueError(f"{state!r} is no review state; use one of {', '.join(STATES)}")
-    dataset = dataset_or_view._dataset
+    dataset = source_dataset(dataset_or_view)
     frame_ids = list(dict.fromkeys(frame_ids))
     if not frame_ids:
         return

@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fiftyone_legpose import fields, metrics, review_state, signals
+from fiftyone_legpose import fields, review_state, signals
 from fiftyone_legpose.choosing import Strategy, Timeline, choose
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import VIDEO
+from fiftyone_legpose.views import source_dataset
 
 Per = Literal["dataset", "video"]
 
@@ -136,7 +137,6 @@ def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
     dict
         Strengths (F, places) of the signals in `signals.PLACES`.
     """
-    leg = leg_lengths(table)
     out = signals.pose_signals(
         len(table.frame_ids),
         table.pose_frame,
@@ -144,7 +144,7 @@ def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
         table.confidence,
         table.visibility,
         table.score,
-        leg,
+        table.leg,
     )
     pose_sample = table.pose_sample
     for sample in np.flatnonzero(np.isfinite(table.frame_rates)):
@@ -159,23 +159,13 @@ def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
             table.track[poses],
             table.points[poses],
             table.visibility[poses],
-            leg[poses],
+            table.leg[poses],
             step_s=float(np.median(steps) / table.frame_rates[sample]),
             size=(table.sizes[sample, 0], table.sizes[sample, 1]),
         )
         for name, strength in over_time.items():
             out[name][frames] = np.maximum(out[name][frames], strength)
     return out
-
-
-def leg_lengths(table: PoseTable) -> np.ndarray:
-    """Measure the leg length (N,) in px of every pose, from its track or video where cut off."""
-    lengths = metrics.leg_length(table.points, table.visibility)
-    tracks = int(table.track.max(initial=0)) + 1
-    track = np.where(table.track < 0, -1, table.pose_sample * tracks + table.track)
-    return metrics.fill_leg_length(
-        lengths, table.points, table.visibility, track, table.pose_sample
-    )
 
 
 def _check(view: Any, count: int) -> None:
@@ -191,7 +181,7 @@ def _check(view: Any, count: int) -> None:
 def _whole_videos(view: Any) -> Any:
     if view.media_type != "video":
         return view
-    return view._dataset.select(view.values("id"))
+    return source_dataset(view).select(view.values("id"))
 
 
 def _frame_ids(view: Any) -> list[str]:
@@ -250,7 +240,7 @@ def _descriptors(table: PoseTable) -> np.ndarray:
 
     A frame where nobody was found takes the pose before it, which is what is missing there.
     """
-    leg = leg_lengths(table)
+    leg = table.leg
     known = table.visibility > 0
     middle = np.where(known[..., None], table.points, 0).sum(axis=1)
     middle /= np.maximum(known.sum(axis=1), 1)[:, None]
@@ -274,7 +264,7 @@ def _write(
     reasons: Sequence[list[str]],
 ) -> Any:
     """Write the reviews that differ from what is stored; the view of the chosen frames."""
-    dataset = whole._dataset
+    dataset = source_dataset(whole)
     review_state.declare(dataset)
     now = datetime.now(UTC)
     documents = {}

@@ -1,4 +1,4 @@
-"""select chooses the faulty frames, apart in time, never those that are out or done, and repeats."""
+"""select chooses the faulty frames, apart in time, never settled ones, and repeats itself."""
 
 import fiftyone as fo
 import numpy as np

@@ -1,6 +1,7 @@
 """Where a YOLO dataset keeps what: data.yaml, list files and folders, in every layout in use."""
 
 import re
+import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -33,6 +34,9 @@ OTHER_KEYS = frozenset(
 
 _USUAL_SUBSETS = {"train", "val", "test"}
 _MOST_KEYPOINTS = 1000
+
+# Some 100,000 paths of pictures; yaml is read at about 1 MiB a second.
+_MOST_YAML_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def read_yaml(archive: Archive, name: str) -> dict[str, Any]:
     """Read a yaml mapping; no tag in it can make anything run."""
     where = f"{archive.source}: {name}"
     try:
-        values = yaml.safe_load(read_text(archive, name))
+        values = yaml.safe_load(read_text(archive, name, limit_bytes=_MOST_YAML_BYTES))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
@@ -117,8 +121,8 @@ def parse_config(values: dict[str, Any], path: str, where: str) -> Config:
         and shape[1] in (2, 3)
     ):
         raise FormatError(
-            f"{where}: kpt_shape is {shape!r}; it must be [K, 3] (x, y, visibility) or [K, 2] "
-            "for K keypoints."
+            f"{where}: kpt_shape is {reprlib.repr(shape)}; it must be [K, 3] (x, y, visibility) "
+            "or [K, 2] for K keypoints."
         )
     labels = _numbered(values.get("names"), where, "names")
     subsets = {
@@ -159,10 +163,10 @@ def list_entries(archive: Archive, config: Config) -> list[Entry]:
                         "have the same name, so their labels cannot be told apart. Rename one."
                     )
         entries += [entry for _, entry in found.values()]
-    if not entries and not any(name.endswith(".txt") for name in members):
+    if not entries and (not config.subsets or any(True for _ in label_files(archive, config))):
         raise FormatError(
-            f"{archive.source}: data.yaml lists no pictures that are there. It needs a line such "
-            "as 'train: train.txt' or 'train: images/train'."
+            f"{archive.source}: {config.path} lists no pictures that are there. It needs a line "
+            "such as 'train: train.txt' or 'train: images/train'."
         )
     return entries
 
@@ -190,7 +194,7 @@ def _numbered(values: Any, where: str, key: str) -> tuple[str, ...]:
         if set(values) != set(range(len(values))):
             raise FormatError(f"{where}: {key} must be numbered 0, 1, 2, ... without gaps.")
         values = [values[index] for index in range(len(values))]
-    if not isinstance(values, list) or not values:
+    if not isinstance(values, list) or not values or not _are_scalars(values):
         raise FormatError(f"{where}: {key} must list the class names.")
     return tuple(str(value) for value in values)
 
@@ -200,7 +204,7 @@ def _keypoint_names(values: Any, count: int, where: str) -> tuple[str, ...] | No
         values = next(iter(values.values()))
     if values is None:
         return None
-    if not isinstance(values, list) or len(values) != count:
+    if not isinstance(values, list) or len(values) != count or not _are_scalars(values):
         raise FormatError(f"{where}: kpt_names must name each of the {count} keypoints.")
     return tuple(str(value) for value in values)
 
@@ -208,9 +212,15 @@ def _keypoint_names(values: Any, count: int, where: str) -> tuple[str, ...] | No
 def _flip_index(values: Any, count: int, where: str) -> tuple[int, ...] | None:
     if values is None or values == []:
         return None
-    if not isinstance(values, list) or sorted(map(str, values)) != sorted(map(str, range(count))):
+    numbers = isinstance(values, list) and all(type(value) is int for value in values)
+    if not numbers or sorted(values) != list(range(count)):
         raise FormatError(f"{where}: flip_idx must hold each of 0 to {count - 1} once.")
-    return tuple(int(value) for value in values)
+    return tuple(values)
+
+
+def _are_scalars(values: list[Any]) -> bool:
+    # A few lines of yaml can stand for a list of a billion items, until somebody prints it.
+    return all(isinstance(value, str | int | float) for value in values)
 
 
 def _pictures(

@@ -7,6 +7,7 @@ evaluate, export, loop. Importing this package loads none of the heavy libraries
 from importlib import import_module
 from typing import Any
 
+from fiftyone_legpose.backend_entry import announce_backend
 from fiftyone_legpose.zoo import announce
 
 _HOMES = {
@@ -17,7 +18,7 @@ _HOMES = {
     "push": "review",
     "status": "review",
     "pull": "review",
-    "import_labels": "review",
+    "import_labels": "label_import",
     "train": "training",
     "evaluate": "evaluation",
     "export": "exporting",
@@ -39,3 +40,4 @@ def __dir__() -> list[str]:
 
 
 announce()
+announce_backend()

@@ -1,0 +1,295 @@
+"""The FiftyOne annotation backend `cvat-skeleton`: keypoints of any skeleton, to CVAT and back.
+
+    >>> view.annotate("round1", backend="cvat-skeleton", label_field="keypoints")  # doctest: +SKIP
+    >>> dataset.load_annotations("round1")                                         # doctest: +SKIP
+
+`fiftyone_legpose.review` builds on it; what it adds is that predictions stay as they are.
+"""
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.utils.annotations as foua
+
+from cvat_bridge.errors import CvatError
+from cvat_bridge.server import FRAMES_PER_TASK, Server
+from cvat_bridge.skeleton import Skeleton
+from fiftyone_legpose import fields, legs, review_state
+from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results, recall
+from fiftyone_legpose.backend_entry import BACKEND
+from fiftyone_legpose.cvat_login import Login, find_login
+from fiftyone_legpose.errors import DatasetError, LegposeError
+from fiftyone_legpose.incoming import from_server
+from fiftyone_legpose.outgoing import Outgoing, check_key, plain_view, read_outgoing, skeleton_of
+from fiftyone_legpose.progress import Report
+from fiftyone_legpose.views import source_dataset
+
+# The only attribute of a keypoint label that a reviewer sets.
+_ATTRIBUTES = {"visible": {"type": "list"}}
+
+
+class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
+    """Settings of one run; the login is taken from here but never stored.
+
+    Parameters
+    ----------
+    name, label_schema, media_field
+        See FiftyOne's base class.
+    url, token, username, password, organization
+        The server and the account, by default those of ``FIFTYONE_CVAT_URL``, ``_TOKEN``,
+        ``_USERNAME``, ``_PASSWORD`` and ``_ORGANIZATION``.
+    project
+        Name of the CVAT project, which is made where there is none.
+    assignee
+        CVAT user name of the reviewer.
+    segment_size
+        Frames of one job; None makes one job a task.
+    image_quality
+        1 to 100, of the pictures as CVAT shows them.
+    as_tracks
+        Send persons with a track id (``index``) as skeleton tracks.
+    frames_per_task
+        Frames of one CVAT task; more frames make more tasks.
+    finished_only
+        Load the frames of completed jobs alone; the others stay as they are.
+    predictions
+        Field that a review run shows to the reviewer; set by `fiftyone_legpose.review`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        label_schema: dict[str, Any],
+        media_field: str = "filepath",
+        url: str | None = None,
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        assignee: str | None = None,
+        segment_size: int | None = None,
+        image_quality: int = 95,
+        as_tracks: bool = False,
+        frames_per_task: int = FRAMES_PER_TASK,
+        finished_only: bool = True,
+        predictions: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, label_schema, media_field=media_field, **kwargs)
+        self.project = project
+        self.assignee = assignee
+        self.segment_size = segment_size
+        self.image_quality = image_quality
+        self.as_tracks = as_tracks
+        self.frames_per_task = frames_per_task
+        self.finished_only = finished_only
+        self.predictions = predictions
+        # FiftyOne stores every attribute without an underscore.
+        self._login = Login()
+        self.load_credentials(url, token, username, password, organization)
+
+    def load_credentials(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        organization: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Take a login for this session."""
+        self._login = find_login(
+            url=url, token=token, user=username, password=password, organization=organization
+        )
+        super().load_credentials(**kwargs)
+
+    @property
+    def login(self) -> Login:
+        """The server and the account."""
+        return self._login
+
+    @property
+    def label_field(self) -> str:
+        """The only field of the run, without ``frames.``."""
+        if len(self.label_schema or {}) != 1:
+            raise DatasetError(
+                f"The backend {BACKEND!r} takes one keypoint field a run: call it once a field."
+            )
+        return str(next(iter(self.label_schema))).removeprefix("frames.")
+
+
+class CvatSkeletonBackend(foua.AnnotationBackend):
+    """Sends frames as stills with skeletons drawn on them, and fetches what reviewers made."""
+
+    supported_media_types = ("image", "video")
+    supported_label_types = ("keypoints",)
+    supported_scalar_types = ()
+    supported_attr_types = ("list",)
+    supports_clips_views = False
+    supports_keyframes = False
+    supports_video_sample_fields = False
+    requires_label_schema = True
+
+    def recommend_attr_tool(self, name: str, value: Any) -> dict[str, Any]:
+        """Say how an attribute is drawn; only `visible` is, by CVAT's own flags."""
+        return {"type": "list"}
+
+    def requires_attr_values(self, attr_type: str) -> bool:
+        """Say that no attribute needs a list of values."""
+        return False
+
+    def register_run(
+        self, samples: Any, key: str, overwrite: bool = True, cleanup: bool = True
+    ) -> None:
+        """Register a run, or go on with one that was interrupted."""
+        check_key(key)
+        for info in self.config.label_schema.values():
+            info["attributes"] = _ATTRIBUTES
+        if is_begun(samples._root_dataset, key):
+            overwrite, cleanup = True, False
+        super().register_run(samples, key, overwrite=overwrite, cleanup=cleanup)
+
+    def upload_annotations(
+        self, samples: Any, anno_key: str, launch_editor: bool = False
+    ) -> CvatSkeletonResults:
+        """Send the frames of a collection; see FiftyOne's base class."""
+        try:
+            with self.config.login.connect() as server:
+                results = self.send(server, samples, anno_key)
+        except (CvatError, LegposeError):
+            # A run of which nothing was sent would only be in the way of the next attempt.
+            if load_results(samples._root_dataset, anno_key) is None:
+                self.delete_run(samples, anno_key, cleanup=False)
+            raise
+        if launch_editor:
+            results.launch_editor()
+        return results
+
+    def download_annotations(self, results: CvatSkeletonResults) -> dict[str, Any]:
+        """Fetch the labels of finished frames; see FiftyOne's base class."""
+        with self.config.login.connect(results.url) as server:
+            returned = list(from_server(results, server, self.config.finished_only))
+        return results.to_labels(returned)
+
+    def send(
+        self, server: Server, samples: Any, key: str, report: Report | None = None
+    ) -> CvatSkeletonResults:
+        """Send a registered run, or what is missing of it.
+
+        Parameters
+        ----------
+        server
+            A logged-in server.
+        samples
+            The collection that the run was registered on.
+        key
+            Of the run.
+        report
+            Called with frames done and in all.
+
+        Returns
+        -------
+        CvatSkeletonResults
+            Saved after each task, so that a later call goes on from there.
+        """
+        results, outgoing = self.prepare(samples, key)
+        total = len(outgoing.frame_ids)
+        project = server.project(
+            self.config.project or _project_name(results.to_skeleton()), results.to_skeleton()
+        )
+        results.url, results.project_url = server.url, project.url
+        results.tasks = []
+
+        def progress(step: str, done: int, of: int) -> None:
+            before = sum(task["frames"] for task in results.tasks)
+            at = before + done if step == "upload" else before + self._part(before, total)
+            if report:
+                report(at, total, step)
+
+        for task in server.push(
+            project,
+            results.task_name,
+            outgoing.to_frames(),
+            frames_per_task=self.config.frames_per_task,
+            as_tracks=self.config.as_tracks,
+            segment_size=self.config.segment_size,
+            assignee=self.config.assignee,
+            image_quality=self.config.image_quality,
+            progress=progress,
+        ):
+            sent = results.note(task)
+            results.save()
+            self.mark_out(results, sent, by=server.user)
+        results.complete = True
+        results.save()
+        return results
+
+    def prepare(self, samples: Any, key: str) -> tuple[CvatSkeletonResults, Outgoing]:
+        """Read the frames of a registered run and make its results; nothing is sent yet."""
+        view = plain_view(samples)
+        field = self.config.label_field
+        _know_field(source_dataset(view), field)
+        [info] = self.config.label_schema.values()
+        skeleton = skeleton_of(view, field, info.get("classes") or ())
+        outgoing = read_outgoing(
+            view,
+            field,
+            key,
+            keypoint_count=len(skeleton.keypoints),
+            as_tracks=self.config.as_tracks,
+            media_field=self.config.media_field,
+        )
+        results = CvatSkeletonResults(samples, self.config, key, {}, backend=self)
+        results.take(outgoing, skeleton)
+        results._finalize_id_map()
+        return results, outgoing
+
+    def mark_out(
+        self, results: CvatSkeletonResults, frames: range, *, by: str | None = None
+    ) -> None:
+        """Mark frames of a review run as out; the frames of other runs have no such state."""
+        if self.config.predictions is not None:
+            ids = results.frames["id"][frames.start : frames.stop]
+            dataset = source_dataset(results.samples)
+            review_state.mark(dataset, ids, state=fields.OUT, key=results.key, by=by)
+
+    def cleanup(self, samples: Any, key: str) -> None:
+        """Forget a review run that is deleted: its frames wait for a reviewer again."""
+        if self.config.predictions is None:
+            return
+        dataset = source_dataset(samples)
+        recall(dataset, key)
+        drop = (
+            dataset.delete_frame_field
+            if dataset.media_type == "video"
+            else dataset.delete_sample_field
+        )
+        drop(self.config.label_field, error_level=2)
+
+    def _part(self, before: int, total: int) -> int:
+        return min(self.config.frames_per_task, total - before)
+
+
+def is_begun(dataset: fo.Dataset, key: str) -> bool:
+    """Tell whether a run of this backend was interrupted before all of it was sent."""
+    if key not in dataset.list_annotation_runs(method=BACKEND):
+        return False
+    results = load_results(dataset, key)
+    return results is None or not results.complete
+
+
+def _know_field(dataset: fo.Dataset, field: str) -> None:
+    """Declare the run's field where it is new."""
+    known, add = (
+        (dataset.has_frame_field, dataset.add_frame_field)
+        if dataset.media_type == "video"
+        else (dataset.has_sample_field, dataset.add_sample_field)
+    )
+    if not known(field):
+        add(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
+
+
+def _project_name(skeleton: Skeleton) -> str:
+    # A dataset's name can tell whom it shows, so it does not name the project.
+    return "legpose" if skeleton == legs.SKELETON else f"legpose-{skeleton.name}"

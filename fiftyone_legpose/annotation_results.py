@@ -1,0 +1,196 @@
+"""What is out under a run of the backend `cvat-skeleton`: frames, tasks, persons."""
+
+import webbrowser
+from collections.abc import Iterable
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.utils.annotations as foua
+
+from cvat_bridge.poses import Pose
+from cvat_bridge.server import PushedTask
+from cvat_bridge.skeleton import Skeleton
+from fiftyone_legpose import fields, legs, poses, review_state
+from fiftyone_legpose.corrections import match_people
+from fiftyone_legpose.incoming import Returned
+from fiftyone_legpose.outgoing import Outgoing
+from fiftyone_legpose.views import source_dataset
+
+
+class CvatSkeletonResults(foua.AnnotationResults):
+    """What is out under a run, and where; everything but the login is stored."""
+
+    def __init__(
+        self,
+        samples: Any,
+        config: Any,
+        anno_key: str,
+        id_map: dict[str, Any],
+        backend: Any = None,
+        **stored: Any,
+    ) -> None:
+        super().__init__(samples, config, anno_key, id_map, backend=backend)
+        self.url: str | None = stored.get("url")
+        self.project_url: str | None = stored.get("project_url")
+        self.complete: bool = stored.get("complete", False)
+        self.file: bool = stored.get("file", False)
+        """Went out as a file instead of to a server."""
+        self.task_name: str = stored.get("task_name", "")
+        self.tasks: list[dict[str, Any]] = stored.get("tasks", [])
+        """Each task: ``id``, ``url``, ``first`` (position in the run) and ``frames`` (count)."""
+        self.skeleton: dict[str, Any] = stored.get("skeleton", {})
+        self.frames: dict[str, list[Any]] = stored.get("frames", {})
+        """Columns ``id``, ``sample_id``, ``name``, ``size``, ``labels``; a row is a frame."""
+        self.people: list[list[Any]] = stored.get("people", [])
+        """Sample id and ``index`` of each person, by their number in CVAT."""
+
+    @classmethod
+    def _from_dict(
+        cls, d: dict[str, Any], samples: Any, config: Any, anno_key: str
+    ) -> "CvatSkeletonResults":
+        return cls(samples, config, anno_key, **d)
+
+    def take(self, outgoing: Outgoing, skeleton: Skeleton) -> None:
+        """Note which frames the run holds and how they are named."""
+        dataset = source_dataset(self.samples)
+        self.task_name = f"legpose-{dataset._doc.id}-{self.key}"
+        self.skeleton = {
+            "name": skeleton.name,
+            "keypoints": list(skeleton.keypoints),
+            "edges": [list(edge) for edge in skeleton.edges],
+        }
+        self.frames = {
+            "id": outgoing.frame_ids,
+            "sample_id": outgoing.sample_ids,
+            "name": outgoing.names,
+            "size": [list(size) for size in outgoing.sizes],
+            "labels": outgoing.label_ids,
+        }
+        self.people = [list(person) for person in outgoing.people]
+        self.id_map = {self.schema_field: self._id_map(range(len(outgoing.frame_ids)))}
+
+    def note(self, task: PushedTask) -> range:
+        """Note a task that holds the next frames, and tell which those are."""
+        first = sum(known["frames"] for known in self.tasks)
+        self.tasks.append({"id": task.id, "url": task.url, "first": first, "frames": task.size})
+        return range(first, first + task.size)
+
+    def to_skeleton(self) -> Skeleton:
+        """Give the skeleton that the run was sent with."""
+        if tuple(self.skeleton["keypoints"]) == legs.KEYPOINTS:
+            return legs.SKELETON
+        edges = tuple((int(a), int(b)) for a, b in self.skeleton["edges"])
+        return Skeleton(self.skeleton["name"], tuple(self.skeleton["keypoints"]), edges)
+
+    @property
+    def schema_field(self) -> str:
+        """The run's field as FiftyOne's label schema has it."""
+        return str(next(iter(self.config.label_schema)))
+
+    def launch_editor(self) -> None:
+        """Open the first task in the browser."""
+        if self.tasks:
+            webbrowser.open(self.tasks[0]["url"])
+
+    def cleanup(self) -> None:
+        """Delete the run's tasks in CVAT; frames that were not pulled wait for a reviewer again."""
+        if self.tasks:
+            with self.config.login.connect(self.url) as server:
+                for task in self.tasks:
+                    server.delete_task(task["id"])
+        if self.config.predictions is not None:
+            recall(source_dataset(self.samples), self.key)
+        self.tasks = []
+        self.save()
+
+    def to_labels(self, returned: list[Returned]) -> dict[str, Any]:
+        """Give what came back as FiftyOne merges it, with the ids of the labels that are there."""
+        finished = {i: people for part in returned for i, people in part.poses.items()}
+        self._learn_ids()
+        self.id_map[self.schema_field] = self._id_map(finished)
+        present = self._present_labels()
+        labels: dict[str, Any] = {}
+        for i, people in finished.items():
+            known = present.get(self.frames["id"][i])
+            ids = set(self.frames["labels"][i])
+            before = [] if known is None else [k for k in known.keypoints if k.id in ids]
+            made = _merged(before, people, self.frames["size"][i], self.skeleton["name"])
+            self._level(labels, i)[self._leaf(i)] = made
+        return {self.schema_field: {"keypoints": labels}}
+
+    def _id_map(self, frames: Iterable[int]) -> dict[str, Any]:
+        ids: dict[str, Any] = {}
+        for i in frames:
+            self._level(ids, i)[self._leaf(i)] = list(self.frames["labels"][i])
+        return ids
+
+    def _level(self, tree: dict[str, Any], frame: int) -> dict[str, Any]:
+        """Find the mapping that a frame's entry belongs into: by video, or of all frames."""
+        if self.schema_field.startswith("frames."):
+            level: dict[str, Any] = tree.setdefault(self.frames["sample_id"][frame], {})
+            return level
+        return tree
+
+    def _leaf(self, frame: int) -> str:
+        return str(self.frames["id"][frame])
+
+    def _learn_ids(self) -> None:
+        """Note the labels that FiftyOne added when it merged what came back before."""
+        for i, labels in enumerate(self.frames["labels"]):
+            entry = self._level(self.id_map.get(self.schema_field, {}), i).get(self._leaf(i))
+            added = [entry] if isinstance(entry, str) else entry or []
+            labels += [label for label in added if label not in labels]
+
+    def _present_labels(self) -> dict[str, fo.Keypoints | None]:
+        return labels_by_frame(
+            source_dataset(self.samples), self.frames["id"], self.config.label_field
+        )
+
+
+def load_results(dataset: fo.Dataset, key: str) -> CvatSkeletonResults | None:
+    """Load the results of a run; None if it was interrupted before it had any."""
+    try:
+        results: CvatSkeletonResults | None = dataset.load_annotation_results(key, cache=False)
+    except AttributeError:
+        # FiftyOne replaces stored results in two steps; a run killed in between has lost them.
+        return None
+    return results
+
+
+def recall(dataset: fo.Dataset, key: str) -> None:
+    """Let the frames that are out under a run wait for a reviewer again."""
+    reviews = review_state.read(dataset)
+    pairs = zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
+    out = [frame_id for frame_id, state, of in pairs if state == fields.OUT and of == key]
+    review_state.mark(dataset, out, state=fields.SELECTED)
+
+
+def labels_by_frame(
+    dataset: fo.Dataset, frame_ids: list[str], field: str
+) -> dict[str, fo.Keypoints | None]:
+    """Read the labels of some frames of an image or video dataset, by frame id."""
+    if dataset.media_type == "video":
+        columns = dataset.select_frames(frame_ids).values(["frames.id", f"frames.{field}"])
+        ids, labels = ([cell for sample in column for cell in sample] for column in columns)
+    else:
+        ids, labels = dataset.select(frame_ids).values(["id", field])
+    return dict(zip(ids, labels, strict=True))
+
+
+def _merged(
+    present: list[fo.Keypoint], people: list[Pose], size: list[int], label: str
+) -> dict[str, fo.Keypoint]:
+    """Give the persons of a frame by label id: that of the label that they were, or a new one."""
+    width, height = size
+    before = poses.to_poses(fo.Keypoints(keypoints=present), (width, height))
+    partners = {after: present[i] for i, after in match_people(before, people)}
+    merged = {}
+    returned = poses.to_keypoints(people, (width, height), label=label).keypoints
+    for i, keypoint in enumerate(returned):
+        partner = partners.get(i)
+        if partner is not None:
+            keypoint.id = partner.id
+            keypoint.label = partner.label
+            keypoint.index = partner.index if keypoint.index is None else keypoint.index
+        merged[keypoint.id] = keypoint
+    return merged

@@ -1,0 +1,149 @@
+"""What came back of a review run: from its tasks on a server, or from a file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from cvat_bridge.errors import ConflictError, FormatError, NotFoundError
+from cvat_bridge.poses import Pose
+from fiftyone_legpose.label_files import read_label_file
+
+if TYPE_CHECKING:
+    from cvat_bridge.server import Job, Server, TaskPoses
+    from fiftyone_legpose.annotation_results import CvatSkeletonResults
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What came back of one task or file; frames by their position in the run."""
+
+    poses: Mapping[int, list[Pose]]
+    """Finished frames alone; track ids are those of the dataset again."""
+    by: Mapping[int, str | None] = field(default_factory=dict)
+    """Reviewer of each finished frame."""
+    at: Mapping[int, datetime | None] = field(default_factory=dict)
+    """When the reviewer's job changed last."""
+    waiting: int = 0
+    """Frames that are not finished."""
+    deleted: int = 0
+    """Frames that somebody deleted in CVAT."""
+    gone: str | None = None
+    """Address of a task that is not there any more."""
+
+
+def from_server(
+    results: "CvatSkeletonResults", server: "Server", finished_only: bool = True
+) -> Iterator[Returned]:
+    """Fetch a run's tasks, one after the other.
+
+    Parameters
+    ----------
+    results
+        Of the run.
+    server
+        Where its tasks are.
+    finished_only
+        Leave out frames whose jobs are not all marked completed.
+
+    Raises
+    ------
+    ConflictError
+        A task holds other frames than were sent, or another skeleton.
+    """
+    for task in results.tasks:
+        try:
+            found = server.download(
+                task["id"], finished_only=finished_only, label=results.to_skeleton()
+            )
+        except NotFoundError:
+            yield Returned({}, waiting=task["frames"], gone=task["url"])
+            continue
+        yield _from_task(results, task, found, finished_only)
+
+
+def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
+    """Read an export or task backup of one of a run's tasks; all its frames count as finished.
+
+    Raises
+    ------
+    FormatError
+        It is no such file, or holds no frame of this run.
+    """
+    position = {name: i for i, name in enumerate(results.frames["name"])}
+    sizes = dict(zip(position, map(tuple, results.frames["size"]), strict=True))
+    skeleton = results.to_skeleton()
+    count = len(skeleton.keypoints)
+    found = read_label_file(path, label=skeleton.name, sizes=sizes, keypoint_count=count)
+    if found.keypoint_names not in (None, skeleton.keypoints):
+        raise FormatError(
+            f"{path} has other keypoints than were sent ({', '.join(found.keypoint_names or ())}); "
+            "read it with import_labels."
+        )
+    inside = {position[name]: people for name, people in found.poses.items() if name in position}
+    deleted = sum(name in position for name in found.deleted)
+    if not inside and not deleted:
+        first = next(iter(found.poses), "nothing")
+        raise FormatError(
+            f"{path} holds no frame of run {results.key!r}: its pictures are named like {first}, "
+            f"those of the run like {results.frames['name'][0]}. Export the task of this run."
+        )
+    return Returned(
+        {i: _decoded(results, i, people) for i, people in sorted(inside.items())},
+        waiting=len(position) - len(inside) - deleted,
+        deleted=deleted,
+    )
+
+
+def _from_task(
+    results: "CvatSkeletonResults", task: dict[str, Any], found: "TaskPoses", finished_only: bool
+) -> Returned:
+    first = task["first"]
+    expected = results.frames["name"][first : first + task["frames"]]
+    if [PurePosixPath(name).stem for name in found.frame_names] != expected:
+        raise ConflictError(
+            f"{task['url']} does not hold the frames that run {results.key!r} sent there. Is "
+            "this the right server?"
+        )
+    frames = found.finished
+    if not finished_only:
+        frames = frozenset(range(len(expected))) - found.deleted
+    last: dict[int, Job] = {}
+    for job in sorted(found.jobs, key=lambda job: job.updated or ""):
+        last |= dict.fromkeys(job.frames, job)
+    return Returned(
+        poses={
+            first + i: _decoded(results, first + i, found.poses.get(i, [])) for i in sorted(frames)
+        },
+        by={first + i: last[i].assignee for i in frames if i in last},
+        at={first + i: _time(last[i].updated) for i in frames if i in last},
+        waiting=len(expected) - len(frames) - len(found.deleted),
+        deleted=len(found.deleted),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _decoded(results: "CvatSkeletonResults", frame: int, people: list[Pose]) -> list[Pose]:
+    """Give persons the track id (``index``) that they have in the dataset."""
+    sample = results.frames["sample_id"][frame]
+    known = len(results.people)
+    highest = max((index for of, index in results.people if of == sample), default=-1)
+    indices: list[int | None] = []
+    for pose in people:
+        number = pose.track_id
+        if number is None:
+            indices.append(None)
+        elif number < known:
+            of, index = results.people[number]
+            indices.append(index if of == sample else None)
+        else:
+            # A track that the reviewer drew keeps one number through all its frames.
+            indices.append(highest + 1 + number - known)
+    return [
+        replace(pose, track_id=index if indices.count(index) == 1 else None)
+        for pose, index in zip(people, indices, strict=True)
+    ]

@@ -1,0 +1,91 @@
+"""Labels that a person downloaded from CVAT: an export or a task backup, read alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from cvat_bridge.archives import open_archive
+from cvat_bridge.backup import read_backup
+from cvat_bridge.errors import FormatError
+from cvat_bridge.poses import Pose
+from cvat_bridge.yolo_pose import read_yolo_pose
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """The poses of one export or backup by picture."""
+
+    poses: Mapping[str, list[Pose]]
+    """By name of the picture, without folder and suffix; empty where nobody is labelled."""
+    keypoint_count: int
+    keypoint_names: tuple[str, ...] | None = None
+    """In order, where the file says them; exports do not."""
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Width and height in px by picture."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """Where each picture is in the file, for those that it holds."""
+    deleted: frozenset[str] = frozenset()
+    """Pictures that were deleted in CVAT, where the file says so."""
+
+
+def read_label_file(
+    source: str | Path,
+    *,
+    label: str | None = None,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+    keypoint_count: int | None = None,
+) -> LabelFile:
+    """Read an "Ultralytics YOLO Pose 1.0" export or a task backup, zip or folder.
+
+    Parameters
+    ----------
+    source
+        The file that came from CVAT.
+    label
+        Name of the skeleton label; needed where there are several.
+    sizes
+        Width and height in px by picture, for an export without pictures.
+    keypoint_count
+        Keypoints of the label, for an export that pads them.
+
+    Raises
+    ------
+    FormatError
+        It is neither, or damaged, or two pictures have one name.
+    """
+    with open_archive(source) as archive:
+        is_backup = "task.json" in archive.names
+    if is_backup:
+        return _from_backup(source, label)
+    found = read_yolo_pose(source, label=label, sizes=sizes, keypoint_count=keypoint_count)
+    stems: dict[str, str] = {}
+    for key, frame in found.frames.items():
+        stem = PurePosixPath(frame.name).name
+        if stem in stems:
+            raise FormatError(
+                f"{source} has two pictures named {stem} ({stems[stem]} and {key}), so their "
+                "labels cannot be told apart. Export each task by itself."
+            )
+        stems[stem] = key
+    frames = {stem: found.frames[key] for stem, key in stems.items()}
+    return LabelFile(
+        poses={stem: list(frame.poses) for stem, frame in frames.items()},
+        keypoint_count=found.keypoint_count,
+        keypoint_names=found.keypoint_names,
+        sizes={stem: frame.size for stem, frame in frames.items() if frame.size},
+        pictures={stem: frame.image for stem, frame in frames.items() if frame.image},
+    )
+
+
+def _from_backup(source: str | Path, label: str | None) -> LabelFile:
+    backup = read_backup(source, label=label)
+    stems = [PurePosixPath(name).stem for name in backup.frame_names]
+    present = [i for i in range(len(stems)) if i not in backup.deleted_frames]
+    return LabelFile(
+        poses={stems[i]: list(backup.poses.get(i, ())) for i in present},
+        keypoint_count=len(backup.skeleton.keypoints),
+        keypoint_names=backup.skeleton.keypoints,
+        sizes={stems[i]: backup.sizes[i] for i in present},
+        pictures={stems[i]: f"data/{backup.frame_names[i]}" for i in present},
+        deleted=frozenset(stems[i] for i in backup.deleted_frames),
+    )

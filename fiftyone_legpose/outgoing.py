@@ -1,0 +1,285 @@
+"""Frames on their way to a reviewer: chosen, named neutrally, numbered people, stills on demand."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import fiftyone as fo
+import numpy as np
+
+from cvat_bridge.frames import Frame
+from cvat_bridge.poses import Pose
+from cvat_bridge.skeleton import Skeleton
+from fiftyone_legpose import decoding, legs, poses
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.views import source_dataset
+
+_JPEG_QUALITY = 95
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """The frames of one review run in order, with what is drawn on them; F frames.
+
+    An image is a frame without a number. Poses bear the number of a person within the run as
+    their track id, because one CVAT task can hold several videos whose track ids are the same.
+    """
+
+    frame_ids: list[str]
+    """Ids of frame documents, or of samples for images."""
+    sample_ids: list[str]
+    names: list[str]
+    """Names of the stills, without suffix."""
+    sizes: list[tuple[int, int]]
+    """Width and height in px."""
+    filepaths: list[str]
+    numbers: list[int | None]
+    """Frame numbers from 1, or None for images."""
+    poses: list[list[Pose]]
+    label_ids: list[list[str]]
+    people: list[tuple[str, int]]
+    """Sample id and track id (``index``) of each person of the run."""
+
+    def to_frames(self) -> list[Frame]:
+        """Give them as cvat_bridge sends them; stills are made when they are read."""
+        stills = _Stills(self)
+        return [
+            Frame(partial(stills.read, i), *self.sizes[i], poses=self.poses[i], name=self.names[i])
+            for i in range(len(self.frame_ids))
+        ]
+
+
+def check_key(key: str) -> None:
+    """Refuse the key of a run that cannot name stills.
+
+    Raises
+    ------
+    DatasetError
+    """
+    if not _KEY.fullmatch(key):
+        raise DatasetError(
+            f"The key {key!r} cannot name a review run: use up to 48 letters, digits and _, "
+            "starting with a letter, for example round1. It is seen in CVAT, so no patient's name."
+        )
+
+
+def plain_view(collection: Any) -> Any:
+    """Turn a view of clips or of frames into one of the videos that shows the same frames."""
+    if not (collection._is_frames or collection._is_clips):
+        return collection
+    ids = collection.values("id" if collection._is_frames else "frames.id")
+    if collection._is_clips:
+        ids = [frame_id for clip in ids for frame_id in clip or []]
+    return source_dataset(collection).select_frames(ids)
+
+
+def skeleton_of(collection: Any, field: str, classes: Sequence[Any] = ()) -> Skeleton:
+    """Find the skeleton of a keypoint field, as it is to be labelled in CVAT.
+
+    Parameters
+    ----------
+    collection
+        Dataset or view with `fo.KeypointSkeleton` for the field, or a default one.
+    field
+        Name of the field, with or without ``frames.``.
+    classes
+        Classes of the field's labels; the only one names the label in CVAT.
+
+    Raises
+    ------
+    DatasetError
+        The dataset has no skeleton for the field, or one without names.
+    """
+    bare = field.removeprefix("frames.")
+    known = collection.skeletons.get(bare) or collection.skeletons.get(f"frames.{bare}")
+    known = known or collection.default_skeleton
+    if known is None or not known.labels:
+        raise DatasetError(
+            f"Dataset {source_dataset(collection).name!r} has no skeleton with names for field "
+            f"{bare!r}: set dataset.skeletons = {{..., {bare!r}: fo.KeypointSkeleton(labels=[...], "
+            "edges=[...])} first."
+        )
+    if tuple(known.labels) == legs.KEYPOINTS:
+        return legs.SKELETON
+    names = [name for name in classes if isinstance(name, str)]
+    edges = {(min(pair), max(pair)): None for line in known.edges or [] for pair in pairwise(line)}
+    return Skeleton(
+        name=names[0] if len(names) == 1 else bare,
+        keypoints=tuple(known.labels),
+        edges=tuple(edges),
+    )
+
+
+def declare_like(dataset: fo.Dataset, field: str, source: str) -> None:
+    """Declare a keypoint field with the skeleton of another one, unless it has its own."""
+    known = dataset.skeletons.get(source) or dataset.default_skeleton
+    if field not in dataset.skeletons and known is not None:
+        dataset.skeletons = {**dataset.skeletons, field: known}
+    poses.declare(dataset, field)
+
+
+def read_outgoing(
+    view: Any,
+    field: str,
+    key: str,
+    *,
+    keypoint_count: int,
+    as_tracks: bool = False,
+    media_field: str = "filepath",
+) -> Outgoing:
+    """Read the frames of a collection with their poses, in the order of videos and time.
+
+    Parameters
+    ----------
+    view
+        Image or video collection, also a view of frames.
+    field
+        Keypoint field, with or without ``frames.``.
+    key
+        Of the review run; names the stills.
+    keypoint_count
+        Points that each pose must have.
+    as_tracks
+        Number a person anew after each gap in a video, so that a track is one stretch of frames.
+    media_field
+        Sample field with the path of the video or picture.
+
+    Raises
+    ------
+    DatasetError
+        There are no frames, a size is unknown, or a pose has another number of points.
+    """
+    bare = field.removeprefix("frames.")
+    video = view.media_type == "video"
+    _know_sizes(view, video)
+    try:
+        table = poses.read_poses(view, bare)
+    except ValueError as error:
+        raise DatasetError(
+            f"The poses of {bare!r} differ in their number of points ({error}); one skeleton has "
+            f"{keypoint_count}."
+        ) from None
+    if not table.frame_ids:
+        raise DatasetError("There are no frames in this collection: nothing can be sent.")
+    if len(table.points) and table.points.shape[1] != keypoint_count:
+        raise DatasetError(
+            f"The poses of {bare!r} have {table.points.shape[1]} points, their skeleton has "
+            f"{keypoint_count}: give the field its own in dataset.skeletons."
+        )
+    if media_field != "filepath":
+        table = replace(table, filepaths=view.values(media_field))
+    person, people = _number_people(table, by_stretch=as_tracks and video)
+    return _from_table(table, person, people, f"{key}_{name_tag(view, key)}", video)
+
+
+def name_tag(view: Any, key: str) -> str:
+    """Give six digits that tell stills of one dataset's run from another's of the same key.
+
+    Without them the export of another dataset's ``round1`` would fit this one's by name.
+    """
+    owner = str(source_dataset(view)._doc.id)
+    return hashlib.sha256(f"{owner} {key}".encode()).hexdigest()[:6]
+
+
+def _know_sizes(view: Any, video: bool) -> None:
+    field = "metadata.frame_width" if video else "metadata.width"
+    if None in view.values(field):
+        view.compute_metadata(progress=False)
+
+
+def _number_people(table: poses.PoseTable, *, by_stretch: bool) -> tuple[np.ndarray, list]:
+    """Give each track of each sample a number of the run; -1 for a pose without a track."""
+    person = np.full(len(table.track), -1)
+    stretch = _stretches(table) if by_stretch else np.zeros(len(table.frame_ids), int)
+    numbers: dict[tuple[int, int, int], int] = {}
+    for i in np.flatnonzero(table.track >= 0):
+        frame = table.pose_frame[i]
+        identity = (int(table.frame_sample[frame]), int(table.track[i]), int(stretch[frame]))
+        person[i] = numbers.setdefault(identity, len(numbers))
+    return person, [(table.sample_ids[sample], track) for sample, track, _ in numbers]
+
+
+def _stretches(table: poses.PoseTable) -> np.ndarray:
+    """Tell stretches of frames apart (F,): a gap is longer than the video's smallest step."""
+    starts = np.zeros(len(table.frame_ids), bool)
+    for sample in np.unique(table.frame_sample):
+        inside = np.flatnonzero(table.frame_sample == sample)
+        steps = np.diff(table.frame_number[inside])
+        starts[inside[0]] = True
+        if len(steps):
+            starts[inside[1:]] = steps > steps.min()
+    return np.cumsum(starts)
+
+
+def _from_table(
+    table: poses.PoseTable, person: np.ndarray, people: list, prefix: str, video: bool
+) -> Outgoing:
+    on_frame: list[list[Pose]] = [[] for _ in table.frame_ids]
+    labels: list[list[str]] = [[] for _ in table.frame_ids]
+    for i, frame in enumerate(table.pose_frame.tolist()):
+        on_frame[frame].append(
+            Pose(
+                table.points[i],
+                table.visibility[i],
+                track_id=int(person[i]) if person[i] >= 0 else None,
+            )
+        )
+        labels[frame].append(table.label_ids[i])
+    sizes = table.sizes[table.frame_sample]
+    if np.isnan(sizes).any():
+        path = table.filepaths[table.frame_sample[np.flatnonzero(np.isnan(sizes).any(axis=1))[0]]]
+        raise DatasetError(f"The width and height of {path} are not known: can it be read?")
+    return Outgoing(
+        frame_ids=table.frame_ids,
+        sample_ids=[table.sample_ids[s] for s in table.frame_sample],
+        names=[f"{prefix}_{number:06d}" for number in range(1, len(table.frame_ids) + 1)],
+        sizes=[(int(w), int(h)) for w, h in sizes],
+        filepaths=[table.filepaths[s] for s in table.frame_sample],
+        numbers=[int(n) if video else None for n in table.frame_number],
+        poses=on_frame,
+        label_ids=labels,
+        people=people,
+    )
+
+
+class _Stills:
+    """Makes JPEGs of frames; a video is decoded once as long as its frames come in order."""
+
+    def __init__(self, outgoing: Outgoing):
+        self._frames = outgoing
+        self._path = ""
+        self._decoded: Iterator[tuple[int, np.ndarray]] = iter(())
+        self._last = 0
+
+    def read(self, index: int) -> bytes:
+        path, number = self._frames.filepaths[index], self._frames.numbers[index]
+        try:
+            picture = decoding.read_picture(path) if number is None else self._frame(index)
+        except UnreadableError as error:
+            where = path if number is None else f"{path}, frame {number}"
+            raise DatasetError(f"{where} cannot be sent: {error}.") from None
+        # A still of our own making carries no EXIF data, which can hold names and places.
+        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        if not done:
+            raise DatasetError(f"{path} cannot be written as JPEG.")
+        return data.tobytes()
+
+    def _frame(self, index: int) -> np.ndarray:
+        path, wanted = self._frames.filepaths[index], self._frames.numbers[index] or 0
+        if path != self._path or wanted <= self._last:
+            same = zip(self._frames.filepaths[index:], self._frames.numbers[index:], strict=True)
+            numbers = [number for other, number in same if other == path and number is not None]
+            self._decoded = decoding.read_frames(path, numbers)
+            self._path = path
+        for number, picture in self._decoded:
+            self._last = number
+            if number == wanted:
+                return picture
+        raise UnreadableError("the video ends before it")

@@ -1,0 +1,99 @@
+"""A pull step by step: what came back becomes ground truth, on the right frames, once."""
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+
+from cvat_bridge.poses import Pose
+from fiftyone_legpose import fields, poses, review_state
+from fiftyone_legpose.annotation_results import CvatSkeletonResults, labels_by_frame
+from fiftyone_legpose.corrections import match_people, same_people
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.incoming import Returned
+from fiftyone_legpose.outgoing import declare_like
+from fiftyone_legpose.review_out import write_labels
+
+if TYPE_CHECKING:
+    from fiftyone_legpose.review import PullSummary
+
+
+def declare_ground_truth(dataset: fo.Dataset, results: CvatSkeletonResults) -> None:
+    """Declare the field of corrections with the run's skeleton.
+
+    Raises
+    ------
+    DatasetError
+        It has another skeleton.
+    """
+    known = dataset.skeletons.get(fields.GROUND_TRUTH)
+    if known is not None and list(known.labels or []) != results.skeleton["keypoints"]:
+        raise DatasetError(
+            f"The field {fields.GROUND_TRUTH!r} of dataset {dataset.name!r} has another skeleton "
+            f"than push {results.key!r}: rename or delete the field first."
+        )
+    declare_like(dataset, fields.GROUND_TRUTH, results.config.label_field)
+
+
+def take_in(
+    dataset: fo.Dataset, results: CvatSkeletonResults, part: Returned, summary: "PullSummary"
+) -> None:
+    """Write the finished frames of one task or file, and count them.
+
+    Ground truth is written before the state, and both only where they differ, so that a pull that
+    was interrupted anywhere is completed by the next one.
+    """
+    summary.waiting += part.waiting
+    summary.deleted_frames += part.deleted
+    if part.gone is not None:
+        summary.gone.append(part.gone)
+    positions = list(part.poses)
+    if not positions:
+        return
+    ids = {i: results.frames["id"][i] for i in positions}
+    states = _states(dataset)
+    mine = [i for i in positions if states.get(ids[i], (None, None))[1] in (None, results.key)]
+    summary.elsewhere += len(positions) - len(mine)
+    frame_ids = [ids[i] for i in mine]
+    shown = labels_by_frame(dataset, frame_ids, results.config.label_field)
+    stored = labels_by_frame(dataset, frame_ids, fields.GROUND_TRUTH)
+    labels: dict[str, fo.Keypoints | None] = {}
+    marks: dict[tuple[str, Any, Any], list[str]] = defaultdict(list)
+    for i in mine:
+        frame_id, size = ids[i], tuple(results.frames["size"][i])
+        before = poses.to_poses(shown.get(frame_id), size)
+        people = _with_tracks(before, part.poses[i])
+        summary.corrections.add(before, people)
+        state = fields.CORRECTED if people else fields.EMPTY
+        summary.empty += not people
+        same = stored.get(frame_id) is not None and same_people(
+            poses.to_poses(stored[frame_id], size), people
+        )
+        if same and states[frame_id] == (state, results.key):
+            summary.unchanged += 1
+            continue
+        summary.written += 1
+        if not same:
+            labels[frame_id] = poses.to_keypoints(
+                people, size, label=results.skeleton["name"], made_by=results.key
+            )
+        marks[state, part.by.get(i), part.at.get(i)].append(frame_id)
+    write_labels(dataset, fields.GROUND_TRUTH, labels)
+    for (state, by, at), marked in marks.items():
+        review_state.mark(dataset, marked, state=state, key=results.key, by=by, at=at)
+
+
+def _states(dataset: fo.Dataset) -> dict[str, tuple[str | None, str | None]]:
+    reviews = review_state.read(dataset)
+    pairs = zip(reviews.state, reviews.key, strict=True)
+    return dict(zip(reviews.frame_ids, pairs, strict=True))
+
+
+def _with_tracks(shown: list[Pose], returned: list[Pose]) -> list[Pose]:
+    """Give persons the track id under which they were shown; exports do not carry it."""
+    before = {after: shown[i].track_id for i, after in match_people(shown, returned)}
+    return [
+        pose if pose.track_id is not None else replace(pose, track_id=before.get(i))
+        for i, pose in enumerate(returned)
+    ]

@@ -1,0 +1,183 @@
+"""A push step by step: choose frames, refuse what is out, stage, register, send."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from cvat_bridge.backup import write_backup
+from fiftyone_legpose import fields, poses, review_state
+from fiftyone_legpose.annotation_backend import CvatSkeletonBackendConfig, is_begun
+from fiftyone_legpose.annotation_results import load_results
+from fiftyone_legpose.backend_entry import BACKEND
+from fiftyone_legpose.corrections import people_by_frame
+from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.outgoing import declare_like, plain_view
+from fiftyone_legpose.progress import Report
+from fiftyone_legpose.views import source_dataset
+
+SHOWN_PREFIX = "legpose_out_"
+"""The field ``legpose_out_<key>`` holds what the run shows to the reviewer."""
+
+
+def choose(view: Any) -> Any:
+    """Give a view of the frames to send, by id, so that the run remembers just them.
+
+    Raises
+    ------
+    DatasetError
+        There are none.
+    """
+    if view.media_type not in ("video", "image"):
+        raise DatasetError("push needs a collection of videos or of images that is not empty.")
+    dataset = source_dataset(view)
+    if isinstance(view, fo.Dataset):
+        ids = review_state.read(view).ids(fields.SELECTED)
+        if not ids:
+            raise DatasetError(
+                f"No frame of dataset {view.name!r} is selected: run select first, or give a view "
+                "of the frames to send."
+            )
+    else:
+        ids = _frame_ids(view)
+    if not ids:
+        raise DatasetError("There are no frames in this view: nothing can be sent.")
+    return dataset.select_frames(ids) if dataset.media_type == "video" else dataset.select(ids)
+
+
+def refuse_known(dataset: fo.Dataset, chosen: Any) -> None:
+    """Refuse frames that are out or reviewed, or belong to an interrupted push.
+
+    Raises
+    ------
+    DatasetError
+        Naming the runs.
+    """
+    wanted = set(_frame_ids(chosen))
+    reviews = review_state.read(dataset)
+    known = Counter(
+        f"{'out' if state == fields.OUT else 'reviewed'} in run {key!r}"
+        for frame_id, state, key in zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
+        if frame_id in wanted and state in review_state.SETTLED
+    )
+    for key in review_keys(dataset):
+        if is_begun(dataset, key):
+            begun = wanted & set(_frame_ids(dataset.load_annotation_view(key)))
+            if begun:
+                known[f"in the interrupted push {key!r}"] = len(begun)
+    if known:
+        told = "; ".join(f"{count} are {where}" for where, count in known.items())
+        raise DatasetError(
+            f"Of {len(wanted)} frames {told}. Complete and pull those runs first, or ask to send "
+            "the frames again (again)."
+        )
+
+
+def refuse_taken(dataset: fo.Dataset, key: str, view: Any) -> None:
+    """Refuse the key of a push that is out, unless it is for the same frames.
+
+    Raises
+    ------
+    DatasetError
+    """
+    if key not in review_keys(dataset):
+        raise DatasetError(
+            f"Dataset {dataset.name!r} has another annotation run {key!r}: choose another key."
+        )
+    if isinstance(view, fo.Dataset):
+        ids = review_state.read(view).ids(fields.SELECTED)
+    else:
+        ids = _frame_ids(view)
+    results = load_results(dataset, key)
+    new = set(ids) - set(results.frames["id"] if results else ())
+    if new:
+        raise DatasetError(
+            f"Push {key!r} is out already, and {len(new)} of these frames are not in it: choose "
+            "another key for them."
+        )
+
+
+def show(chosen: Any, key: str, label_field: str) -> None:
+    """Copy what the reviewer is to see into the run's own field."""
+    dataset = source_dataset(chosen)
+    path = f"frames.{label_field}" if dataset.media_type == "video" else label_field
+    if dataset.get_field(path) is None:
+        raise DatasetError(
+            f"Dataset {dataset.name!r} has no field {label_field!r}: run predict first, or name "
+            "the field to draw."
+        )
+    shown = SHOWN_PREFIX + key
+    declare_like(dataset, shown, label_field)
+    table = poses.read_poses(chosen, label_field)
+    sizes = table.sizes[table.frame_sample]
+    people = people_by_frame(table)
+    labels = [
+        poses.to_keypoints(people[frame_id], size)
+        for frame_id, size in zip(table.frame_ids, sizes, strict=True)
+    ]
+    write_labels(dataset, shown, dict(zip(table.frame_ids, labels, strict=True)))
+
+
+def register(chosen: Any, key: str, label_field: str, settings: dict[str, Any]) -> None:
+    """Register a push as an annotation run; nothing is sent yet."""
+    shown = SHOWN_PREFIX + key
+    path = f"frames.{shown}" if chosen.media_type == "video" else shown
+    edits = ("additions", "deletions", "label_edits", "index_edits", "spatial_edits")
+    info = {"type": "keypoints", "classes": [], "existing_field": True}
+    schema = {path: info | {f"allow_{edit}": True for edit in edits}}
+    config = CvatSkeletonBackendConfig(BACKEND, schema, predictions=label_field, **settings)
+    config.build().register_run(chosen, key, overwrite=False)
+
+
+def send(dataset: fo.Dataset, key: str, login: Login, report: Report) -> None:
+    """Send a registered push to its server, or what is missing of it."""
+    config = dataset.get_annotation_info(key).config
+    with login.connect() as server:
+        config.build().send(server, dataset.load_annotation_view(key), key, report)
+
+
+def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None:
+    """Write a registered push as a task backup; the same push gives the same file again."""
+    backend = dataset.get_annotation_info(key).config.build()
+    results, outgoing = backend.prepare(dataset.load_annotation_view(key), key)
+    known = load_results(dataset, key)
+    if known is not None and known.tasks:
+        raise DatasetError(
+            f"Push {key!r} went to {known.url}, so it cannot go out as a file too: choose another "
+            "key and say so (again)."
+        )
+    total = len(outgoing.frame_ids)
+    report(0, total, "writing")
+    write_backup(
+        path,
+        f"{results.task_name}-1",
+        results.to_skeleton(),
+        outgoing.to_frames(),
+        segment_size=backend.config.segment_size or 0,
+        image_quality=backend.config.image_quality,
+        as_tracks=backend.config.as_tracks,
+    )
+    report(total, total, "written")
+    if known is None or not known.complete:
+        results.file = results.complete = True
+        backend.mark_out(results, range(total))
+        results.save()
+
+
+def review_keys(dataset: fo.Dataset) -> list[str]:
+    """List the keys of all pushes of a dataset."""
+    runs = dataset.list_annotation_runs(method=BACKEND)
+    return [key for key in runs if dataset.get_annotation_info(key).config.predictions is not None]
+
+
+def write_labels(dataset: fo.Dataset, field: str, labels: dict[str, fo.Keypoints | None]) -> None:
+    """Write labels by the ids of frame documents, or of samples for images."""
+    prefix = "frames." if dataset.media_type == "video" else ""
+    if labels:
+        dataset.set_values(f"{prefix}{field}", labels, key_field=f"{prefix}id")
+
+
+def _frame_ids(view: Any) -> list[str]:
+    return review_state.read(plain_view(view)).frame_ids

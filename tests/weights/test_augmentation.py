@@ -1,0 +1,61 @@
+import random
+
+import numpy as np
+import pytest
+
+from weights.recipe.augmentation import ClinicFaults, degrade, hide
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.full((120, 160, 3), 128, np.uint8)
+
+
+def test_degrade_keeps_shape_and_type_and_is_repeatable(picture):
+    for seed in range(20):
+        once, again = (degrade(picture, np.random.default_rng(seed)) for _ in range(2))
+        assert once.shape == picture.shape
+        assert once.dtype == np.uint8
+        assert np.array_equal(once, again)
+    darkest = min(degrade(picture, np.random.default_rng(s)).mean() for s in range(50))
+    assert darkest < 70
+
+
+def test_hide_marks_exactly_the_points_it_covers(picture):
+    grid = np.stack(np.meshgrid(np.arange(4, 160, 8), np.arange(4, 120, 8)), axis=-1)
+    points = grid.reshape(1, -1, 2).astype(float)
+    visibility = np.full(points.shape[:2], 2)
+    visibility[0, ::5] = 0
+    before = picture.copy()
+    after = hide(picture, points, visibility, np.random.default_rng(1))
+    changed = (picture != before).any(axis=-1)
+    x, y = points[0].astype(int).T
+    assert changed.any()
+    assert np.array_equal(after[0] == 1, changed[y, x] & (visibility[0] == 2))
+    assert np.array_equal(after == 0, visibility == 0)
+
+
+def test_hide_leaves_a_picture_without_points_alone(picture):
+    before = picture.copy()
+    hide(picture, np.zeros((1, 10, 2)), np.zeros((1, 10)), np.random.default_rng(0))
+    assert np.array_equal(picture, before)
+
+
+def test_clinic_faults_fit_into_ultralytics_transforms(picture):
+    instance = pytest.importorskip("ultralytics.utils.instance")
+    keypoints = np.full((1, 10, 3), 2, np.float32)
+    keypoints[0, :, :2] = np.linspace(0.3, 0.7, 20).reshape(10, 2)
+    hidden = 0
+    random.seed(0)
+    for _ in range(60):
+        people = instance.Instances(
+            np.array([[0.5, 0.5, 0.4, 0.4]], np.float32),
+            segments=np.zeros((0, 2), np.float32),
+            keypoints=keypoints.copy(),
+            bbox_format="xywh",
+            normalized=True,
+        )
+        labels = ClinicFaults()({"img": picture.copy(), "instances": people})
+        assert labels["img"].shape == picture.shape
+        hidden += int((people.keypoints[..., 2] == 1).any())
+    assert hidden

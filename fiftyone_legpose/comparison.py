@@ -235,49 +235,6 @@ def _columns(names: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     return [("all", every), *((name, every[i : i + 1]) for i, name in enumerate(names))]
 
 
-def resample(groups: int, resamples: int, seed: int) -> np.ndarray:
-    """Draw groups with replacement, as a bootstrap by video does.
-
-    Parameters
-    ----------
-    groups
-        How many there are.
-    resamples
-        How many draws, R.
-    seed
-        Of numpy's generator.
-
-    Returns
-    -------
-    np.ndarray
-        Shape (R, groups): how often each group was drawn.
-    """
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(float)
-
-
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Cut the percentile interval out of bootstrap values.
-
-    Parameters
-    ----------
-    values
-        Shape (R,); NaN is left out.
-    level
-        Share of the values inside.
-
-    Returns
-    -------
-    tuple of float
-        (NaN, NaN) where no value is known.
-    """
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return (np.nan, np.nan)
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def _average_precision(
     comparison: Comparison, group: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:

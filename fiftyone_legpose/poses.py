@@ -304,6 +304,13 @@ class PoseTable:
             lengths, self.points, self.visibility, track, self.pose_sample
         )
 
+    def poses_of(self, frame: int) -> list[Pose]:
+        """Give the poses of one frame by its index."""
+        return [
+            Pose(self.points[i], self.visibility[i])
+            for i in np.flatnonzero(self.pose_frame == frame)
+        ]
+
 
 def read_poses(view: Any, field: str) -> PoseTable:
     """Read a keypoint field of a whole collection into arrays.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fiftyone_legpose import comparison, legs, metrics
+from fiftyone_legpose import comparison, intervals, legs, metrics
 from fiftyone_legpose.metrics import Persons
 
 STANDING = np.array(
@@ -252,7 +252,7 @@ def test_auc_agrees_with_scikit_learn():
 
 
 def test_resamples_draw_as_many_groups_and_repeat_with_a_seed():
-    drawn = comparison.resample(7, 50, seed=1)
+    drawn = intervals.resample(7, 50, seed=1)
     assert (drawn.sum(axis=1) == 7).all()
-    assert (drawn == comparison.resample(7, 50, seed=1)).all()
-    assert comparison.interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))
+    assert (drawn == intervals.resample(7, 50, seed=1)).all()
+    assert intervals.interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))

@@ -3,7 +3,8 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import MissingToolError
 from fiftyone_legpose.zoo.quiet import import_ultralytics
-from fiftyone_legpose.zoo.weights import Weights, load_yolo
+from fiftyone_legpose.zoo.weights import Weights, keypoint_shape, load_yolo, trained_imgsz
 
 Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
 
@@ -30,9 +31,12 @@ _INSTALL = {
 # ultralytics' defaults for `yolo pose predict`: box overlap for NMS, persons a frame.
 _NMS_IOU = 0.7
 _MAX_PERSONS = 300
-# Larger CPU batches gain nothing (0.98 to 1.03 x at 2, 4 and 8) and cost memory.
+# One frame keeps all cores of a CPU busy; a larger batch only holds more frames in memory.
 _CPU_BATCH = 1
 _GPU_BATCH = 32
+# A typical input (16:9 at 640 px) and runs a precision is timed on before one is chosen.
+_TRIAL_SHAPE = (1, 3, 384, 640)
+_TRIAL_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class PoseModel:
     backend
         Runtime; ``auto`` takes TensorRT or torch on a GPU, OpenVINO, ONNX or torch on a CPU.
     imgsz
-        Longer side of the model's input in px.
+        Longer side of the model's input in px; None is the size the weights were trained at.
     conf
         Lowest box confidence that counts as a person.
     device
@@ -86,7 +90,7 @@ class PoseModel:
         weights: Weights,
         *,
         backend: Backend = "auto",
-        imgsz: int = 640,
+        imgsz: int | None = None,
         conf: float = 0.25,
         device: str = "auto",
     ):
@@ -100,6 +104,7 @@ class PoseModel:
         self.backend = _pick_backend(backend, self.device)
         self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
         yolo = load_yolo(weights)
+        imgsz = imgsz or trained_imgsz(yolo)
         model: Any = yolo.model
         if self.backend != "torch":
             model = str(_exported(weights, yolo, self.backend, imgsz))
@@ -143,11 +148,11 @@ class PoseModel:
             batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).flip(1)
             batch = batch.contiguous().float().div_(255)
             found = nms.non_max_suppression(
-                self._network(batch),
+                self._forward(batch),
                 self.conf,
                 _NMS_IOU,
                 max_det=_MAX_PERSONS,
-                nc=len(self._network.names),
+                nc=self._class_count,
             )
             return [
                 self._to_raw(persons, tuple(batch.shape[2:]), frame.shape)
@@ -157,7 +162,7 @@ class PoseModel:
     def _to_raw(self, persons: Any, inner: tuple[int, ...], shape: tuple[int, int]) -> RawPoses:
         from ultralytics.utils import ops
 
-        count, values = self._network.kpt_shape
+        count, values = self._keypoint_shape
         boxes = ops.scale_boxes(inner, persons[:, :4], shape)
         keypoints = ops.scale_coords(inner, persons[:, 6:].view(-1, count, values), shape)
         found = keypoints.cpu().numpy().astype(np.float64)
@@ -207,6 +212,31 @@ def _pick_backend(backend: str, device: Any) -> str:
 
 def _installed(backend: str) -> bool:
     return all(importlib.util.find_spec(package) for package in _PACKAGES[backend])
+
+
+def _openvino(folder: Path) -> Callable[[Any], Any]:
+    """Load an OpenVINO model at the precision that is faster on this processor.
+
+    OpenVINO takes bfloat16 wherever the processor knows it, also where the processor has no
+    matrix unit for it: on such a Xeon it took 66 ms a frame, float32 41 ms.
+    """
+    import openvino
+    import torch
+
+    core = openvino.Core()
+    model = core.read_model(next(folder.glob("*.xml")))
+    trial = np.zeros(_TRIAL_SHAPE, np.float32)
+    timed = []
+    for precision in ("f32", "bf16"):
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        compiled = core.compile_model(model, "CPU", settings)
+        compiled(trial)
+        started = time.perf_counter()
+        for _ in range(_TRIAL_RUNS):
+            compiled(trial)
+        timed.append((time.perf_counter() - started, compiled))
+    _, fastest = min(timed, key=lambda pair: pair[0])
+    return lambda batch: torch.from_numpy(fastest(batch.numpy())[0])
 
 
 def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int) -> Path:

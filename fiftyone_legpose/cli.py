@@ -100,11 +100,11 @@ def predict_command(
     dataset: DatasetName,
     view: ViewName = None,
     weights: WeightsName = None,
-    backend: Annotated[
-        str, typer.Option(help="auto, torch, openvino, onnx or tensorrt.")
-    ] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, torch, openvino, onnx or tensorrt.")] = "auto",
     conf: Annotated[float, typer.Option(help="Lowest box confidence of a person.")] = 0.25,
-    imgsz: Annotated[int, typer.Option(help="Longer side of the model's input in px.")] = 640,
+    imgsz: Annotated[
+        int | None, typer.Option(help="Longer side of the model's input in px; as trained.")
+    ] = None,
     every: Annotated[int, typer.Option(help="Look at every n-th frame only.")] = 1,
     track: Annotated[bool, typer.Option(help="Give persons track ids.")] = True,
     label_field: LabelField = fields.PREDICTIONS,
@@ -161,7 +161,8 @@ def app_command(
 @app.command("demo")
 def demo_command(
     open_app: Annotated[
-        bool, typer.Option("--app/--no-app", help="Open the App at the end where there is a screen.")
+        bool,
+        typer.Option("--app/--no-app", help="Open the App at the end where there is a screen."),
     ] = True,
     out: Annotated[Path, typer.Option(help="Folder for the hand-over file and video.")] = Path(
         "demo"

@@ -25,7 +25,7 @@ def create(
     *,
     trust: bool = False,
     conf: float = 0.25,
-    imgsz: int = 640,
+    imgsz: int | None = None,
     device: str = "auto",
     backend: "Backend" = "auto",
 ) -> PoseFunction:
@@ -38,7 +38,7 @@ def create(
     conf
         Lowest box confidence that counts as a person; CVAT's own threshold can only raise it.
     imgsz
-        Longer side of the model's input in px.
+        Longer side of the model's input in px; None is the size the weights were trained at.
     device
         ``auto``, ``cpu``, or a torch device such as ``0``.
     backend

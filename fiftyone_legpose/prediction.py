@@ -58,7 +58,7 @@ def predict(
     weights: str | Path | Weights | None = None,
     backend: Backend = "auto",
     conf: float = 0.25,
-    imgsz: int = 640,
+    imgsz: int | None = None,
     every: int = 1,
     track: bool | Tracker = True,
     label_field: str = fields.PREDICTIONS,
@@ -84,7 +84,7 @@ def predict(
     conf
         Lowest box confidence of a person, 0 to 1.
     imgsz
-        Longer side of the model's input in px.
+        Longer side of the model's input in px; None is the size the weights were trained at.
     every
         Look at every n-th frame only; the others stay None, which means not looked at.
     track
@@ -152,7 +152,7 @@ class _LazyModel:
 
     weights: Weights
     backend: Backend
-    imgsz: int
+    imgsz: int | None
     conf: float
     device: str
 
@@ -193,18 +193,21 @@ class _Batch:
 
 
 def _check_settings(
-    view: Any, conf: float, imgsz: int, every: int, track: bool | str, label_field: str
+    view: Any,
+    conf: float,
+    imgsz: int | None,
+    every: int,
+    track: bool | str,
+    label_field: str,
 ) -> Tracker | None:
     if not isinstance(view, fo.core.collections.SampleCollection):
         raise DatasetError(f"predict needs a FiftyOne dataset or view, not {view!r}.")
     if view.media_type not in ("video", "image") or not len(view):
         what = f"holds {view.media_type}" if len(view) else "is empty"
-        raise DatasetError(
-            f"This collection {what}: load videos or images first."
-        )
+        raise DatasetError(f"This collection {what}: load videos or images first.")
     if not 0 <= conf <= 1:
         raise DatasetError(f"conf must lie between 0 and 1, not {conf}.")
-    if imgsz < 32 or imgsz % 32:
+    if imgsz is not None and (imgsz < 32 or imgsz % 32):
         raise DatasetError(f"imgsz must be a multiple of 32 px, not {imgsz}.")
     if every < 1:
         raise DatasetError(f"every must be 1 or more, not {every}.")

@@ -40,9 +40,8 @@ class Predict(Verb):
         )
         size = inputs.int(
             "imgsz",
-            default=640,
             label="Size of the model's input (px)",
-            description="Longer side, a multiple of 32; smaller is faster and less exact",
+            description="Longer side, a multiple of 32; empty is the size of the training",
         )
         given = ctx.params.get("imgsz")
         if given is not None and (given < 32 or given % 32):

@@ -57,7 +57,7 @@ class LegPoseModelConfig(Config):
         self.download = self.parse_bool(d, "download", default=False)
         self.right_first = self.parse_bool(d, "right_first", default=None)
         self.backend = self.parse_string(d, "backend", default="auto")
-        self.imgsz = self.parse_int(d, "imgsz", default=640)
+        self.imgsz = self.parse_int(d, "imgsz", default=None)
         self.confidence_thresh = self.parse_number(d, "confidence_thresh", default=0.25)
         self.device = self.parse_string(d, "device", default="auto")
 

@@ -13,6 +13,8 @@ from fiftyone_legpose.zoo.quiet import import_ultralytics
 AUTHOR_NAME = "legpose-author"
 """Zoo name of the published best.pt that this project grew from; its pairs are right side first."""
 
+_ULTRALYTICS_IMGSZ = 640
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -142,6 +144,14 @@ def keypoint_shape(yolo: Any) -> tuple[int, int] | None:
         return None
     count, values = yolo.model.kpt_shape
     return int(count), int(values)
+
+
+def trained_imgsz(yolo: Any) -> int:
+    """Give the longer side in px of the pictures a model was trained on, as `yolo predict` does.
+
+    Another size costs accuracy: legs are as large in the input as the model knows them.
+    """
+    return int(yolo.overrides.get("imgsz") or _ULTRALYTICS_IMGSZ)
 
 
 def _registered(version: str) -> Weights:

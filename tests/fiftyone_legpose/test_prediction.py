@@ -37,7 +37,7 @@ def test_torch_agrees_with_ultralytics_on_the_same_frames(sample_clip, dataset_n
     view = dataset.match_frames(F("frame_number").is_in([3, 50, 97]))
     lp.predict(view, backend="torch", track=False)
     found = table(view)
-    results = reference(sample_clip, [3, 50, 97], conf=0.25, imgsz=640)
+    results = reference(sample_clip, [3, 50, 97], conf=0.25)
     assert sum(len(r) for r in results) == len(found.points) > 0
     expected = np.concatenate([r.keypoints.data.numpy() for r in results])
     assert np.abs(found.points - expected[..., :2]).max() < 0.5

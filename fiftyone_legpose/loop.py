@@ -116,8 +116,8 @@ def loop(
     project
         CVAT project to push to.
     handover
-        Folder to exchange files through instead of CVAT's interface: a round's frames are written
-        to ``<key>.zip``, a backup for CVAT to create a task from; what CVAT exports of that task is to
+        Folder to exchange files through instead of CVAT's interface. A round's frames are written
+        to ``<key>.zip``, a backup that CVAT makes a task of; what CVAT exports of that task is to
         be put beside it as ``<key>-export.zip``.
     as_tracks
         Push persons as tracks.

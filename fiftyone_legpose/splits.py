@@ -149,16 +149,20 @@ def sample_groups(view: Any) -> tuple[list[str], list[str]]:
     -------
     groups, videos : list of str
         A sample's group is its subject, else its video. The video of a still is what its field
-        ``video`` says, else its file name without the number at the end.
+        ``video`` says, else its subject, else its file name without the number at the end.
     """
+    subjects = view.values(SUBJECT) if view.has_sample_field(SUBJECT) else [None] * len(view)
+    known = [f"subject {subject}" if subject else None for subject in subjects]
     if view.media_type == "video":
         videos = [f"video {sample_id}" for sample_id in view.values("id")]
     else:
         stated = view.values("video") if view.has_sample_field("video") else [None] * len(view)
         paths = [Path(path) for path in view.values("filepath")]
-        videos = [f"video {said or _base(path)}" for said, path in zip(stated, paths, strict=True)]
-    subjects = view.values(SUBJECT) if view.has_sample_field(SUBJECT) else [None] * len(videos)
-    groups = [f"subject {s}" if s else video for s, video in zip(subjects, videos, strict=True)]
+        videos = [
+            f"video {said}" if said else subject or f"video {_base(path)}"
+            for said, subject, path in zip(stated, known, paths, strict=True)
+        ]
+    groups = [subject or video for subject, video in zip(known, videos, strict=True)]
     return groups, videos
 
 

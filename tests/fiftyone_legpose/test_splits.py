@@ -79,6 +79,7 @@ def test_groups_are_subjects_else_videos(dataset_name, tmp_path):
             fo.Sample(str(tmp_path / "walk_00001.jpg")),
             fo.Sample(str(tmp_path / "walk_00002.jpg"), subject="P1"),
             fo.Sample(str(tmp_path / "run_00002.jpg"), video="film"),
+            fo.Sample(str(tmp_path / "run_00003.jpg"), video="film", subject="P1"),
             fo.Sample(str(tmp_path / "portrait.jpg")),
         ]
     )
@@ -86,11 +87,12 @@ def test_groups_are_subjects_else_videos(dataset_name, tmp_path):
     folder = tmp_path.name
     assert videos == [
         f"video {folder}/walk",
-        f"video {folder}/walk",
+        "subject P1",
+        "video film",
         "video film",
         f"video {folder}/portrait",
     ]
-    assert groups == [videos[0], "subject P1", *videos[2:]]
+    assert groups == [*videos[:3], "subject P1", videos[4]]
 
     films = fo.Dataset(f"{dataset_name}-films")
     films.add_samples([fo.Sample("a.mp4"), fo.Sample("b.mp4", subject="P2")])

@@ -1,0 +1,375 @@
+"""Does choosing frames pay? `select`'s strategies against each other, round by round.
+
+The pool is three legs-only clips whose labels are hidden; a round's labels are given back for the
+frames that a strategy chose, as a person would correct them. The base weights have seen synthetic
+legs alone. The test is pictures of another camera and of another man, which no round has seen.
+
+    python -m benchmarks.active_learning --device cpu        # under half an hour on two cores
+    python -m benchmarks.active_learning --device 0 --imgsz 320 --synthetic 8000 --base-epochs 60
+
+What is trained is kept in the work folder, so an interrupted run goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ.setdefault("FIFTYONE_DO_NOT_TRACK", "true")
+
+import fiftyone as fo
+import numpy as np
+import yaml
+
+from cvat_bridge.poses import Pose
+from fiftyone_legpose import fields, legs, review_state
+from fiftyone_legpose.comparison import Comparison, compare, summarize
+from fiftyone_legpose.intervals import interval, resample
+from fiftyone_legpose.metrics import Persons
+from fiftyone_legpose.poses import declare, read_poses, to_keypoints
+from fiftyone_legpose.prediction import predict
+from fiftyone_legpose.selection import select
+from fiftyone_legpose.training import train
+from fiftyone_legpose.videos import load
+from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
+
+RESULTS = Path(__file__).parent / "results"
+SHARED = Path(os.environ.get("LEGPOSE_SHARED", Path(__file__).parents[2] / "shared"))
+CLIPS = ("intel_legs", "lab_cam01_legs", "lab_cam02_legs")
+STRATEGIES = ("review", "random", "uncertain")
+METRICS = {
+    "pck@0.1/all/all": "share of points within 0.1 leg lengths (missed persons count as wrong)",
+    "found": "share of persons found (OKS >= 0.5)",
+    "ap50": "OKS-AP50",
+}
+CONF = 0.25
+RESAMPLES = 500
+CHECKED = 40
+"""Synthetic pictures that training validates with."""
+
+
+def main() -> None:
+    options = _options()
+    started = time.monotonic()
+    options.work.mkdir(parents=True, exist_ok=True)
+    fo.config.model_zoo_dir = str(options.work / "zoo")
+    synthetic = _synthetic(options)
+    base = _train_base(options, synthetic)
+    test = _test_pictures(options)
+    measured = {"base": _measure(test, base, options)}
+    for seed in range(options.seeds):
+        for strategy in options.strategies:
+            for number, version in enumerate(_learn(strategy, seed, base, synthetic, options), 1):
+                measured[f"{strategy}/{seed}/{number}"] = _measure(test, version, options)
+                _say(started, f"{strategy}, seed {seed}, round {number} of {options.rounds}")
+    report = {
+        "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()},
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "metrics": METRICS,
+        "parts": _summarize(measured, _parts(test), options),
+    }
+    del report["settings"]["work"], report["settings"]["out"]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "active_learning.json").write_text(json.dumps(report, indent=1) + "\n")
+    _plot(report, options.out / "active_learning.png")
+    print(_table(report))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--strategies", nargs="+", default=STRATEGIES)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", type=int, default=24, help="frames a round")
+    parser.add_argument("--imgsz", type=int, default=160)
+    parser.add_argument("--epochs", type=int, default=20, help="of each round's training")
+    parser.add_argument("--lr0", type=float, default=0.001, help="of each round's training")
+    parser.add_argument("--synthetic", type=int, default=1500, help="pictures for the base")
+    parser.add_argument("--base-epochs", type=int, default=8)
+    parser.add_argument("--base", help="weights to start from, instead of training on synthetic")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache/legpose/active_learning")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def _synthetic(options: argparse.Namespace) -> fo.Dataset:
+    """Make the synthetic pictures, the last of them tagged for validation."""
+    from weights.recipe.synthesis import synthesize
+
+    folder = options.work / f"synthetic-{options.synthetic}"
+    pack = SHARED / "data" / "pack"
+    synthesize(
+        pack / "mh",
+        folder,
+        options.synthetic + CHECKED,
+        backgrounds=pack / "bg",
+        processes=os.cpu_count() or 1,
+    )
+    layout = {"path": ".", "train": "images/train", "kpt_shape": [10, 3], "names": {0: "legs"}}
+    (folder / "data.yaml").write_text(yaml.safe_dump(layout))
+    dataset = fo.Dataset.from_dir(
+        str(folder),
+        dataset_type=YOLOPoseDataset,
+        split="train",
+        label_field=fields.GROUND_TRUTH,
+        progress=False,
+    )
+    dataset.compute_metadata(progress=False)
+    # Every picture is another body in another room: none is the neighbour of another.
+    dataset.add_sample_field(fields.SUBJECT, fo.StringField)
+    dataset.set_values(fields.SUBJECT, [f"body {i}" for i in range(len(dataset))])
+    dataset[-CHECKED:].tag_samples("check")
+    return dataset
+
+
+def _train_base(options: argparse.Namespace, synthetic: fo.Dataset) -> str:
+    if options.base:
+        return options.base
+    name = f"synthetic-{options.synthetic}-{options.imgsz}-{options.base_epochs}"
+    train(
+        synthetic,
+        name=name,
+        base="yolov8n-pose.yaml",
+        val="check",
+        epochs=options.base_epochs,
+        imgsz=options.imgsz,
+        validate=False,
+        device=options.device,
+        threads=options.threads,
+        cos_lr=True,
+        close_mosaic=1,
+    )
+    return name
+
+
+def _learn(
+    strategy: str, seed: int, base: str, synthetic: fo.Dataset, options: argparse.Namespace
+) -> list[str]:
+    """Go through the rounds of one strategy; the versions it led to."""
+    truth = _labels()
+    name = f"active-learning-{strategy}-{seed}-{os.getpid()}"
+    dataset = load(
+        [SHARED / "data" / "samples" / f"{clip}.mp4" for clip in CLIPS],
+        name,
+        subject=r"^([a-z]+)_",
+        progress=False,
+    )
+    versions = []
+    weights = base
+    try:
+        for number in range(1, options.rounds + 1):
+            predict(
+                dataset,
+                weights=weights,
+                imgsz=options.imgsz,
+                device=options.device,
+                backend="torch",
+                progress=False,
+            )
+            chosen = select(
+                dataset, count=options.count, strategy=strategy, seed=seed, progress=False
+            )
+            _correct(dataset, chosen, truth)
+            weights = f"{base}-{strategy}-{seed}-{number}"
+            train(
+                dataset,
+                name=weights,
+                base=base,
+                # The last epoch is taken, so that these pictures decide nothing.
+                val=synthetic.match_tags("check"),
+                validate=False,
+                epochs=options.epochs,
+                imgsz=options.imgsz,
+                lr0=options.lr0,
+                seed=seed,
+                device=options.device,
+                threads=options.threads,
+                progress=False,
+            )
+            versions.append(weights)
+    finally:
+        fo.delete_dataset(name)
+    return versions
+
+
+def _labels() -> dict[str, dict[int, fo.Keypoints]]:
+    """Read the hidden labels: by clip and frame number."""
+    labels = {}
+    for clip in CLIPS:
+        told = json.loads((SHARED / "data" / "samples" / f"{clip}.json").read_text())
+        size = (told["width"], told["height"])
+        labels[clip] = {
+            frame["frame"] + 1: to_keypoints(
+                [_pose(p["keypoints"]) for p in frame["persons"]], size
+            )
+            for frame in told["frames"]
+        }
+    return labels
+
+
+def _pose(keypoints: Sequence[Sequence[float]]) -> Pose:
+    values = np.array(keypoints, float)
+    return Pose(values[:, :2], values[:, 2])
+
+
+def _correct(
+    dataset: fo.Dataset, chosen: fo.DatasetView, truth: dict[str, dict[int, fo.Keypoints]]
+) -> None:
+    """Do what a person would: label the frames that were chosen."""
+    paths, ids, numbers = chosen.values(["filepath", "frames.id", "frames.frame_number"])
+    labels = {
+        frame_id: truth[Path(path).stem][number].copy()
+        for path, of_video, at in zip(paths, ids, numbers, strict=True)
+        for frame_id, number in zip(of_video, at, strict=True)
+    }
+    dataset.set_values(f"frames.{fields.GROUND_TRUTH}", labels, key_field="frames.id")
+    review_state.mark(dataset, labels, state=fields.CORRECTED, key="benchmark", by="benchmark")
+
+
+def _test_pictures(options: argparse.Namespace) -> fo.Dataset:
+    dataset = fo.Dataset.from_dir(
+        str(SHARED / "data" / "legs"),
+        dataset_type=YOLOPoseDataset,
+        split="val",
+        label_field=fields.GROUND_TRUTH,
+        progress=False,
+    )
+    dataset.compute_metadata(progress=False)
+    declare(dataset, fields.PREDICTIONS, boxes=True)
+    return dataset
+
+
+def _parts(test: fo.Dataset) -> dict[str, np.ndarray]:
+    """Masks of the test pictures: all, the camera of a take in the pool, the man who is not."""
+    stranger = np.array([Path(path).name.startswith("intel") for path in test.values("filepath")])
+    return {
+        "all pictures": np.ones(len(stranger), bool),
+        "another camera": ~stranger,
+        "another man": stranger,
+    }
+
+
+def _measure(test: fo.Dataset, version: str, options: argparse.Namespace) -> Comparison:
+    predict(
+        test,
+        weights=version,
+        imgsz=options.imgsz,
+        conf=0.01,
+        device=options.device,
+        backend="torch",
+        progress=False,
+    )
+    truth, found = (_persons(test, field) for field in (fields.GROUND_TRUTH, fields.PREDICTIONS))
+    return compare(truth, found, min_score=CONF, sigmas=legs.SIGMAS)
+
+
+def _persons(dataset: fo.Dataset, field: str) -> Persons:
+    table = read_poses(dataset, field)
+    return Persons(table.pose_frame, table.points, table.visibility, table.confidence, table.score)
+
+
+def _summarize(
+    measured: dict[str, Comparison], parts: dict[str, np.ndarray], options: argparse.Namespace
+) -> dict[str, dict[str, dict[str, list[dict[str, float]]]]]:
+    """Per part, metric and strategy a value and an interval a round, round 0 being the base.
+
+    Pictures and seeds are drawn with replacement, the same for all strategies, so that the
+    difference from `random` has an interval of its own.
+    """
+    pictures = len(parts["all pictures"])
+    group = np.arange(pictures)
+    rng = np.random.default_rng(0)
+    seeds = rng.integers(0, options.seeds, (RESAMPLES, options.seeds))
+    report = {}
+    for part, mask in parts.items():
+        draws = np.zeros((RESAMPLES + 1, pictures))
+        draws[0, mask] = 1
+        draws[1:, mask] = resample(int(mask.sum()), RESAMPLES, 0)
+        values = {key: summarize(c, group, draws) for key, c in measured.items()}
+        report[part] = {
+            metric: _curves({key: v[metric] for key, v in values.items()}, seeds, options)
+            for metric in METRICS
+        }
+    return report
+
+
+def _curves(
+    values: dict[str, np.ndarray], seeds: np.ndarray, options: argparse.Namespace
+) -> dict[str, list[dict[str, float]]]:
+    def averaged(strategy: str, number: int) -> np.ndarray:
+        if number == 0:
+            return values["base"]
+        each = np.stack([values[f"{strategy}/{s}/{number}"] for s in range(options.seeds)])
+        drawn = each[seeds.T, np.arange(1, each.shape[1])].mean(axis=0)
+        return np.append(each[:, 0].mean(), drawn)
+
+    curves: dict[str, list[dict[str, float]]] = {}
+    for strategy in options.strategies:
+        points = []
+        for number in range(options.rounds + 1):
+            drawn = averaged(strategy, number)
+            low, high = interval(drawn[1:])
+            point = {"frames": number * options.count, "value": float(drawn[0])}
+            point |= {"low": low, "high": high}
+            if "random" in options.strategies and strategy != "random" and number:
+                ahead = drawn - averaged("random", number)
+                low, high = interval(ahead[1:])
+                point |= {"ahead": float(ahead[0]), "ahead_low": low, "ahead_high": high}
+            points.append({key: round(v, 4) for key, v in point.items()})
+        curves[strategy] = points
+    return curves
+
+
+def _plot(report: dict, target: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    parts, metrics = report["parts"], list(METRICS)[:2]
+    figure, axes = plt.subplots(
+        len(metrics), len(parts), figsize=(4 * len(parts), 3.2 * len(metrics)), sharex=True
+    )
+    for row, metric in zip(axes, metrics, strict=True):
+        for axis, (part, curves) in zip(row, parts.items(), strict=True):
+            for shift, (strategy, points) in enumerate(curves[metric].items()):
+                x, y, low, high = (
+                    np.array([p[key] for p in points]) for key in ("frames", "value", "low", "high")
+                )
+                spread = np.abs(np.stack([y - low, high - y]))
+                axis.errorbar(x + shift * 0.6, y, spread, marker="o", capsize=3, label=strategy)
+            axis.set_title(part if row is axes[0] else "")
+            axis.grid(alpha=0.3)
+        row[0].set_ylabel({"found": "persons found"}.get(metric, metric.partition("/")[0].upper()))
+    for axis in axes[-1]:
+        axis.set_xlabel("frames corrected")
+    axes[0][0].legend()
+    figure.suptitle("What correcting frames brings, by the way they are chosen (95% intervals)")
+    figure.tight_layout()
+    figure.savefig(target, dpi=110)
+    plt.close(figure)
+
+
+def _table(report: dict) -> str:
+    lines = []
+    for part, metrics in report["parts"].items():
+        for metric, curves in metrics.items():
+            for strategy, points in curves.items():
+                cells = "  ".join(
+                    f"{p['value']:.3f} [{p['low']:.3f}, {p['high']:.3f}]" for p in points
+                )
+                lines.append(f"{part:15} {metric:16} {strategy:10} {cells}")
+    return "\n".join(lines)
+
+
+def _say(started: float, text: str) -> None:
+    print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

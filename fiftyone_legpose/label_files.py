@@ -1,7 +1,7 @@
 """Labels that a person downloaded from CVAT: an export or a task backup, read alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from cvat_bridge.archives import open_archive
@@ -34,6 +34,7 @@ def read_label_file(
     label: str | None = None,
     sizes: Mapping[str, tuple[int, int]] | None = None,
     keypoint_count: int | None = None,
+    normalized: bool = False,
 ) -> LabelFile:
     """Read an "Ultralytics YOLO Pose 1.0" export or a task backup, zip or folder.
 
@@ -47,6 +48,8 @@ def read_label_file(
         Width and height in px by picture, for an export without pictures.
     keypoint_count
         Keypoints of the label, for an export that pads them.
+    normalized
+        Give points as shares of the picture instead of px; `sizes` are not needed then.
 
     Raises
     ------
@@ -56,8 +59,10 @@ def read_label_file(
     with open_archive(source) as archive:
         is_backup = "task.json" in archive.names
     if is_backup:
-        return _from_backup(source, label)
-    found = read_yolo_pose(source, label=label, sizes=sizes, keypoint_count=keypoint_count)
+        return _from_backup(source, label, normalized)
+    found = read_yolo_pose(
+        source, label=label, sizes=sizes, keypoint_count=keypoint_count, normalized=normalized
+    )
     stems: dict[str, str] = {}
     for key, frame in found.frames.items():
         stem = PurePosixPath(frame.name).name
@@ -77,12 +82,20 @@ def read_label_file(
     )
 
 
-def _from_backup(source: str | Path, label: str | None) -> LabelFile:
+def to_shares(pose: Pose, size: tuple[int, int]) -> Pose:
+    """Give a pose in px as shares of a picture of this width and height."""
+    return replace(pose, points=pose.points / size)
+
+
+def _from_backup(source: str | Path, label: str | None, normalized: bool) -> LabelFile:
     backup = read_backup(source, label=label)
     stems = [PurePosixPath(name).stem for name in backup.frame_names]
     present = [i for i in range(len(stems)) if i not in backup.deleted_frames]
+    poses = {i: list(backup.poses.get(i, ())) for i in present}
+    if normalized:
+        poses = {i: [to_shares(p, backup.sizes[i]) for p in people] for i, people in poses.items()}
     return LabelFile(
-        poses={stems[i]: list(backup.poses.get(i, ())) for i in present},
+        poses={stems[i]: poses[i] for i in present},
         keypoint_count=len(backup.skeleton.keypoints),
         keypoint_names=backup.skeleton.keypoints,
         sizes={stems[i]: backup.sizes[i] for i in present},

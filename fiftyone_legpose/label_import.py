@@ -1,0 +1,291 @@
+"""import_labels: skeletons labelled elsewhere, onto the frames that they belong to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import fiftyone as fo
+import numpy as np
+
+from cvat_bridge.poses import Pose
+from fiftyone_legpose import fields, legs, poses, review_state
+from fiftyone_legpose.corrections import people_by_frame, same_people
+from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.label_sources import Labels, parse_source, read_labels, write_pictures
+from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.review_out import write_labels
+from fiftyone_legpose.still_names import StillNames
+from fiftyone_legpose.videos import load
+from fiftyone_legpose.views import source_dataset
+
+KeypointOrder = Literal["left_first", "right_first"] | Sequence[str]
+
+BY = "import_labels"
+"""Who reviewed a frame whose labels were imported."""
+
+_ORDERS = {
+    "left_first": legs.KEYPOINTS,
+    "right_first": tuple(legs.KEYPOINTS[i] for i in legs.RIGHT_FIRST),
+}
+_SAME_SHAPE = 0.02
+
+
+@dataclass
+class ImportSummary:
+    """What an import did."""
+
+    dataset: str
+    written: int = 0
+    """Frames whose ground truth this call wrote."""
+    persons: int = 0
+    """Persons on those frames."""
+    unchanged: int = 0
+    """Frames that had the same labels already."""
+    kept: int = 0
+    """Frames that had other labels, which stay (see `overwrite`)."""
+    out: int = 0
+    """Frames that are with a reviewer; they stay as they are."""
+    empty: int = 0
+    """Frames taken as confirmed to show nobody."""
+    not_looked_at: int = 0
+    """Frames without labels that nobody said are finished; they stay as they are."""
+    unfinished: int = 0
+    """Frames left out, because their jobs in CVAT are not completed."""
+    unmatched: list[str] = field(default_factory=list)
+    """Names of pictures that belong to no frame."""
+    made: bool = False
+    """The dataset was made by this call."""
+
+
+def import_labels(
+    dataset: Any,
+    source: str | Path,
+    *,
+    keypoint_order: KeypointOrder | None = None,
+    label: str | None = None,
+    fps: float | None = None,
+    confirm_empty: bool | None = None,
+    unfinished: bool = False,
+    overwrite: bool = False,
+    media_dir: str | Path | None = None,
+    url: str | None = None,
+    token: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    organization: str | None = None,
+    progress: Report | bool | None = None,
+) -> ImportSummary:
+    """Import skeletons labelled elsewhere into `ground_truth`.
+
+    Labels attach to frames by the names of their pictures: those that a push gave, names of
+    images, ``<video>_<00001>`` as `extract_frames` names stills, or ``frame_<000000>`` of a task
+    that CVAT made of the only video. A dataset that does not exist is made of the pictures.
+
+    Parameters
+    ----------
+    dataset
+        Image or video collection, or the name of a dataset.
+    source
+        An export "Ultralytics YOLO Pose 1.0" or a task backup (zip or folder), ``task:12``,
+        ``project:3``, or the address of a task or project.
+    keypoint_order
+        Which keypoint comes when: ``"left_first"``, ``"right_first"`` (as in the labels that the
+        author of the legs model published), or all names in order. None reads the names from the
+        label, which exports do not hold.
+    label
+        Name of the skeleton label, where there are several.
+    fps
+        Stills per second that were extracted from the videos; None if each frame was.
+    confirm_empty
+        Take frames without labels as confirmed to show nobody. None does so only where a job
+        marked completed says that somebody looked.
+    unfinished
+        Also import from jobs that are not completed.
+    overwrite
+        Replace labels that are there; frames that are with a reviewer stay all the same.
+    media_dir
+        Where the pictures of a new dataset go; by default a folder below FiftyOne's.
+    url, token, user, password, organization
+        As for `fiftyone_legpose.review.push`.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    ImportSummary
+
+    Raises
+    ------
+    DatasetError
+        No picture belongs to a frame, or the order of keypoints is not known.
+    CvatError
+        The file or the server is not what is needed.
+    """
+    place = parse_source(source)
+    login = find_login(
+        url=url or getattr(place, "url", None),
+        token=token,
+        user=user,
+        password=password,
+        organization=organization,
+    )
+    with reporting("import", progress) as report:
+        report(0, 1, "reading")
+        read = list(read_labels(place, login, label=label, unfinished=unfinished))
+        collection, made = dataset, False
+        if isinstance(dataset, str):
+            made = not fo.dataset_exists(dataset)
+            target = _target_names(None if made else fo.load_dataset(dataset))
+            orders = [_order(labels, target, keypoint_order) for labels in read]
+            if made:
+                folder = Path(media_dir or Path(fo.config.default_dataset_dir) / dataset)
+                pictures = write_pictures(place, login, folder)
+                if not pictures:
+                    raise DatasetError(
+                        f"There is no dataset {dataset!r}, and {source} holds no pictures to make "
+                        "it of: export with images, or name a dataset that has the frames."
+                    )
+                load(pictures, dataset, progress=False)
+            collection = fo.load_dataset(dataset)
+        else:
+            target = _target_names(source_dataset(dataset))
+            orders = [_order(labels, target, keypoint_order) for labels in read]
+        summary = ImportSummary(source_dataset(collection).name, made=made)
+        poses.declare(source_dataset(collection), fields.GROUND_TRUTH)
+        frames = _Frames(collection, fps)
+        for number, (labels, order) in enumerate(zip(read, orders, strict=True)):
+            report(number, len(read), labels.origin)
+            frames.attach(labels, order, summary, confirm_empty, overwrite)
+        report(len(read), len(read), "done")
+    if not (summary.written or summary.unchanged or summary.kept or summary.out) and (
+        summary.unmatched
+    ):
+        raise DatasetError(
+            f"None of the {len(summary.unmatched)} pictures of {source} belongs to a frame of "
+            f"dataset {summary.dataset!r}: they are named like {summary.unmatched[0]}, its frames "
+            f"like {frames.names.examples()}."
+        )
+    return summary
+
+
+class _Frames:
+    """The frames of a collection, their labels, and where each one stands."""
+
+    def __init__(self, collection: Any, fps: float | None):
+        self.dataset = source_dataset(collection)
+        self.table = poses.read_poses(collection, fields.GROUND_TRUTH)
+        self.names = StillNames(collection, self.table, fps=fps)
+        self.people = people_by_frame(self.table)
+        self.states = review_state.read(collection).state
+        self.taken: dict[int, str] = {}
+
+    def attach(
+        self,
+        labels: Labels,
+        order: list[int],
+        summary: ImportSummary,
+        confirm_empty: bool | None,
+        overwrite: bool,
+    ) -> None:
+        """Write the labels of one file or task, and count what became of each picture."""
+        confirmed = labels.looked_at if confirm_empty is None else confirm_empty
+        summary.unfinished += labels.unfinished
+        written: dict[str, fo.Keypoints | None] = {}
+        marks: dict[str, list[str]] = {fields.CORRECTED: [], fields.EMPTY: []}
+        for name, shares in labels.poses.items():
+            frame = self.names.find(name)
+            if frame is None:
+                summary.unmatched.append(name)
+                continue
+            self._claim(frame, name, labels)
+            frame_id = self.table.frame_ids[frame]
+            size = self._size(frame, name, labels)
+            people = [_reordered(pose, order, size) for pose in shares]
+            if not people and not confirmed:
+                summary.not_looked_at += 1
+            elif self.states[frame] == fields.OUT:
+                summary.out += 1
+            elif self.table.looked_at[frame] and same_people(self.people[frame_id], people):
+                summary.unchanged += 1
+            elif self.table.looked_at[frame] and not overwrite:
+                summary.kept += 1
+            else:
+                written[frame_id] = poses.to_keypoints(people, size)
+                marks[fields.CORRECTED if people else fields.EMPTY].append(frame_id)
+                summary.persons += len(people)
+                summary.empty += not people
+        summary.written += len(written)
+        write_labels(self.dataset, fields.GROUND_TRUTH, written)
+        for state, ids in marks.items():
+            review_state.mark(self.dataset, ids, state=state, by=BY)
+
+    def _claim(self, frame: int, name: str, labels: Labels) -> None:
+        origin = f"{name} of {labels.origin}"
+        other = self.taken.setdefault(frame, origin)
+        if other != origin:
+            raise DatasetError(
+                f"{origin} and {other} belong to the same frame: import one task at a time, with "
+                "a view of its own video."
+            )
+
+    def _size(self, frame: int, name: str, labels: Labels) -> tuple[int, int]:
+        width, height = self.table.sizes[self.table.frame_sample[frame]].tolist()
+        if not (width > 0 and height > 0):
+            raise DatasetError(
+                f"The width and height of frame {name} are not known: call "
+                "dataset.compute_metadata() first."
+            )
+        theirs = labels.sizes.get(name)
+        if theirs and abs(theirs[0] / theirs[1] * height / width - 1) > _SAME_SHAPE:
+            raise DatasetError(
+                f"{name} was labelled on a picture of {theirs[0]} x {theirs[1]} px, its frame has "
+                f"{width:.0f} x {height:.0f}: this is another picture, or it was turned or cut."
+            )
+        return int(width), int(height)
+
+
+def _target_names(dataset: fo.Dataset | None) -> tuple[str, ...]:
+    known = None if dataset is None else dataset.skeletons.get(fields.GROUND_TRUTH)
+    return tuple(known.labels) if known is not None and known.labels else legs.KEYPOINTS
+
+
+def _order(labels: Labels, target: tuple[str, ...], stated: KeypointOrder | None) -> list[int]:
+    """Tell which of the source's keypoints is each of ours."""
+    names: Sequence[str] | None = labels.keypoint_names
+    if isinstance(stated, str):
+        if stated not in _ORDERS:
+            raise DatasetError(
+                f"keypoint_order is {' or '.join(_ORDERS)} or a list of names, not {stated!r}."
+            )
+        names = _ORDERS[stated]
+    elif stated is not None:
+        names = stated
+    if names is None:
+        raise DatasetError(
+            f"{labels.origin} does not say which keypoint comes first: state the order "
+            f"(keypoint_order), {' or '.join(_ORDERS)}. Look at one labelled picture to tell."
+        )
+    plain = [_plain(name) for name in names]
+    if len(plain) != labels.keypoint_count or sorted(plain) != sorted(map(_plain, target)):
+        raise DatasetError(
+            f"{labels.origin} has {labels.keypoint_count} keypoints named {', '.join(names)}; this "
+            f"dataset has {', '.join(target)}: state the names in the source's order "
+            "(keypoint_order)."
+        )
+    return [plain.index(_plain(name)) for name in target]
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _reordered(pose: Pose, order: list[int], size: tuple[int, int]) -> Pose:
+    return replace(
+        pose,
+        points=pose.points[order] * np.array(size, float),
+        visibility=pose.visibility[order],
+        confidence=None,
+        score=None,
+    )

@@ -1,0 +1,173 @@
+"""Labels made elsewhere: an export, a task backup, or tasks on a CVAT server, read alike."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cvat_bridge.archives import open_archive
+from cvat_bridge.poses import Pose
+from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.label_files import read_label_file, to_shares
+
+if TYPE_CHECKING:
+    from cvat_bridge.server import Server, Task
+
+_ON_SERVER = re.compile(
+    r"(?:(?P<url>https?://[^?#]+?)/)?(?P<kind>task|project)s?[:/](?P<number>\d+)(?:[/?#].*)?"
+)
+_UNSAFE = re.compile(r"[^\w.-]+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A task or project on a server."""
+
+    kind: str
+    number: int
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of one file or task; points are shares of the picture."""
+
+    origin: str
+    poses: dict[str, list[Pose]]
+    """By name of the picture, without suffix."""
+    keypoint_count: int
+    keypoint_names: tuple[str, ...] | None
+    looked_at: bool
+    """Somebody said that the frames are finished, so one without poses shows nobody."""
+    sizes: dict[str, tuple[int, int]]
+    """Width and height in px, where known."""
+    unfinished: int = 0
+    """Frames left out, because their jobs are not completed."""
+
+
+def parse_source(source: str | Path) -> Place | Path:
+    """Tell a file from ``task:12``, ``project:3`` or the address of one in a browser.
+
+    Raises
+    ------
+    DatasetError
+        It is neither.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    found = _ON_SERVER.fullmatch(str(source))
+    if found is None:
+        raise DatasetError(
+            f"{source} is no file, and no task or project of CVAT: write task:12, project:3, or "
+            "the address of one."
+        )
+    return Place(found["kind"], int(found["number"]), found["url"])
+
+
+def read_labels(
+    source: Place | Path, login: Login, *, label: str | None, unfinished: bool
+) -> Iterator[Labels]:
+    """Read a file, or each task.
+
+    Parameters
+    ----------
+    source
+        From `parse_source`.
+    login
+        Where to look for tasks; an address that the source names wins.
+    label
+        Name of the skeleton label, where there are several.
+    unfinished
+        Also read frames whose jobs are not completed.
+    """
+    if isinstance(source, Path):
+        found = read_label_file(source, label=label, normalized=True)
+        yield Labels(
+            origin=str(source),
+            poses=dict(found.poses),
+            keypoint_count=found.keypoint_count,
+            keypoint_names=found.keypoint_names,
+            looked_at=False,
+            sizes=dict(found.sizes),
+        )
+        return
+    with login.connect() as server:
+        for task_id in _task_ids(server, source):
+            yield _from_task(server, task_id, label, unfinished)
+
+
+def write_pictures(source: Place | Path, login: Login, folder: Path) -> list[Path]:
+    """Write the pictures of a file or of tasks into a folder.
+
+    Returns
+    -------
+    list of Path
+        Named as the pictures are there; empty where a file holds none.
+    """
+    written: list[Path] = []
+    for archive_path in _with_pictures(source, login):
+        with open_archive(archive_path) as archive:
+            for name in read_label_file(archive_path, normalized=True).pictures.values():
+                folder.mkdir(parents=True, exist_ok=True)
+                target = folder / _safe_name(name)
+                if target in written:
+                    raise DatasetError(
+                        f"Two pictures are named {target.name}: import one task at a time, each "
+                        "into a folder of its own."
+                    )
+                part = target.with_suffix(".part")
+                with archive.open(name) as stream:
+                    part.write_bytes(stream.read())
+                part.replace(target)
+                written.append(target)
+    return written
+
+
+def _from_task(server: "Server", task_id: int, label: str | None, unfinished: bool) -> Labels:
+    found = server.download(task_id, finished_only=not unfinished, label=label)
+    frames = range(len(found.frame_names))
+    if not unfinished:
+        chosen = sorted(found.finished)
+    else:
+        chosen = [i for i in frames if i not in found.deleted]
+    stems = {i: PurePosixPath(found.frame_names[i]).stem for i in chosen}
+    return Labels(
+        origin=f"{server.url}/tasks/{task_id}",
+        poses={
+            stem: [to_shares(pose, found.sizes[i]) for pose in found.poses.get(i, ())]
+            for i, stem in stems.items()
+        },
+        keypoint_count=len(found.label.skeleton.keypoints),
+        keypoint_names=found.label.skeleton.keypoints,
+        looked_at=not unfinished,
+        sizes={stem: found.sizes[i] for i, stem in stems.items()},
+        unfinished=len(frames) - len(found.deleted) - len(chosen),
+    )
+
+
+def _task_ids(server: "Server", place: Place) -> list[int]:
+    if place.kind == "task":
+        return [place.number]
+    tasks: list[Task] = server.tasks(place.number)
+    return [task.id for task in tasks if task.size]
+
+
+def _with_pictures(source: Place | Path, login: Login) -> Iterator[Path]:
+    if isinstance(source, Path):
+        yield source
+        return
+    with login.connect() as server, TemporaryDirectory() as scratch:
+        for task_id in _task_ids(server, source):
+            path = Path(scratch) / f"task-{task_id}.zip"
+            yield server.export_yolo_pose(task_id, path, include_images=True)
+            path.unlink()
+
+
+def _safe_name(member: str) -> str:
+    # The archive is not ours: only the last part of a name counts, and only plain characters.
+    name = _UNSAFE.sub("_", PurePosixPath(member.replace("\\", "/")).name).lstrip(".")
+    return name or "picture"

@@ -1,0 +1,105 @@
+"""Which frame of a dataset a still shows, by its name."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_legpose.annotation_results import load_results
+from fiftyone_legpose.backend_entry import BACKEND
+from fiftyone_legpose.poses import PoseTable
+from fiftyone_legpose.videos import SOURCE
+from fiftyone_legpose.views import source_dataset
+
+_NUMBERED = re.compile(r"(.+)_(\d+)")
+_CVAT_FRAME = "frame"
+
+
+class StillNames:
+    """Finds frames of a collection by the names (without suffix) that stills of them bear.
+
+    Known are names that a push gave, names of images, ``<video>_<00001>`` as `extract_frames`
+    writes them, and, if there is one video alone, ``frame_<000000>`` as CVAT calls its frames.
+
+    Parameters
+    ----------
+    view
+        Image or video collection.
+    table
+        Its frames, from `poses.read_poses`.
+    fps
+        Stills per second that were extracted; None if each frame was.
+    """
+
+    def __init__(self, view: Any, table: PoseTable, *, fps: float | None = None):
+        self._table = table
+        self._fps = fps
+        self._position = {frame_id: i for i, frame_id in enumerate(table.frame_ids)}
+        self._pushed = _pushed_names(source_dataset(view), self._position)
+        video = view.media_type == "video"
+        names = _names_of(view, table)
+        counts = Counter(name for of_sample in names for name in set(of_sample))
+        samples = {name: i for i, of in enumerate(names) for name in of if counts[name] == 1}
+        self._images = {} if video else samples
+        self._videos = samples if video else {}
+        self._by_number = {
+            (int(sample), int(number)): i
+            for i, (sample, number) in enumerate(
+                zip(table.frame_sample, table.frame_number, strict=True)
+            )
+        }
+
+    def find(self, name: str) -> int | None:
+        """Give the position of a still's frame in the table, or None."""
+        if name in self._pushed:
+            return self._pushed[name]
+        if name in self._images:
+            return self._images[name]
+        parts = _NUMBERED.fullmatch(name)
+        if parts is None:
+            return None
+        stem, number = parts[1], int(parts[2])
+        if stem in self._videos:
+            sample = self._videos[stem]
+            return self._by_number.get((sample, self._frame_number(sample, number)))
+        if stem == _CVAT_FRAME and len(self._table.sample_ids) == 1 and self._videos:
+            return self._by_number.get((0, number + 1))
+        return None
+
+    def examples(self) -> str:
+        """Tell how stills of these frames are named."""
+        names = [*self._images, *(f"{video}_00001" for video in self._videos), *self._pushed]
+        return ", ".join(names[:3]) or "nothing"
+
+    def _frame_number(self, sample: int, still: int) -> int:
+        rate = float(self._table.frame_rates[sample])
+        if self._fps is None or np.isnan(rate) or self._fps >= rate:
+            return still
+        # ffmpeg's fps filter shows the last frame whose time rounds to the still's or before.
+        return ceil(round((still - 0.5) / self._fps * rate, 6))
+
+
+def _pushed_names(dataset: fo.Dataset, position: dict[str, int]) -> dict[str, int]:
+    names: dict[str, int] = {}
+    for key in dataset.list_annotation_runs(method=BACKEND):
+        results = load_results(dataset, key)
+        if results is not None:
+            pairs = zip(results.frames["name"], results.frames["id"], strict=True)
+            names |= {name: position[frame] for name, frame in pairs if frame in position}
+    return names
+
+
+def _names_of(view: Any, table: PoseTable) -> list[set[str]]:
+    """Give each sample's names: of its file, and of the file that it was copied from."""
+    sources: Iterable[str | None] = [None] * len(table.sample_ids)
+    if view.has_sample_field(SOURCE):
+        sources = view.values(SOURCE)
+    return [
+        {Path(path).stem for path in (filepath, source) if path}
+        for filepath, source in zip(table.filepaths, sources, strict=True)
+    ]

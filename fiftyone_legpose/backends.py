@@ -104,19 +104,21 @@ class PoseModel:
         self.backend = _pick_backend(backend, self.device)
         self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
         yolo = load_yolo(weights)
-        imgsz = imgsz or trained_imgsz(yolo)
+        self._keypoint_shape = keypoint_shape(yolo)
+        self._class_count = len(yolo.names)
+        side = imgsz or trained_imgsz(yolo)
+        # The rectangle that holds the picture, not a square: 1.7 times fewer pixels at 16:9.
+        stride = int(max(yolo.model.stride))
+        self._letterbox = LetterBox((side, side), auto=True, stride=stride)
         model: Any = yolo.model
         if self.backend != "torch":
-            model = str(_exported(weights, yolo, self.backend, imgsz))
-        self._network = AutoBackend(
-            model=model, device=self.device, fp16=False, fuse=True, verbose=False
-        )
-        self._network.eval()
-        flexible = self._network.format == "pt" or getattr(self._network, "dynamic", False)
-        # The rectangle that holds the picture, not a square: 1.7 times fewer pixels at 16:9.
-        self._letterbox = LetterBox(
-            (imgsz, imgsz), auto=bool(flexible), stride=int(self._network.stride)
-        )
+            model = _exported(weights, yolo, self.backend, side)
+        self._forward: Callable[[Any], Any]
+        if self.backend == "openvino":
+            self._forward = _openvino(model)
+        else:
+            model = model if self.backend == "torch" else str(model)
+            self._forward = AutoBackend(model, device=self.device, verbose=False).eval()
 
     def prepare(self, frame: np.ndarray) -> PreparedFrame:
         """Scale and pad one BGR frame of shape (H, W, 3); safe to call from another thread."""
@@ -162,6 +164,7 @@ class PoseModel:
     def _to_raw(self, persons: Any, inner: tuple[int, ...], shape: tuple[int, int]) -> RawPoses:
         from ultralytics.utils import ops
 
+        assert self._keypoint_shape is not None  # load_yolo refuses anything else
         count, values = self._keypoint_shape
         boxes = ops.scale_boxes(inner, persons[:, :4], shape)
         keypoints = ops.scale_coords(inner, persons[:, 6:].view(-1, count, values), shape)

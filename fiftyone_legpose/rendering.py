@@ -86,7 +86,7 @@ def draw_poses(picture: np.ndarray, people: list[Any], *, scale: float = 1.0) ->
                 cv2.line(picture, points[a], points[b], _bgr(b), thickness, cv2.LINE_AA)
         for k in np.flatnonzero(drawn):
             fill = cv2.FILLED if pose.visibility[k] == 2 else thickness
-            cv2.circle(picture, points[k], radius, _bgr(k), fill, cv2.LINE_AA)
+            cv2.circle(picture, points[k], radius, _bgr(int(k)), fill, cv2.LINE_AA)
     return picture
 
 

@@ -1,0 +1,239 @@
+"""export: keypoints over time as a table, for whoever analyses gait."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from scipy.optimize import linear_sum_assignment
+
+from fiftyone_legpose import fields, legs, metrics
+from fiftyone_legpose.comparison import SAME_PERSON_FROM
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.poses import PoseTable, read_poses
+from fiftyone_legpose.progress import Report, reporting
+
+Format = Literal["csv", "parquet"]
+
+SCHEMA = pa.schema(
+    [
+        ("video", pa.string()),
+        ("subject", pa.string()),
+        ("frame", pa.int32()),
+        ("time_s", pa.float64()),
+        ("track", pa.int32()),
+        ("keypoint", pa.string()),
+        ("x_px", pa.float64()),
+        ("y_px", pa.float64()),
+        ("confidence", pa.float64()),
+        ("visibility", pa.int8()),
+        ("corrected", pa.bool_()),
+    ]
+)
+
+_IMAGES_A_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What `export` wrote."""
+
+    path: Path
+    rows: int
+    frames: int
+    """Frames that somebody is on."""
+    corrected_frames: int
+    """Frames of the view that a person has looked at, empty ones included."""
+
+
+def export(
+    dataset_or_view: Any,
+    path: str | Path,
+    *,
+    format: Format | None = None,  # noqa: A002 - the word that users know
+    field: str = fields.PREDICTIONS,
+    gt_field: str = fields.GROUND_TRUTH,
+    progress: Report | bool | None = None,
+) -> ExportSummary:
+    """Write one row for each frame, person and keypoint.
+
+    On a frame that a person has looked at, the corrections replace all predictions.
+
+    Parameters
+    ----------
+    dataset_or_view
+        Videos or images; of a view only its own frames are written.
+    path
+        The file, replaced where it is there, and complete or not there at all.
+    format
+        ``csv`` or ``parquet``; by default what the file's name ends in, else CSV.
+    field
+        The predictions.
+    gt_field
+        The corrections.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    ExportSummary
+
+    Raises
+    ------
+    DatasetError
+        There are neither predictions nor corrections.
+
+    Notes
+    -----
+    Columns: ``video`` (the file's base name, never its folders), ``subject``, ``frame`` (from 1),
+    ``time_s`` (from the first frame, empty for images), ``track``, ``keypoint``, ``x_px`` and
+    ``y_px`` (empty where cut off), ``confidence`` (empty where corrected), ``visibility`` (2
+    visible, 1 occluded, 0 cut off), ``corrected``. A corrected person without a track takes the
+    track of the predicted person in the same place.
+    """
+    target = Path(path)
+    view = dataset_or_view
+    columns = [name for name in (field, gt_field) if _has_keypoints(view, name)]
+    if not columns:
+        raise DatasetError(
+            f"there are no keypoints in {field!r} nor in {gt_field!r}; run predict first, or name "
+            "the fields"
+        )
+    kind = format or ("parquet" if target.suffix.lower() == ".parquet" else "csv")
+    rows = frames = corrected = 0
+    with reporting("export", progress) as report, _table_writer(target, kind) as writer:
+        names = _names(view)
+        batches = list(_batches(view))
+        for number, batch in enumerate(batches):
+            report(number, len(batches), "")
+            predicted = read_poses(batch, field) if field in columns else None
+            fixed = read_poses(batch, gt_field) if gt_field in columns else None
+            table, on_frames = _rows(batch, predicted, fixed, names)
+            writer.write_table(table)
+            rows += table.num_rows
+            frames += on_frames
+            corrected += int(fixed.looked_at.sum()) if fixed else 0
+        report(len(batches), len(batches), f"{rows} rows")
+    return ExportSummary(target, rows, frames, corrected)
+
+
+@contextmanager
+def _table_writer(target: Path, kind: Format) -> Iterator[Any]:
+    """Give a writer whose file takes the target's name only when all of it is written."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        if kind == "parquet":
+            with pyarrow.parquet.ParquetWriter(part, SCHEMA) as writer:
+                yield writer
+        else:
+            options = pyarrow.csv.WriteOptions(quoting_style="needed")
+            with pyarrow.csv.CSVWriter(part, SCHEMA, write_options=options) as writer:
+                yield writer
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _has_keypoints(view: Any, field: str) -> bool:
+    prefix = "frames." if view.media_type == "video" else ""
+    return view.get_field(f"{prefix}{field}.keypoints") is not None
+
+
+def _names(view: Any) -> dict[str, str]:
+    """Name each sample by its file; files of the same name are told apart by their sample ids."""
+    ids, paths = view.values(["id", "filepath"])
+    names = [Path(path).name for path in paths]
+    count = Counter(names)
+    return {
+        sample: name if count[name] == 1 else f"{name}#{sample}"
+        for sample, name in zip(ids, names, strict=True)
+    }
+
+
+def _batches(view: Any) -> Iterator[Any]:
+    ids = view.values("id")
+    size = 1 if view.media_type == "video" else _IMAGES_A_BATCH
+    for start in range(0, len(ids), size):
+        yield view.select(ids[start : start + size], ordered=True)
+
+
+def _rows(
+    view: Any, predicted: PoseTable | None, corrected: PoseTable | None, names: Mapping[str, str]
+) -> tuple[pa.Table, int]:
+    """Build the rows of some samples, and count the frames that somebody is on."""
+    base = predicted or corrected
+    assert base is not None
+    done = corrected.looked_at if corrected else np.zeros(len(base.frame_ids), bool)
+    people = []
+    if predicted:
+        rows = ~done[predicted.pose_frame]
+        people.append((predicted, rows, predicted.track, False))
+    if corrected:
+        track = _inherit_tracks(corrected, predicted) if predicted else corrected.track
+        people.append((corrected, np.ones(len(track), bool), track, True))
+    frame = np.concatenate([table.pose_frame[rows] for table, rows, _, _ in people])
+    track = np.concatenate([track[rows] for _, rows, track, _ in people])
+    order = np.lexsort((track, frame))
+    pose_count, keypoints = len(frame), len(legs.KEYPOINTS)
+    points = np.concatenate([t.points[rows] for t, rows, _, _ in people])[order]
+    seen = np.concatenate([t.visibility[rows] for t, rows, _, _ in people])[order]
+    confidence = np.concatenate(
+        [np.where(fixed, np.nan, t.confidence[rows]) for t, rows, _, fixed in people]
+    )[order]
+    fixed = np.concatenate([np.full(rows.sum(), by_hand) for _, rows, _, by_hand in people])[order]
+    frame, track = np.repeat(frame[order], keypoints), np.repeat(track[order], keypoints)
+    sample = base.frame_sample[frame]
+    subjects = _subjects(view)
+    number = base.frame_number[frame]
+    columns = {
+        "video": _text([names[i] for i in base.sample_ids], sample),
+        "subject": _text(subjects, sample),
+        "frame": pa.array(number, pa.int32()),
+        "time_s": _numbers((number - 1) / base.frame_rates[sample], 6),
+        "track": pa.array(track, pa.int32(), mask=track < 0),
+        "keypoint": _text(list(legs.KEYPOINTS), np.tile(np.arange(keypoints), pose_count)),
+        "x_px": _numbers(points[..., 0], 3),
+        "y_px": _numbers(points[..., 1], 3),
+        "confidence": _numbers(confidence, 4),
+        "visibility": pa.array(seen.ravel(), pa.int8()),
+        "corrected": pa.array(np.repeat(fixed, keypoints)),
+    }
+    return pa.table(columns, schema=SCHEMA), len(np.unique(frame))
+
+
+def _subjects(view: Any) -> list[str | None]:
+    if not view.has_sample_field(fields.SUBJECT):
+        return [None] * len(view)
+    return [None if subject is None else str(subject) for subject in view.values(fields.SUBJECT)]
+
+
+def _inherit_tracks(corrected: PoseTable, predicted: PoseTable) -> np.ndarray:
+    """Give corrected persons (N,) without a track the one of the prediction they replace."""
+    track = corrected.track.copy()
+    area = metrics.areas(corrected.points, corrected.visibility)
+    for frame in np.unique(corrected.pose_frame[track < 0]):
+        own = np.flatnonzero((corrected.pose_frame == frame) & (track < 0))
+        taken = track[corrected.pose_frame == frame]
+        other = np.flatnonzero((predicted.pose_frame == frame) & ~np.isin(predicted.track, taken))
+        likeness = metrics.oks(
+            corrected.points[own], corrected.visibility[own], area[own], predicted.points[other]
+        )
+        for row, column in zip(*linear_sum_assignment(-likeness), strict=True):
+            if likeness[row, column] >= SAME_PERSON_FROM:
+                track[own[row]] = predicted.track[other[column]]
+    return track
+
+
+def _text(values: list[str] | list[str | None], index: np.ndarray) -> pa.Array:
+    return pa.array(values, pa.string()).take(pa.array(index))
+
+
+def _numbers(values: np.ndarray, digits: int) -> pa.Array:
+    return pa.array(values.ravel().round(digits), pa.float64(), from_pandas=True)

@@ -1,0 +1,166 @@
+"""export writes every keypoint once, with corrections in place of predictions, or no file."""
+
+import csv
+
+import fiftyone as fo
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from cvat_bridge.poses import Pose
+from fiftyone_legpose import exporting, legs, poses
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.exporting import export
+from tests.fiftyone_legpose.walking import SIZE, walk
+
+FRAMES = 5
+
+
+@pytest.fixture
+def videos(dataset_name) -> fo.Dataset:
+    """Two persons walk in video a and one in b; a person has corrected frames 2 and 3 of a."""
+    dataset = fo.Dataset(dataset_name, media_type="video")
+    for field in ("legpose", "ground_truth"):
+        poses.declare(dataset, field)
+    walking = walk(FRAMES)
+    metadata = fo.VideoMetadata(frame_width=SIZE[0], frame_height=SIZE[1], frame_rate=25.0)
+    for name, persons in (("a", 2), ("b", 1)):
+        sample = fo.Sample(
+            filepath=f"/ward/miller/{name}.mp4", metadata=metadata, subject=f"s-{name}"
+        )
+        for i in range(FRAMES):
+            guesses = [
+                Pose(walking[i] + 300 * k, np.full(10, 2), np.full(10, 0.75), track_id=7 + k)
+                for k in range(persons)
+            ]
+            sample.frames[i + 1] = fo.Frame(legpose=poses.to_keypoints(guesses, SIZE))
+        dataset.add_sample(sample)
+    sample = dataset.first()
+    fixed = walking[1] + 301
+    fixed[0] = np.nan
+    visibility = np.array([0, 1] + [2] * 8)
+    sample.frames[2]["ground_truth"] = poses.to_keypoints([Pose(fixed, visibility)], SIZE)
+    sample.frames[3]["ground_truth"] = poses.to_keypoints([], SIZE)
+    sample.save()
+    return dataset
+
+
+def read(path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_keypoint_is_a_row(videos, tmp_path):
+    summary = export(videos, tmp_path / "out" / "legs.csv")
+    rows = read(tmp_path / "out" / "legs.csv")
+    assert list(rows[0]) == exporting.SCHEMA.names
+    # Of video a: three frames with two persons, one with one, one empty; five of video b.
+    assert len(rows) == summary.rows == (3 * 2 + 1 + 5) * 10
+    assert (summary.frames, summary.corrected_frames) == (9, 2)
+    keys = [(r["video"], r["frame"], r["track"], r["keypoint"]) for r in rows]
+    assert len(set(keys)) == len(keys)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["legs.csv"]
+
+
+def test_a_predicted_row_says_where_and_when(videos, tmp_path):
+    export(videos, tmp_path / "legs.csv")
+    row = next(
+        r for r in read(tmp_path / "legs.csv") if r["video"] == "b.mp4" and r["frame"] == "4"
+    )
+    x, y = walk(FRAMES)[3, 0]
+    assert row == {
+        "video": "b.mp4",
+        "subject": "s-b",
+        "frame": "4",
+        "time_s": "0.12",
+        "track": "7",
+        "keypoint": "left_hip",
+        "x_px": f"{x:.3f}".rstrip("0").rstrip("."),
+        "y_px": f"{y:.3f}".rstrip("0").rstrip("."),
+        "confidence": "0.75",
+        "visibility": "2",
+        "corrected": "false",
+    }
+
+
+def test_corrections_replace_the_predictions_of_their_frame(videos, tmp_path):
+    export(videos, tmp_path / "legs.csv")
+    rows = [r for r in read(tmp_path / "legs.csv") if r["video"] == "a.mp4"]
+    second = [r for r in rows if r["frame"] == "2"]
+    assert [r["keypoint"] for r in second] == list(legs.KEYPOINTS)
+    assert {r["corrected"] for r in second} == {"true"}
+    # The track of the predicted person who stands where the corrected one does.
+    assert {r["track"] for r in second} == {"8"}
+    assert (second[0]["x_px"], second[0]["visibility"]) == ("", "0")
+    assert second[1]["visibility"] == "1"
+    assert {r["confidence"] for r in second} == {""}
+    assert not [r for r in rows if r["frame"] == "3"]
+
+
+def test_parquet_holds_the_same_as_csv(videos, tmp_path):
+    export(videos, tmp_path / "legs.csv")
+    export(videos, tmp_path / "legs.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "legs.parquet")
+    assert table.schema.equals(exporting.SCHEMA)
+    read_back = pyarrow.csv.read_csv(tmp_path / "legs.csv")
+    assert read_back.num_rows == table.num_rows
+    for name in ("x_px", "time_s", "track", "corrected", "keypoint"):
+        assert read_back[name].to_pylist() == table[name].to_pylist(), name
+    export(videos, tmp_path / "other", format="parquet")
+    assert pyarrow.parquet.read_table(tmp_path / "other").equals(table)
+
+
+def test_a_view_writes_its_own_frames(videos, tmp_path):
+    ids = videos.values("frames.id")
+    export(videos.select_frames([ids[0][3], ids[1][0]]), tmp_path / "legs.csv")
+    found = {(r["video"], r["frame"]) for r in read(tmp_path / "legs.csv")}
+    assert found == {("a.mp4", "4"), ("b.mp4", "1")}
+
+
+def test_folders_stay_out_and_equal_names_are_told_apart(videos, tmp_path):
+    paths = ["/ward/miller/a.mp4", "/ward/smith/a.mp4"]
+    videos.set_values("filepath", paths)
+    export(videos, tmp_path / "legs.csv")
+    text = (tmp_path / "legs.csv").read_text()
+    assert "miller" not in text and "smith" not in text
+    assert {r["video"] for r in read(tmp_path / "legs.csv")} == {
+        f"a.mp4#{i}" for i in videos.values("id")
+    }
+
+
+def test_images_have_no_time(dataset_name, tmp_path):
+    dataset = fo.Dataset(dataset_name)
+    poses.declare(dataset, "legpose")
+    metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
+    for i in range(3):
+        label = poses.to_keypoints([Pose(walk(3)[i], np.full(10, 2))], SIZE)
+        dataset.add_sample(fo.Sample(f"/x/{i}.jpg", metadata=metadata, legpose=label))
+    summary = export(dataset, tmp_path / "legs.csv")
+    rows = read(tmp_path / "legs.csv")
+    assert summary.rows == len(rows) == 30
+    assert {(r["time_s"], r["track"], r["confidence"], r["subject"]) for r in rows} == {("",) * 4}
+
+
+def test_a_failure_leaves_the_old_file_and_no_half_one(videos, tmp_path, monkeypatch):
+    target = tmp_path / "legs.csv"
+    target.write_text("old")
+    rows = exporting._rows
+    calls = []
+
+    def fail_second(*args, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return rows(*args, **options)
+
+    monkeypatch.setattr(exporting, "_rows", fail_second)
+    with pytest.raises(KeyboardInterrupt):
+        export(videos, target)
+    assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
+    assert target.read_text() == "old"
+
+
+def test_a_dataset_without_keypoints_is_refused(videos, tmp_path):
+    with pytest.raises(DatasetError, match="no keypoints in 'x' nor in 'y'"):
+        export(videos, tmp_path / "legs.csv", field="x", gt_field="y")
+    assert not list(tmp_path.iterdir())

@@ -1,8 +1,7 @@
-import cv2
 import numpy as np
 import pytest
 
-from cvat_bridge.yolo_lines import parse_line
+from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs
 from weights.recipe.mesh import load_mesh
 from weights.recipe.posture import Posture
@@ -81,15 +80,14 @@ def test_synthesize_goes_on_where_it_stopped(mesh_folder, tmp_path):
     assert synthesize(mesh_folder, tmp_path, 3, seed=7) == 0
 
 
-def test_labels_are_those_of_the_skeleton(mesh_folder, tmp_path):
+def test_the_folder_is_a_yolo_pose_dataset_whose_boxes_hold_the_points(mesh_folder, tmp_path):
     synthesize(mesh_folder, tmp_path, 2, seed=8)
-    for path in (tmp_path / "labels" / "train").iterdir():
-        picture = cv2.imread(str(tmp_path / "images" / "train" / f"{path.stem}.jpg"))
-        for line in path.read_text().splitlines():
-            parsed = parse_line(
-                line, class_count=1, keypoint_count=10, has_visibility=True, where=path.name
-            )
-            pose = parsed.to_pose(picture.shape[1::-1])
-            x1, y1, x2, y2 = parsed.box * np.tile(picture.shape[1::-1], 2)
+    dataset = read_yolo_pose(tmp_path)
+    assert dataset.keypoint_names == legs.KEYPOINTS
+    assert len(dataset.frames) == 2
+    for frame in dataset.frames.values():
+        assert frame.poses
+        assert frame.boxes is not None
+        for pose, (x1, y1, x2, y2) in zip(frame.poses, frame.boxes, strict=True):
             seen = pose.points[pose.visibility > 0]
             assert ((seen >= (x1 - 1, y1 - 1)) & (seen <= (x2 + 1, y2 + 1))).all()

@@ -19,7 +19,7 @@ Synthetic = Annotated[Path, typer.Option(help="Folder of the synthetic pictures.
 @app.command(name="synthesize")
 def synthesize_command(
     mesh: Annotated[Path, typer.Option(help="Folder of MakeHuman's mesh, rig and targets.")],
-    out: Synthetic,
+    synthetic: Synthetic,
     pictures: Annotated[int, typer.Option(help="How many there are to be in all.")] = 6000,
     backgrounds: Annotated[Path | None, typer.Option(help="Pictures of rooms.")] = None,
     seed: int = 0,
@@ -27,9 +27,9 @@ def synthesize_command(
 ) -> None:
     """Draw dressed legs with exact keypoints; goes on where it was interrupted."""
     written = synthesize(
-        mesh, out, pictures, backgrounds=backgrounds, seed=seed, processes=processes
+        mesh, synthetic, pictures, backgrounds=backgrounds, seed=seed, processes=processes
     )
-    typer.echo(f"{written} pictures written, {pictures - written} were there, in {out}")
+    typer.echo(f"{written} pictures written, {pictures - written} were there, in {synthetic}")
 
 
 @app.command()

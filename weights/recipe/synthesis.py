@@ -9,9 +9,11 @@ from typing import Final
 
 import cv2
 import numpy as np
+import yaml
 
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_lines import format_for_training
+from fiftyone_legpose import legs
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.clothing import Layer, dress
 from weights.recipe.mesh import Mesh, draw_shape, load_mesh
@@ -28,6 +30,15 @@ _BEHIND_SKIN_M: Final = (0.2, 0.2, 0.12, 0.12, 0.09, 0.09, 0.06, 0.06, 0.06, 0.0
 
 _BOX_MARGINS: Final = {"sides": 0.11, "above hips": 0.10, "above cut": 0.25, "below": 0.05}
 """From the points to the box, in leg lengths: the rule of the real pictures' labels."""
+
+_CONFIG: Final = {
+    "path": ".",
+    "train": "images/train",
+    "kpt_shape": [len(legs.KEYPOINTS), 3],
+    "flip_idx": list(legs.FLIP_INDEX),
+    "names": {0: "legs"},
+    "kpt_names": {0: list(legs.KEYPOINTS)},
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,7 @@ def synthesize(
     images, labels = (Path(out, kind, "train") for kind in ("images", "labels"))
     for folder in (images, labels):
         folder.mkdir(parents=True, exist_ok=True)
+    Path(out, "data.yaml").write_text(yaml.safe_dump(_CONFIG, sort_keys=False))
     names = (f"synthetic_{seed}_{i:06d}" for i in range(pictures))
     missing = [name for name in names if not (images / f"{name}.jpg").exists()]
     write = partial(_write_pictures, Path(mesh_folder), backgrounds, images, labels)

@@ -10,7 +10,7 @@ from cvat_bridge.errors import PayloadError
 from cvat_bridge.poses import Pose
 
 UPLOAD_BYTES = 16 * 2**20
-"""Size of one upload request; see benchmarks/cvat_push.py for the choice."""
+"""Size of one upload request: some hundred frames, and a few copies of it fit into any memory."""
 
 _NEUTRAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}

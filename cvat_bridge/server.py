@@ -38,7 +38,11 @@ from cvat_bridge.transport import Transport, open_transport
 __all__ = ["Job", "Project", "PushedTask", "Server", "Task", "TaskPoses", "connect"]
 
 FRAMES_PER_TASK = 500
-"""Frames of one task in a large push; see benchmarks/cvat_push.py for the choice."""
+"""Frames of one task in a large push.
+
+From 100 to 1,000 frames a task the time of a push is the same (benchmarks/cvat_push.py), and what
+a broken push repeats grows.
+"""
 
 YOLO_POSE_FORMAT = "Ultralytics YOLO Pose 1.0"
 """CVAT's name of the export that ultralytics trains on."""

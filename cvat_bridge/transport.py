@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from cvat_bridge.answers import RunningError, failure_reason, refusal, unreachable
 from cvat_bridge.errors import (
     AddressError,
     BusyError,
     LoginError,
     NotCvatError,
     NotFoundError,
-    PermissionDeniedError,
     RejectedError,
     RequestFailedError,
-    ServerError,
-    ServerTroubleError,
     TlsError,
     VersionError,
 )
@@ -128,12 +126,12 @@ class Transport:
                 _check_status=False,
             )
         except (urllib3.exceptions.HTTPError, ApiException) as error:
-            raise _unreachable(self.url, error, doing) from None
+            raise unreachable(self.url, error, doing) from None
         if 200 <= response.status <= 299:
             return response
         if stream:
             response.read()
-        raise _refusal(response, doing, self.url)
+        raise refusal(response, doing, self.url)
 
     def json(self, method: str, path: str, *, doing: str, **options: Any) -> Any:
         """Send one request and return its JSON; parameters as `request`."""
@@ -166,7 +164,7 @@ class Transport:
         """
         try:
             answer = self.json(method, path, doing=doing, **options)
-        except _RunningError as busy:
+        except RunningError as busy:
             return busy.request_id
         return str(answer["rq_id"])
 
@@ -200,7 +198,7 @@ class Transport:
                 return dict(state)
             if state["status"] == "failed":
                 raise RequestFailedError(
-                    f"{doing} failed on the server: {_reason(state.get('message'))}."
+                    f"{doing} failed on the server: {failure_reason(state.get('message'))}."
                 )
             if time.monotonic() > deadline:
                 raise BusyError(
@@ -230,7 +228,7 @@ class Transport:
                     file.write(chunk)
             part.replace(path)
         except urllib3.exceptions.HTTPError as error:
-            raise _unreachable(self.url, error, doing) from None
+            raise unreachable(self.url, error, doing) from None
         finally:
             response.close()
             part.unlink(missing_ok=True)
@@ -240,14 +238,6 @@ class Transport:
         with suppress(Exception):
             self._client.logout()
         self._client.close()
-
-
-class _RunningError(BusyError):
-    """409: the same export or import is running."""
-
-    def __init__(self, message: str, request_id: str) -> None:
-        super().__init__(message)
-        self.request_id = request_id
 
 
 def open_transport(
@@ -382,91 +372,10 @@ def _log_in(transport: Transport, client: "Client", user: str, password: str) ->
                 f"{transport.url} does not know this user and password (user {user!r}); check "
                 "both, or use an access token."
             ) from None
-        raise _refusal(error, "Logging in", transport.url) from None
+        raise refusal(error, "Logging in", transport.url) from None
     except urllib3.exceptions.HTTPError as error:
-        raise _unreachable(transport.url, error, "Logging in") from None
+        raise unreachable(transport.url, error, "Logging in") from None
     except (TypeError, AssertionError):
         raise NotCvatError(
             f"The login at {transport.url} did not answer as CVAT does; check the address."
         ) from None
-
-
-def _unreachable(url: str, error: Exception, doing: str) -> ServerError:
-    import urllib3
-
-    cause = getattr(error, "reason", None) or error
-    text = f"{type(cause).__name__} {cause}"
-    if isinstance(cause, urllib3.exceptions.SSLError) or "SSL" in text:
-        if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
-            return TlsError(
-                f"{doing}: {url} does not speak TLS; write the address with http:// if this "
-                "server really has no https."
-            )
-        return TlsError(
-            f"{doing}: the certificate of {url} is not trusted; give the certificate of your "
-            "institution as ca_file."
-        )
-    if isinstance(cause, urllib3.exceptions.NameResolutionError):
-        return AddressError(f"{doing}: the name in {url} does not resolve; check its spelling.")
-    if isinstance(
-        cause, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError
-    ):
-        return AddressError(
-            f"{doing}: nobody listens at {url}; check address and port, and whether CVAT runs."
-        )
-    return AddressError(
-        f"{doing}: the connection to {url} broke ({type(cause).__name__}); run this again, it "
-        "goes on where it stopped."
-    )
-
-
-def _refusal(response: Any, doing: str, url: str) -> ServerError:
-    status = int(response.status)
-    raw = response.body if hasattr(response, "body") else response.data
-    reason = _detail(raw)
-    if status == 401:
-        return LoginError(
-            f"{doing}: {url} does not accept the login; the access token may be wrong or expired."
-        )
-    if status == 403:
-        return PermissionDeniedError(
-            f"{doing}: this account may not do that ({reason}); ask the owner of the project, or "
-            "use an access token that may write."
-        )
-    if status == 404:
-        return NotFoundError(f"{doing}: not found ({reason}); it may be deleted or not shared.")
-    if status == 409:
-        return _running(raw, doing)
-    if status >= 500 or status == 429:
-        return ServerTroubleError(
-            f"{doing}: the server failed (HTTP {status}); run this again, and if it fails again "
-            "look into the server's log."
-        )
-    return RejectedError(f"{doing}: the server refused it (HTTP {status}: {reason}).")
-
-
-def _running(raw: Any, doing: str) -> BusyError:
-    try:
-        request_id = json.loads(raw)["rq_id"]
-    except (ValueError, KeyError, TypeError):
-        return BusyError(f"{doing}: the server is busy with the same work; run this again later.")
-    return _RunningError(f"{doing}: the same work is running already.", str(request_id))
-
-
-def _detail(raw: Any) -> str:
-    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw or "")
-    with suppress(ValueError):
-        parsed = json.loads(text)
-        if isinstance(parsed, dict) and "detail" in parsed:
-            return _short(str(parsed["detail"]))
-        return _short(json.dumps(parsed, ensure_ascii=False))
-    return "no reason given" if "<" in text or not text else _short(text)
-
-
-def _reason(message: Any) -> str:
-    lines = [line.strip() for line in str(message or "").splitlines() if line.strip()]
-    return _short(lines[-1]).rstrip(".") if lines else "it gave no reason"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 300 else text[:297] + "..."

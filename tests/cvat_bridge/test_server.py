@@ -1,5 +1,7 @@
 import json
 import logging
+import shutil
+import subprocess
 import zipfile
 from collections import Counter
 from io import BytesIO
@@ -452,11 +454,45 @@ def test_an_address_without_scheme_is_https(cvat_server):
         connect(cvat_server.url.removeprefix("http://"), token="t", retries=0)
 
 
-def test_certificates_are_checked_unless_told_otherwise(cvat_server, tmp_path):
-    with pytest.raises(TlsError, match="certificate file"):
-        connect(cvat_server.url, token="t", ca_file=tmp_path / "none.pem")
-    with pytest.warns(UserWarning, match="not checked"):
-        connect(cvat_server.url, token=cvat_server.token, verify=False).close()
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Key and certificate of 127.0.0.1, signed by itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl command to make a certificate with")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    both.write_text(key.read_text() + certificate.read_text())
+    return certificate, both
+
+
+def test_certificates_are_checked_unless_told_otherwise(certificate):
+    trusted, both = certificate
+    with CvatServer(certificate=both) as cvat:
+        with pytest.raises(TlsError, match="as ca_file"):
+            connect(cvat.url, token=cvat.token, retries=0)
+        with connect(cvat.url, token=cvat.token, ca_file=trusted) as server:
+            assert server.user == "admin"
+        with (
+            pytest.warns(UserWarning, match="not checked"),
+            connect(cvat.url, token=cvat.token, verify=False) as server,
+        ):
+            assert server.user == "admin"
+    with pytest.raises(TlsError, match="is not there; check ca_file"):
+        connect(cvat.url, token="t", ca_file=trusted.with_name("none.pem"))
 
 
 def test_something_that_is_no_cvat(monkeypatch, cvat_server):

@@ -5,8 +5,6 @@ import json
 import re
 import time
 import uuid
-from email.parser import BytesParser
-from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -167,18 +165,18 @@ class Call:
 
     def files(self) -> dict[str, bytes]:
         """Uploaded files of a multipart body by base name; the client's folders are dropped."""
-        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-        message = BytesParser(policy=HTTP).parsebytes(head + self.body)
+        boundary = self.headers["Content-Type"].rpartition("boundary=")[2].encode()
         found: dict[str, bytes] = {}
-        for part in message.iter_parts():
-            name = part.get_filename()
+        for part in self.body.split(b"--" + boundary)[1:-1]:
+            head, _, content = part.partition(b"\r\n\r\n")
+            name = re.search(r'filename="([^"]*)"', head.decode())
             if name is None:
                 continue
-            self.stand_in.uploaded_names.append(name)
-            base = name.replace("\\", "/").rpartition("/")[2]
+            self.stand_in.uploaded_names.append(name[1])
+            base = name[1].replace("\\", "/").rpartition("/")[2]
             if base in found:
                 raise server_error()
-            found[base] = part.get_payload(decode=True) or b""
+            found[base] = content.removesuffix(b"\r\n")
         return found
 
     def page(self, items: list[Any]) -> tuple[int, Any, dict[str, str]]:

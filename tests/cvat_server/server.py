@@ -1,10 +1,12 @@
 """Start and stop the stand-in, play the reviewer, inject faults."""
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from tests.cvat_server import annotations, yolo_pose
@@ -44,17 +46,21 @@ class CvatServer:
 
     `url`, `user`, `password` and `token` log in; `tasks` are what is on it; the methods up to
     `finish` play the reviewer. `faults[n] = Fault(...)` hits the n-th request from now
-    (`arm` begins to count), `log` holds every request as (method, path).
+    (`arm` begins to count), `log` holds every request as (method, path). With `certificate`, a PEM
+    of key and certificate, it speaks TLS.
     """
 
     user = "admin"
     password = "correct horse"
     token = "stand-in-token"
 
-    def __init__(self, *, port: int = 0, version: str = "2.54.1") -> None:
+    def __init__(
+        self, *, port: int = 0, version: str = "2.54.1", certificate: Path | None = None
+    ) -> None:
         self.version = version
         self.lock = threading.RLock()
         self._port = port
+        self._certificate = certificate
         self._http: _HttpServer | None = None
         self.reset()
 
@@ -73,6 +79,10 @@ class CvatServer:
     def __enter__(self) -> Self:
         self._http = _HttpServer(("127.0.0.1", self._port), Handler)
         self._http.stand_in = self
+        if self._certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self._certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._port = self._http.server_address[1]
         self.state.url = self.url
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
@@ -86,7 +96,8 @@ class CvatServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://127.0.0.1:{self._port}"
 
     @property
     def tasks(self) -> dict[int, Task]:

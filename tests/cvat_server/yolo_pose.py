@@ -28,7 +28,8 @@ def export(state: State, tasks: list[Task], *, save_images: bool) -> bytes:
         subset = task.subset or "train"
         if "/" in subset:
             raise BackgroundError(
-                f"FileNotFoundError: [Errno 2] No such file or directory: '/home/django/{subset}.txt'"
+                "FileNotFoundError: [Errno 2] No such file or directory: "
+                f"'/home/django/{subset}.txt'"
             )
         if subset == "names":
             raise BackgroundError(

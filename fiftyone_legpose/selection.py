@@ -96,14 +96,16 @@ def select(
             )
         report(1, 4, "scoring")
         strengths = score_frames(table)
+        settled = np.isin(reviews.state.astype(str), review_state.SETTLED) | _labelled(whole)
+        free = own & ~settled
         if disagreement:
             from fiftyone_legpose.disagreement import mirror_signal
 
-            strengths["mirror disagrees"] = mirror_signal(whole, table, weights=weights)
+            strengths["mirror disagrees"] = mirror_signal(
+                whole, table, free, field, weights=weights, report=report
+            )
         scores, reasons = signals.combine(strengths)
         report(2, 4, "choosing")
-        settled = np.isin(reviews.state.astype(str), review_state.SETTLED) | _labelled(whole)
-        free = own & ~settled
         ranking, poses = _ranking(strategy, table, strengths, scores), _descriptors(table)
         timeline = Timeline(table.frame_sample, _times(table), min_gap_s)
         timeline.take(np.flatnonzero(settled | (~own & (reviews.state == fields.SELECTED))))

@@ -244,7 +244,7 @@ def test_the_report_holds_numbers_plots_and_pictures(dataset, tmp_path):
     assert [p.name for p in (tmp_path / "r").iterdir()] == ["report.html"]
     assert page.count("data:image/jpeg") == 3
     assert "moved minus old" in page and "PCK@0.1" in page and "(worse)" in page
-    assert '<script src' not in page and "legs_sample" not in page
+    assert "<script src" not in page and "legs_sample" not in page
     result.to_json(tmp_path / "e.json")
     text = json.loads((tmp_path / "e.json").read_text())
     assert text["estimates"]["old"]["oks"]["value"] == result.estimates["old"]["oks"].value
@@ -286,3 +286,28 @@ def test_what_is_missing_is_named(dataset, dataset_name):
     dataset.set_values("frames.ground_truth", [[None] * (FRAMES + 1)] * VIDEOS)
     with pytest.raises(DatasetError, match="no frame has labels"):
         evaluate(dataset, pred_field="old")
+
+
+def test_weights_predict_the_labelled_frames_alone(dataset_name, short_clip, tmp_path):
+    from fiftyone_legpose import load
+    from fiftyone_legpose.zoo.checkpoints import shipped_checkpoint
+
+    dataset = load(short_clip, dataset_name)
+    poses.declare(dataset, GROUND_TRUTH)
+    people = [Pose(np.random.default_rng(0).uniform(20, 250, (10, 2)), np.full(10, 2))]
+    sample = dataset.first()
+    for number in (2, 5):
+        sample.frames[number][GROUND_TRUTH] = poses.to_keypoints(people, (304, 264))
+    sample.save()
+    copy = tmp_path / "copy.pt"
+    copy.write_bytes(shipped_checkpoint().read_bytes())
+    options = {"imgsz": 320, "resamples": 20}
+    result = evaluate(dataset, weights=["legpose-yolov8n", copy], **options)
+    assert [name.split()[0].split("@")[0] for name in result.names] == ["legpose-yolov8n", "copy"]
+    assert result.counts["frames"] == 2
+    for field in result.fields.values():
+        looked_at = dataset.values(f"frames.{field}.keypoints.id")[0]
+        assert [i + 1 for i, cell in enumerate(looked_at) if cell is not None] == [2, 5]
+    assert result.changed_joints(result.names[1]) == {}
+    again = evaluate(dataset, weights=["legpose-yolov8n", copy], **options)
+    assert (again.key, again.fields) == (result.key, result.fields)

@@ -220,3 +220,23 @@ def test_uniform_goes_on_where_frames_are_taken():
     _, second = choose("uniform", np.arange(100), 8, 0, *args)
     assert len(first) == len(second) == 8
     assert min(abs(a - b) for a in first for b in second) >= 3
+
+
+def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_clip):
+    from fiftyone_legpose import load, predict
+
+    dataset = load(short_clip, dataset_name)
+    predict(dataset, imgsz=320, conf=0.05)
+    moved = dataset.first().frames[3].legpose
+    assert moved.keypoints, "the shipped weights find somebody in the clip"
+    x, y = moved.keypoints[0].points[4]
+    moved.keypoints[0].points[4] = [x + 0.3, y]
+    dataset.set_values("frames.legpose", {dataset.first().frames[3].id: moved}, "frames.id")
+    select(dataset, count=1, disagreement=True, easy_share=0)
+    reasons = dataset.first().frames[3][REVIEW].reasons
+    assert "mirror disagrees left_ankle" in reasons
+    dataset.set_values("frames.legpose.made_by", [["predict_other"] * 12])
+    other = dataset.init_run(method="x", weights="old", weights_sha256="0", imgsz=320)
+    dataset.register_run("predict_other", other)
+    with pytest.raises(DatasetError, match="made by old, not by legpose-yolov8n"):
+        select(dataset, count=1, disagreement=True)

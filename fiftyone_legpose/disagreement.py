@@ -1,0 +1,117 @@
+"""Disagreement of a model with itself: what it finds in the mirrored frame, and how far off."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from fiftyone_legpose import decoding, legs
+from fiftyone_legpose.backends import PoseModel, RawPoses
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.poses import PoseTable
+from fiftyone_legpose.progress import Report
+from fiftyone_legpose.views import source_dataset
+from fiftyone_legpose.zoo.weights import Weights, find_weights
+
+_HARMLESS, _CERTAIN = 0.05, 0.25
+"""Leg lengths between the two predictions of a point: labels vary by the first."""
+
+
+def mirror_signal(
+    view: Any,
+    table: PoseTable,
+    frames: np.ndarray,
+    field: str,
+    *,
+    weights: str | Path | None,
+    report: Report,
+) -> np.ndarray:
+    """Predict frames mirrored and compare with what was predicted.
+
+    Parameters
+    ----------
+    view
+        The collection of the table.
+    table
+        Predictions.
+    frames
+        Shape (F,) of bool: the frames to predict again.
+    field
+        The field of the predictions, whose run tells their weights.
+    weights
+        Weights; by default those in use.
+    report
+        Called with the frames done.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (F, K): strengths from 0 to 1; 1 for all points of a person who is not found again.
+
+    Raises
+    ------
+    DatasetError
+        The predictions were made by other weights, or a file cannot be decoded.
+    """
+    found, imgsz = _same_weights(view, field, weights)
+    model = PoseModel(found, imgsz=imgsz)
+    strength = np.zeros((len(frames), len(legs.KEYPOINTS)))
+    total = int(frames.sum())
+    for done, (frame, picture) in enumerate(_pictures(table, frames), 1):
+        [raw] = model.infer([model.prepare(np.ascontiguousarray(picture[:, ::-1]))])
+        poses = np.flatnonzero(table.pose_frame == frame)
+        off = _distances(table.points[poses], _mirrored(raw, picture.shape[1]))
+        off = np.clip((off / table.leg[poses, None] - _HARMLESS) / (_CERTAIN - _HARMLESS), 0, 1)
+        strength[frame] = off.max(axis=0, initial=0)
+        report(done, total, "mirrored frames")
+    return strength
+
+
+def _same_weights(view: Any, field: str, weights: str | Path | None) -> tuple[Weights, int]:
+    found = find_weights(weights)
+    dataset = source_dataset(view)
+    prefix = "frames." if view.media_type == "video" else ""
+    imgsz = 640
+    for key in view.distinct(f"{prefix}{field}.made_by"):
+        config = dataset.get_run_info(key).config
+        imgsz = config.imgsz
+        if config.weights_sha256 != found.sha256:
+            raise DatasetError(
+                f"the predictions in {field!r} were made by {config.weights}, not by {found.name}; "
+                "name their weights, or predict again"
+            )
+    return found, imgsz
+
+
+def _pictures(table: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    for sample in np.unique(table.frame_sample[frames]):
+        own = np.flatnonzero(frames & (table.frame_sample == sample)).tolist()
+        path = table.filepaths[sample]
+        try:
+            if np.isnan(table.frame_rates[sample]):
+                yield own[0], decoding.read_picture(path)
+                continue
+            decoded = decoding.read_frames(path, table.frame_number[own].tolist())
+            for frame, (_, picture) in zip(own, decoded, strict=True):
+                yield frame, picture
+        except UnreadableError as error:
+            raise DatasetError(f"{path} cannot be decoded: {error}; leave it out") from error
+
+
+def _mirrored(raw: RawPoses, width: int) -> np.ndarray:
+    """Turn points (N, K, 2) found in a mirrored picture back."""
+    points = raw.points[:, list(legs.FLIP_INDEX)].astype(float)
+    points[..., 0] = width - 1 - points[..., 0]
+    return points
+
+
+def _distances(points: np.ndarray, again: np.ndarray) -> np.ndarray:
+    """Distances (N, K) in px from each pose to the closest one found again; infinite if none."""
+    off = np.linalg.norm(points[:, None] - again[None], axis=-1)
+    rows, columns = linear_sum_assignment(np.nan_to_num(off, nan=1e6).mean(axis=-1))
+    out = np.full(points.shape[:2], np.inf)
+    out[rows] = off[rows, columns]
+    return np.nan_to_num(out, nan=0.0, posinf=np.inf)

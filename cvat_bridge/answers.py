@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from cvat_bridge.errors import (
     AddressError,
@@ -60,6 +61,11 @@ def refusal(response: Any, doing: str, url: str) -> ServerError:
     status = int(response.status)
     raw = response.body if hasattr(response, "body") else response.data
     reason = _detail(raw)
+    if 300 <= status < 400:
+        # Not followed: the login would go along, perhaps to another host or over plain http.
+        target = urlsplit(str(response.headers.get("Location") or ""))
+        shown = f"{target.scheme}://{target.netloc}" if target.netloc else "another address"
+        return AddressError(f"{doing}: {url} sends on to {shown}; write that address instead.")
     if status == 401:
         return LoginError(
             f"{doing}: {url} does not accept the login; the access token may be wrong or expired."

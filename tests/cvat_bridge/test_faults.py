@@ -129,6 +129,33 @@ def test_a_connection_that_is_cut_half_way_through_an_upload(cvat, frames):
     assert "connection" in push_until_whole(cvat, frames)
 
 
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_a_push_of_many_tasks_goes_on_where_it_stopped(cvat, make_frames, broken):
+    def push_parts(server):
+        project = server.project("gait", SKELETON)
+        parts = server.push(project, "round", iter(frames), frames_per_task=3, progress=progress)
+        return [task.outcome for task in parts]
+
+    def progress(step, done, total):
+        if len(cvat.tasks) == broken and step == "annotate" and armed:
+            raise KeyboardInterrupt
+
+    empty(cvat)
+    frames, armed = make_frames(8, people=3, seed=5), True
+    with connect(cvat.url, token=cvat.token, poll_s=0) as server:
+        with pytest.raises(KeyboardInterrupt):
+            push_parts(server)
+        armed = False
+        outcomes = push_parts(server)
+        assert outcomes == ["found"] * (broken - 1) + ["completed"] + ["made"] * (3 - broken)
+        poses = {
+            int(task.frames[frame].name[6:12]): found
+            for task in cvat.tasks.values()
+            for frame, found in server.download(task.id, finished_only=False).poses.items()
+        }
+    assert poses == {n: list(f.poses) for n, f in enumerate(frames) if f.poses}
+
+
 @pytest.mark.parametrize("step", ["upload", "wait", "annotate"])
 def test_a_person_who_interrupts(cvat, frames, step):
     def interrupt(now, done, total):

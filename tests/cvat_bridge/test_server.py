@@ -495,6 +495,13 @@ def test_certificates_are_checked_unless_told_otherwise(certificate):
         connect(cvat.url, token="t", ca_file=trusted.with_name("none.pem"))
 
 
+def test_an_address_that_sends_on_is_not_followed(cvat_server):
+    cvat_server.arm({0: Fault(301)})
+    with pytest.raises(AddressError, match=r"sends on to https://cvat\.example\.org; write that"):
+        connect(cvat_server.url, token=cvat_server.token)
+    assert len(cvat_server.log) == 1
+
+
 def test_something_that_is_no_cvat(monkeypatch, cvat_server):
     monkeypatch.setattr(cvat_server, "version", None)
     with pytest.raises(NotCvatError, match="no CVAT"):

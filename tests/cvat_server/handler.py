@@ -67,7 +67,8 @@ class Handler(BaseHTTPRequestHandler):
         if fault.kind == "cut":
             self.cut()
         else:
-            self.send(fault.kind, server_error().body, {})
+            sent_on = {"Location": "https://cvat.example.org/api"} if fault.kind < 400 else {}
+            self.send(fault.kind, server_error().body, sent_on)
         return True
 
     def cut(self) -> None:

@@ -5,16 +5,17 @@ dataset and the registry of weights hold anyway; a call does whatever can be don
 """
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 from typing import Any, Literal
 
 import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose import fields, review_state
+from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.choosing import Strategy
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.prediction import predict
@@ -155,8 +156,8 @@ def loop(
         folder.mkdir(parents=True, exist_ok=True)
     while True:
         for begun in loop_state(dataset).rounds:
-            if begun.out:
-                _pull(dataset, begun.key, folder)
+            if begun.out and begun.stage != "push":
+                _pull(dataset, begun.key, folder, progress)
         state = loop_state(dataset, rounds=rounds, train=train, min_new=min_new)
         current = state.rounds[-1]
         if current.stage == "train":
@@ -164,16 +165,24 @@ def loop(
             name = _version_name(dataset, current.number)
             train_verb(dataset, name=name, progress=progress, **options)
         elif current.stage == "push":
-            predict(dataset, progress=progress, **(prediction or {}))
-            view = select(dataset, count=count, strategy=strategy, progress=progress)
-            if not len(view):
-                return replace(state, next_step="no frame is left to choose: load more videos")
-            backup = None if folder is None else folder / f"{current.key}.zip"
-            push(view, current.key, project=project, backup=backup, as_tracks=as_tracks)
+            # A push that was interrupted goes on with the frames that it had.
+            if not is_begun(dataset, current.key):
+                predict(dataset, progress=progress, **(prediction or {}))
+                chosen = select(dataset, count=count, strategy=strategy, progress=progress)
+                if not len(chosen):
+                    return replace(state, next_step="no frame is left to choose: load more videos")
+            push(
+                dataset,
+                current.key,
+                project=project,
+                as_tracks=as_tracks,
+                backup=None if folder is None else folder / f"{current.key}.zip",
+                progress=progress,
+            )
         elif current.stage == "done" or not watch:
             return state
         else:
-            time.sleep(poll_s)
+            sleep(poll_s)
 
 
 def loop_state(
@@ -226,8 +235,7 @@ def _round(
     trained = registry.has_version(name) and dataset.has_run(run_key_of(name))
     enough = out == 0 if min_new is None else corrected + empty >= min_new or out == 0
     stage: Stage = "review"
-    if not out and not corrected and not empty:
-        # The run is there but no frame of it: push was killed, and goes on when called again.
+    if is_begun(dataset, key):
         stage = "push"
     elif trained or (enough and not train):
         stage = "done"
@@ -255,11 +263,13 @@ def _next_step(rounds: list[Round], wanted: int | None) -> str:
     return f"round {last.number} is done"
 
 
-def _pull(dataset: fo.Dataset, key: str, folder: Path | None) -> None:
+def _pull(
+    dataset: fo.Dataset, key: str, folder: Path | None, progress: Report | bool | None
+) -> None:
     if folder is None:
-        pull(dataset, key)
+        pull(dataset, key, progress=progress)
     elif (export := folder / f"{key}-export.zip").is_file():
-        pull(dataset, key, export=export)
+        pull(dataset, key, export=export, progress=progress)
 
 
 def _version_name(dataset: fo.Dataset, number: int) -> str:

@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import fiftyone as fo
 
 from fiftyone_legpose.errors import TrainingError, WeightsError
+from fiftyone_legpose.evaluation import Evaluation, evaluate
 from fiftyone_legpose.fields import GROUND_TRUTH
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.splits import Side, sample_groups
@@ -58,9 +59,8 @@ class TrainSummary:
     """What of the base was taken over, where that is not all of it."""
     promoted: bool | None = None
     """Whether the version became the default; None where that was not asked for."""
-    comparison: Any = None
-    """Evaluation of the new and the old default on the validation frames, where promotion was
-    asked for."""
+    comparison: Evaluation | None = None
+    """Evaluation of the old default and the version, where this call judged them."""
 
 
 def train(
@@ -135,7 +135,9 @@ def train(
     resume
         True to demand an interrupted training to go on with, False to start anew.
     promote
-        Make the version the default if it beats the present default on the validation frames.
+        Make the version the default if it beats the present one on the validation frames: if the
+        interval of the difference in mean OKS is above zero, or, where there is only one video and
+        so no interval, the difference itself.
     verbose
         Show ultralytics' own output.
     progress
@@ -217,9 +219,9 @@ def train(
             entry = _describe(name, start, plan, frames, dataset.name, trained.metrics)
             version = registry.add_version(trained.checkpoint, entry)
     discard_training(name)
-    return TrainSummary(
+    summary = TrainSummary(
         version=version,
-        run_key=_register(dataset, version, frames),
+        run_key=run_key_of(name),
         trained=trained is not None,
         train_frames=len(frames.split.train),
         val_frames=len(frames.split.val),
@@ -227,7 +229,14 @@ def train(
         resumed_epoch=trained.resumed_epoch if trained else 0,
         shared=frames.split.shared,
         taken=trained.taken if trained else None,
+        promoted=_stored_verdict(dataset, version),
     )
+    if promote and summary.promoted is None:
+        judges = dataset if isinstance(val, float | int | str) else source_dataset(val)
+        summary = _promote(summary, frames, judges, gt_field, device, progress)
+    # Last, so that a call that was killed before is not taken for done.
+    _register(dataset, summary)
+    return summary
 
 
 def run_key_of(version: str) -> str:
@@ -312,12 +321,53 @@ def _describe(
     )
 
 
-def _register(dataset: fo.Dataset, version: Version, frames: TrainingFrames) -> str:
-    """Note the training on the dataset, once."""
+def _stored_verdict(dataset: fo.Dataset, version: Version) -> bool | None:
+    """Read whether an earlier call promoted a version, None where it did not judge."""
     key = run_key_of(version.name)
+    if not dataset.has_run(key):
+        return None
+    config = dataset.get_run_info(key).config
+    return config.promoted if config.weights_sha256 == version.sha256 else None
+
+
+def _promote(
+    summary: TrainSummary,
+    frames: TrainingFrames,
+    dataset: fo.Dataset,
+    gt_field: str,
+    device: str,
+    progress: Report | bool | None,
+) -> TrainSummary:
+    """Make a version the default if it beats the one that is, on its validation frames."""
+    new, old = summary.version.name, registry.current_version()
+    if new == old:
+        return replace(summary, promoted=True)
+    ids = [frame.frame_id for frame in frames.side("val")]
+    view = dataset.select_frames(ids) if dataset.media_type == "video" else dataset.select(ids)
+    comparison = evaluate(
+        view,
+        weights=[old, new],
+        gt_field=gt_field,
+        device="0" if "," in device else device,
+        progress=progress,
+    )
+    name = comparison.names[1]
+    better = comparison.better(name)
+    if better is None:
+        # One video alone gives no interval: then the plain number has to do.
+        better = (comparison.changes[name]["oks"].difference or 0.0) > 0
+    if better:
+        registry.use_version(new)
+    return replace(summary, promoted=better, comparison=comparison)
+
+
+def _register(dataset: fo.Dataset, summary: TrainSummary) -> None:
+    """Note the training on the dataset."""
+    key, version = summary.run_key, summary.version
     if dataset.has_run(key):
-        if dataset.get_run_info(key).config.weights_sha256 == version.sha256:
-            return key
+        config = dataset.get_run_info(key).config
+        if (config.weights_sha256, config.promoted) == (version.sha256, summary.promoted):
+            return
         dataset.delete_run(key)
     config = dataset.init_run(
         method=_METHOD,
@@ -325,13 +375,14 @@ def _register(dataset: fo.Dataset, version: Version, frames: TrainingFrames) -> 
         weights_sha256=version.sha256,
         parent=version.parent,
         created=version.created,
-        train_frames=len(frames.split.train),
-        val_frames=len(frames.split.val),
-        shared=list(frames.split.shared),
+        train_frames=summary.train_frames,
+        val_frames=summary.val_frames,
+        shared=list(summary.shared),
         labels_sha256=version.labels_sha256,
         settings=dict(version.settings),
         metrics=dict(version.metrics),
         libraries=dict(version.libraries),
+        promoted=summary.promoted,
+        evaluation=summary.comparison.key if summary.comparison else None,
     )
     dataset.register_run(key, config)
-    return key

@@ -1,0 +1,188 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import fiftyone as fo
+import pytest
+
+from fiftyone_legpose import fields, review_state
+from fiftyone_legpose import loop as loop_module
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.loop import loop, loop_state
+from fiftyone_legpose.videos import load
+from fiftyone_legpose.zoo import registry
+from tests.conftest import make_clip
+from tests.fiftyone_legpose.reviewing import snapshot
+
+OPTIONS = {
+    "count": 6,
+    "prediction": {"imgsz": 96, "backend": "torch"},
+    "training": {"epochs": 2, "imgsz": 64, "batch": 4, "threads": 1, "mosaic": 0.0},
+    "progress": False,
+}
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path / "zoo"))
+    return tmp_path / "zoo"
+
+
+@pytest.fixture
+def server(cvat_server, monkeypatch):
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", cvat_server.url)
+    monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", cvat_server.token)
+    return cvat_server
+
+
+@pytest.fixture
+def walks(dataset_name, sample_clip, tmp_path):
+    """A second of video of each of two subjects."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number, name in enumerate(("anna_walk.mp4", "bert_walk.mp4")):
+        options = ["-ss", str(number * 2), "-frames:v", "24", "-vf", "scale=304:264"]
+        make_clip(sample_clip, folder / name, *options)
+    return load(folder, dataset_name, subject=r"^([a-z]+)_", progress=False)
+
+
+def finish(server):
+    for task in server.tasks:
+        server.complete_jobs(task)
+
+
+def everything(dataset):
+    """What a second call must leave as it is."""
+    stored = [snapshot(dataset, field) for field in (fields.PREDICTIONS, fields.REVIEW)]
+    if dataset.has_frame_field(fields.GROUND_TRUTH):
+        stored.append(snapshot(dataset, fields.GROUND_TRUTH))
+    runs = sorted([*dataset.list_runs(), *dataset.list_annotation_runs()])
+    return stored, runs, [version.name for version in registry.list_versions()]
+
+
+def test_round_after_round_until_all_are_done(walks, zoo, server):
+    state = loop(walks, rounds=2, **OPTIONS)
+    assert [(r.number, r.stage, r.corrected + r.empty) for r in state.rounds] == [(1, "review", 0)]
+    assert state.rounds[0].out == len(review_state.read(walks).ids(fields.OUT)) > 3
+    assert "0 of" in state.next_step
+    before = everything(walks)
+    assert loop(walks, rounds=2, **OPTIONS) == state
+    assert everything(walks) == before
+    assert len(server.tasks) == 1
+
+    finish(server)
+    state = loop(walks, rounds=2, **OPTIONS)
+    first, second = state.rounds
+    assert (first.stage, first.out, second.stage) == ("done", 0, "review")
+    assert first.corrected + first.empty > 3
+    version = registry.get_version(first.version)
+    labelled = {(f["sample"], f["frame"]) for side in version.frames.values() for f in side}
+    assert len(labelled) == first.corrected + first.empty
+    [run] = [key for key in walks.list_runs() if key.startswith("train_")]
+    promoted = walks.get_run_info(run).config.promoted
+    assert state.weights == (first.version if promoted else "1")
+
+    finish(server)
+    state = loop(walks, rounds=2, **OPTIONS)
+    assert [r.stage for r in state.rounds] == ["done", "done"]
+    assert state.next_step == "all 2 rounds are done"
+    assert len(registry.get_version(state.rounds[1].version).frames["train"]) > 0
+    before = everything(walks)
+    assert loop(walks, rounds=2, **OPTIONS) == state
+    assert everything(walks) == before
+
+
+def test_watching_goes_on_when_the_person_is_done(walks, zoo, server, monkeypatch):
+    naps = []
+
+    def review(seconds):
+        naps.append(seconds)
+        finish(server)
+
+    monkeypatch.setattr(loop_module, "sleep", review)
+    state = loop(walks, rounds=2, train=False, watch=True, poll_s=7, **OPTIONS)
+    assert naps == [7, 7]
+    assert [(r.stage, r.version) for r in state.rounds] == [("done", None)] * 2
+    assert [version.name for version in registry.list_versions()] == ["1"]
+
+
+def test_an_interrupted_push_goes_on_with_its_frames(walks, zoo, server, monkeypatch):
+    def cut(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fiftyone_legpose.review.send", cut)
+    with pytest.raises(KeyboardInterrupt):
+        loop(walks, rounds=1, **OPTIONS)
+    [begun] = loop_state(walks).rounds
+    assert begun.stage == "push"
+    chosen = walks.load_annotation_view(begun.key).values("frames.id", unwind=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(zoo))
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", server.url)
+    monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", server.token)
+    state = loop(walks, rounds=1, **OPTIONS)
+    assert state.rounds[0].stage == "review"
+    assert sorted(review_state.read(walks).ids(fields.OUT)) == sorted(chosen)
+
+
+_KILLED = """
+import json, os, signal, sys
+import fiftyone as fo
+from fiftyone_legpose.loop import loop
+fo.config.model_zoo_dir = sys.argv[1]
+def die(done, total, message):
+    if message.startswith("epoch 2/"):
+        os.kill(os.getpid(), signal.SIGKILL)
+options = json.loads(sys.argv[4]) | {"progress": die}
+loop(fo.load_dataset(sys.argv[2]), handover=sys.argv[3], **options)
+"""
+
+
+def test_files_go_to_and_fro_and_a_killed_loop_goes_on(walks, zoo, tmp_path):
+    handover = tmp_path / "handover"
+    options = OPTIONS | {"rounds": 1, "promote": False}
+    state = loop(walks, handover=handover, **options)
+    backup = handover / f"{state.rounds[0].key}.zip"
+    assert backup.is_file()
+    assert loop(walks, handover=handover, **options) == state
+
+    # A task's own backup is one of the files that pull reads.
+    shutil.copyfile(backup, handover / f"{state.rounds[0].key}-export.zip")
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(zoo), walks.name, str(handover), json.dumps(options)],
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    walks.reload()
+    [cut] = loop_state(walks).rounds
+    assert (cut.stage, cut.out, cut.version) == ("train", 0, None)
+    assert [version.name for version in registry.list_versions()] == ["1"]
+
+    state = loop(walks, handover=handover, **options)
+    assert [r.stage for r in state.rounds] == ["done"]
+    assert registry.has_version(state.rounds[0].version)
+    assert state.weights == "1"
+
+
+def test_part_of_a_round_is_enough_where_that_is_said(walks, zoo):
+    ids = review_state.read(walks).frame_ids
+    key = loop_module._KEY.format(1)
+    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
+    review_state.mark(walks, ids[3:8], state=fields.OUT, key=key)
+    assert loop_state(walks).rounds[0].stage == "review"
+    assert loop_state(walks, min_new=4).rounds[0].stage == "review"
+    assert loop_state(walks, min_new=3).rounds[0].stage == "train"
+    assert loop_state(walks, min_new=3, train=False, rounds=2).rounds[-1].stage == "push"
+    assert "3 of 8" in loop_state(walks).next_step
+
+
+def test_a_loop_that_cannot_begin_says_why(walks, zoo):
+    with pytest.raises(DatasetError, match="rounds=0"):
+        loop(walks, rounds=0, count=5)
+    assert loop_state(walks).rounds == ()
+    review_state.mark(walks, review_state.read(walks).frame_ids, state=fields.OUT, key="other")
+    assert "load more videos" in loop(walks, rounds=1, **OPTIONS).next_step
+    assert os.environ.get("FIFTYONE_CVAT_URL") is None

@@ -1,0 +1,1 @@
+"""The commands of `legpose`, grouped by what a user is about to do; they hold no logic."""

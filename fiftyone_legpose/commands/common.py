@@ -1,0 +1,79 @@
+"""What the commands share: options that mean the same everywhere, and opening a dataset."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+DatasetName = Annotated[str, typer.Argument(help="Name of a FiftyOne dataset.")]
+ViewName = Annotated[
+    str | None, typer.Option("--view", help="A saved view of the dataset, instead of all of it.")
+]
+WeightsName = Annotated[
+    str | None,
+    typer.Option(help="A version's name or the path of a checkpoint; by default the one in use."),
+]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Load a checkpoint of unknown origin, which can run code.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, mps, 0 or 0,1.")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of the CVAT server; by default FIFTYONE_CVAT_URL. The account comes from "
+        "FIFTYONE_CVAT_TOKEN, or _USERNAME and _PASSWORD."
+    ),
+]
+Organization = Annotated[
+    str | None, typer.Option(help="Organisation in CVAT; by default FIFTYONE_CVAT_ORGANIZATION.")
+]
+
+
+def say(text: str, **style: Any) -> None:
+    """Print a line, in colour where the terminal has them."""
+    typer.secho(text, **style)
+
+
+def say_facts(facts: Mapping[str, Any]) -> None:
+    """Print numbers with their names in one line, those that are none or nothing left out."""
+    say(", ".join(f"{value} {name}" for name, value in facts.items() if value) or "nothing")
+
+
+def open_dataset(name: str) -> Any:
+    """Load a dataset.
+
+    Raises
+    ------
+    DatasetError
+        There is none of that name.
+    """
+    import fiftyone as fo
+
+    from fiftyone_legpose.errors import DatasetError
+
+    if not fo.dataset_exists(name):
+        known = ", ".join(fo.list_datasets()) or "none yet"
+        raise DatasetError(
+            f"There is no dataset {name!r} (there are: {known}). "
+            f"Make it with: legpose load VIDEOS --dataset {name}"
+        )
+    return fo.load_dataset(name)
+
+
+def open_collection(name: str, view: str | None) -> Any:
+    """Load a dataset, or one of its saved views.
+
+    Raises
+    ------
+    DatasetError
+        There is no such dataset or view.
+    """
+    from fiftyone_legpose.errors import DatasetError
+
+    dataset = open_dataset(name)
+    if view is None:
+        return dataset
+    if view not in dataset.list_saved_views():
+        saved = ", ".join(dataset.list_saved_views()) or "none"
+        raise DatasetError(f"Dataset {name!r} has no saved view {view!r} (there are: {saved}).")
+    return dataset.load_saved_view(view)

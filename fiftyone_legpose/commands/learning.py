@@ -1,0 +1,271 @@
+"""train, evaluate, loop and the versions of the weights."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fiftyone_legpose import fields
+from fiftyone_legpose.commands.common import (
+    DatasetName,
+    Device,
+    Trust,
+    ViewName,
+    open_collection,
+    open_dataset,
+    say,
+)
+
+app = typer.Typer()
+weights_app = typer.Typer(help="Versions of the model's weights.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+VersionName = Annotated[str, typer.Argument(help="A version's name.")]
+
+
+@app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train_command(
+    context: typer.Context,
+    dataset: DatasetName,
+    name: Annotated[str, typer.Option(help="Name of the new version.")],
+    view: ViewName = None,
+    base: Annotated[
+        str,
+        typer.Option(help="yolov8n-pose.pt, a version's name, a checkpoint, or yolov8n-pose.yaml."),
+    ] = "yolov8n-pose.pt",
+    epochs: Annotated[int, typer.Option(help="Passes over the training frames.")] = 200,
+    imgsz: Annotated[int, typer.Option(help="Longer side of the model's input in px.")] = 640,
+    optimizer: Annotated[str, typer.Option(help="As ultralytics names them.")] = "AdamW",
+    batch: Annotated[str, typer.Option(help="Pictures a step, or auto.")] = "auto",
+    val: Annotated[
+        str, typer.Option(help="Share of frames to validate with, or the tag of their samples.")
+    ] = "0.2",
+    allow_shared_subjects: Annotated[
+        bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
+    ] = False,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of the split and of training.")] = 0,
+    trust: Trust = False,
+    resume: Annotated[
+        bool | None, typer.Option(help="Demand to go on, or to start anew; by default it goes on.")
+    ] = None,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Make it the default if it beats the present one.")
+    ] = False,
+) -> None:
+    """Fine-tune the model on corrected frames; other --key value go to ultralytics."""
+    from fiftyone_legpose.training import train
+
+    summary = train(
+        open_collection(dataset, view),
+        name=name,
+        base=base,
+        epochs=epochs,
+        imgsz=imgsz,
+        optimizer=optimizer,
+        batch="auto" if batch == "auto" else int(batch),
+        val=_share_or_tag(val),
+        allow_shared_subjects=allow_shared_subjects,
+        device=device,
+        seed=seed,
+        trust=trust,
+        resume=resume,
+        promote=promote,
+        **_pass_through(context.args),
+    )
+    what = "trained" if summary.trained else "was trained before"
+    say(
+        f"Version {summary.version.name} {what}: {summary.train_frames} frames to learn from, "
+        f"{summary.val_frames} to validate, {summary.empty_frames} of them empty."
+    )
+    if summary.taken:
+        say(summary.taken)
+    if summary.shared:
+        say(
+            f"On both sides: {', '.join(summary.shared)}; the metrics flatter the new weights.",
+            fg="yellow",
+        )
+    if summary.comparison is not None:
+        say(summary.comparison.summary())
+    if summary.promoted is not None:
+        say("It is the default now." if summary.promoted else "It is not better: not promoted.")
+    else:
+        say(f"Next: legpose evaluate {dataset} --weights legpose-yolov8n --weights {name}")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    dataset: DatasetName,
+    view: ViewName = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="Versions or checkpoints, the baseline first.")
+    ] = None,
+    pred_field: Annotated[
+        list[str] | None, typer.Option(help="Fields of stored predictions, instead of weights.")
+    ] = None,
+    gt_field: Annotated[str, typer.Option(help="The corrections.")] = fields.GROUND_TRUTH,
+    group_by: Annotated[
+        str | None, typer.Option(help="Sample field for the intervals; by default each video.")
+    ] = None,
+    imgsz: Annotated[int | None, typer.Option(help="For weights; by default as trained.")] = None,
+    device: Device = "auto",
+    trust: Trust = False,
+    report: Annotated[Path | None, typer.Option(help="Folder for an HTML report.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
+) -> None:
+    """Compare predictions or weights with the corrections, joint by joint."""
+    from fiftyone_legpose.evaluation import evaluate
+
+    result = evaluate(
+        open_collection(dataset, view),
+        weights=weights,
+        pred_field=pred_field,
+        gt_field=gt_field,
+        group_by=group_by,
+        imgsz=imgsz,
+        device=device,
+        trust=trust,
+        report=report,
+    )
+    say(result.summary())
+    if json is not None:
+        result.to_json(json)
+        say(f"All numbers: {json}")
+    if report is not None:
+        say(f"Report: {report / 'report.html'}")
+
+
+@app.command("loop")
+def loop_command(
+    dataset: DatasetName,
+    rounds: Annotated[int, typer.Option(help="Rounds in all.")],
+    count: Annotated[int, typer.Option(help="Frames a round.")],
+    strategy: Annotated[
+        str, typer.Option(help="review, uncertain, jump, uniform or random.")
+    ] = "review",
+    project: Annotated[str | None, typer.Option(help="CVAT project.")] = None,
+    handover: Annotated[
+        Path | None, typer.Option(help="Folder to exchange files through, instead of a server.")
+    ] = None,
+    as_tracks: Annotated[bool, typer.Option("--as-tracks", help="Push tracks.")] = False,
+    train: Annotated[bool, typer.Option(help="Train after each round.")] = True,
+    min_new: Annotated[
+        int | None, typer.Option(help="Reviewed frames that are enough to train on.")
+    ] = None,
+    promote: Annotated[bool, typer.Option(help="Use new weights that are better.")] = True,
+    epochs: Annotated[int, typer.Option(help="Of each training.")] = 200,
+    imgsz: Annotated[int, typer.Option(help="Of each training, in px.")] = 640,
+    allow_shared_subjects: Annotated[
+        bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and look again.")] = False,
+    poll_s: Annotated[float, typer.Option(help="Seconds between looks.")] = 60.0,
+) -> None:
+    """Do what can be done now, and say what the loop waits for."""
+    from fiftyone_legpose.loop import loop
+
+    state = loop(
+        open_dataset(dataset),
+        rounds=rounds,
+        count=count,
+        strategy=strategy,  # type: ignore[arg-type]
+        project=project,
+        handover=handover,
+        as_tracks=as_tracks,
+        train=train,
+        min_new=min_new,
+        promote=promote,
+        training={
+            "epochs": epochs,
+            "imgsz": imgsz,
+            "allow_shared_subjects": allow_shared_subjects,
+        },
+        watch=watch,
+        poll_s=poll_s,
+    )
+    for one in state.rounds:
+        version = f", weights {one.version}" if one.version else ""
+        say(
+            f"round {one.number} ({one.key}): {one.out} out, {one.corrected} corrected, "
+            f"{one.empty} empty{version}"
+        )
+    say(f"In use: {state.weights}. Next: {state.next_step}")
+
+
+@weights_app.command("list")
+def weights_list_command() -> None:
+    """List the versions; the one in use is marked with a star."""
+    from fiftyone_legpose.zoo import registry
+
+    current = registry.current_version()
+    for version in registry.list_versions():
+        say(f"{'*' if version.name == current else ' '} {registry.describe(version)}")
+
+
+@weights_app.command("show")
+def weights_show_command(name: VersionName) -> None:
+    """Show all that is known of a version."""
+    from dataclasses import asdict
+
+    from rich.pretty import pprint
+
+    from fiftyone_legpose.zoo import registry
+
+    pprint(asdict(registry.get_version(name)), expand_all=True, max_length=20)
+
+
+@weights_app.command("use")
+def weights_use_command(name: VersionName) -> None:
+    """Make a version the default for predict."""
+    from fiftyone_legpose.zoo import registry
+
+    say(f"In use: {registry.describe(registry.use_version(name))}")
+
+
+@weights_app.command("rm")
+def weights_rm_command(name: VersionName) -> None:
+    """Remove a version."""
+    from fiftyone_legpose.zoo import registry
+
+    registry.remove_version(name)
+    say(f"Removed {name}.")
+
+
+@weights_app.command("export")
+def weights_export_command(
+    name: VersionName, target: Annotated[Path, typer.Argument(help="File to write.")]
+) -> None:
+    """Write a version into one file, to give to somebody else."""
+    from fiftyone_legpose.zoo import registry
+
+    say(f"Written to {registry.export_version(name, target)}.")
+
+
+@weights_app.command("import")
+def weights_import_command(
+    source: Annotated[Path, typer.Argument(help="An exported version or a checkpoint.")],
+    name: Annotated[str | None, typer.Option(help="Name of the version.")] = None,
+    trust: Trust = False,
+) -> None:
+    """Add a version from a file."""
+    from fiftyone_legpose.zoo import registry
+
+    say(f"Added {registry.describe(registry.import_version(source, name, trust=trust))}")
+
+
+def _share_or_tag(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _pass_through(words: list[str]) -> dict[str, Any]:
+    """Read ultralytics' own arguments, as ``--lr0 0.001`` or, in its own way, ``lr0=0.001``."""
+    import yaml
+
+    joined = " ".join(words).replace("=", " ").split()
+    if len(joined) % 2 or any(not w.lstrip("-").replace("_", "").isalnum() for w in joined[::2]):
+        raise typer.BadParameter(f"{' '.join(words)!r}: give further arguments as --name value.")
+    names = [word.lstrip("-").replace("-", "_") for word in joined[::2]]
+    return dict(zip(names, map(yaml.safe_load, joined[1::2]), strict=True))

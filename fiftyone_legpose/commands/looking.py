@@ -1,0 +1,155 @@
+"""load, frames, predict, app, export: from videos to keypoints, and out again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fiftyone_legpose import fields
+from fiftyone_legpose.commands.common import (
+    DatasetName,
+    Device,
+    Trust,
+    ViewName,
+    WeightsName,
+    open_collection,
+    open_dataset,
+    say,
+)
+
+app = typer.Typer()
+
+Subject = Annotated[
+    str | None,
+    typer.Option(
+        help="Whom the files show: a name, a regular expression with a (group) on the file name, "
+        "or a CSV file with the columns file and subject."
+    ),
+]
+
+
+@app.command("load")
+def load_command(
+    sources: Annotated[list[str], typer.Argument(help="Videos, folders, globs or image folders.")],
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset to load into.")],
+    subject: Subject = None,
+) -> None:
+    """Load videos, or a folder of images, into a dataset."""
+    from fiftyone_legpose.videos import load, load_summary
+
+    summary = load_summary(load(sources, dataset, subject=subject))
+    for item in summary.copied:
+        say(f"copied   {item['path']}: {item['reason']}")
+    for item in summary.skipped:
+        say(f"skipped  {item['path']}: {item['reason']}", fg="yellow")
+    say(f"{summary.added} added, {summary.known} known before, {len(summary.skipped)} skipped.")
+    say(f"Next: legpose predict {dataset}")
+
+
+@app.command("frames")
+def frames_command(
+    videos: Annotated[list[str], typer.Argument(help="Videos, folders or globs.")],
+    fps: Annotated[float, typer.Option(help="Stills per second of video.")] = 30.0,
+    out: Annotated[Path, typer.Option(help="Folder for the stills.")] = Path("frames"),
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", "-d", help="Image dataset to load the stills into.")
+    ] = None,
+    subject: Subject = None,
+) -> None:
+    """Write stills of videos, named <video>_<00001>.jpg."""
+    from fiftyone_legpose.videos import extract_frames
+
+    stills = extract_frames(videos, out, fps=fps, dataset=dataset, subject=subject)
+    say(f"{len(stills)} stills in {out}" + (f", loaded into {dataset}." if dataset else "."))
+
+
+@app.command("predict")
+def predict_command(
+    dataset: DatasetName,
+    view: ViewName = None,
+    weights: WeightsName = None,
+    backend: Annotated[str, typer.Option(help="auto, torch, openvino, onnx, tensorrt.")] = "auto",
+    conf: Annotated[float, typer.Option(help="Lowest box confidence of a person.")] = 0.25,
+    imgsz: Annotated[
+        int | None,
+        typer.Option(help="Longer side of the model's input in px; by default as trained."),
+    ] = None,
+    every: Annotated[int, typer.Option(help="Look at every n-th frame only.")] = 1,
+    track: Annotated[bool, typer.Option(help="Give persons track ids.")] = True,
+    label_field: Annotated[str, typer.Option(help="Field to write.")] = fields.PREDICTIONS,
+    device: Device = "auto",
+    trust: Trust = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo what is done.")] = False,
+    save_video: Annotated[
+        Path | None, typer.Option(help="Folder for annotated H.264 videos.")
+    ] = None,
+) -> None:
+    """Find the legs in every frame and save ten keypoints a person."""
+    from fiftyone_legpose.prediction import describe, predict
+
+    summary = predict(
+        open_collection(dataset, view),
+        weights=weights,
+        backend=backend,  # type: ignore[arg-type]
+        conf=conf,
+        imgsz=imgsz,
+        every=every,
+        track=track,
+        label_field=label_field,
+        device=device,
+        trust=trust,
+        overwrite=overwrite,
+        save_video=save_video,
+    )
+    for item in summary.failures:
+        say(f"failed   {item['path']}: {item['reason']}", fg="yellow")
+    for path in summary.videos_saved:
+        say(f"saved    {path}")
+    say(describe(summary))
+    say(f"Next: legpose select {dataset} --count 50, or look: legpose app {dataset}")
+    if summary.failures and not summary.frames and not summary.skipped:
+        raise typer.Exit(1)
+
+
+@app.command("app")
+def app_command(
+    dataset: Annotated[str | None, typer.Argument(help="Dataset to open.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the App.")] = 5151,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Only serve; open no browser on this machine.")
+    ] = False,
+) -> None:
+    """Open the FiftyOne App; Ctrl-C ends it."""
+    import fiftyone as fo
+
+    opened = open_dataset(dataset) if dataset else None
+    session = fo.launch_app(opened, port=port, remote=remote)
+    try:
+        session.wait(-1)
+    except KeyboardInterrupt:
+        say("Closed.")
+
+
+@app.command("export")
+def export_command(
+    dataset: DatasetName,
+    path: Annotated[Path, typer.Argument(help="File to write: .csv or .parquet.")],
+    view: ViewName = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="csv or parquet; by default by the file's name.")
+    ] = None,
+    field: Annotated[str, typer.Option(help="The predictions.")] = fields.PREDICTIONS,
+) -> None:
+    """Write trajectories: one row for each frame, person and keypoint."""
+    from fiftyone_legpose.exporting import export
+
+    summary = export(
+        open_collection(dataset, view),
+        path,
+        format=format_,  # type: ignore[arg-type]
+        field=field,
+    )
+    say(
+        f"{summary.rows} rows in {summary.path}: {summary.frames} frames with somebody on them, "
+        f"{summary.corrected_frames} frames looked at by a person."
+    )

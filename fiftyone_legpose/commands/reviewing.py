@@ -1,0 +1,233 @@
+"""select, push, status, pull, import_labels: a person's corrections, by way of CVAT."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fiftyone_legpose import fields
+from fiftyone_legpose.commands.common import (
+    DatasetName,
+    Organization,
+    Url,
+    ViewName,
+    WeightsName,
+    open_collection,
+    open_dataset,
+    say,
+    say_facts,
+)
+
+app = typer.Typer()
+
+Key = Annotated[str, typer.Argument(help="Name of the round; seen in CVAT.")]
+OneKey = Annotated[str | None, typer.Argument(help="Name of the round; by default all or the one.")]
+
+
+@app.command("select")
+def select_command(
+    dataset: DatasetName,
+    count: Annotated[int, typer.Option(help="Frames to choose.")],
+    view: ViewName = None,
+    strategy: Annotated[
+        str, typer.Option(help="review, uncertain, jump, uniform or random.")
+    ] = "review",
+    per: Annotated[
+        str, typer.Option(help="Count for the whole dataset, or each video.")
+    ] = "dataset",
+    min_gap_s: Annotated[float, typer.Option(help="Seconds between two chosen frames.")] = 0.3,
+    easy_share: Annotated[float, typer.Option(help="Share drawn at random from all frames.")] = 0.1,
+    tag: Annotated[str | None, typer.Option(help="Tag for the chosen frames' reviews.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random draws.")] = 51,
+    field: Annotated[str, typer.Option(help="The predictions.")] = fields.PREDICTIONS,
+    disagreement: Annotated[
+        bool, typer.Option("--disagreement", help="Also predict mirrored frames and compare.")
+    ] = False,
+    weights: WeightsName = None,
+) -> None:
+    """Choose the frames that a person should correct."""
+    from fiftyone_legpose.selection import select
+
+    view_of_chosen = select(
+        open_collection(dataset, view),
+        count=count,
+        strategy=strategy,  # type: ignore[arg-type]
+        per=per,  # type: ignore[arg-type]
+        min_gap_s=min_gap_s,
+        easy_share=easy_share,
+        tag=tag,
+        seed=seed,
+        field=field,
+        disagreement=disagreement,
+        weights=weights,
+    )
+    video = view_of_chosen.media_type == "video"
+    chosen = view_of_chosen.count("frames") if video else len(view_of_chosen)
+    say(f"{chosen} frames selected by {strategy!r}.")
+    say(f"Next: legpose push {dataset} round1, or to a file: --backup round1.zip")
+
+
+@app.command("push")
+def push_command(
+    dataset: DatasetName,
+    key: Key,
+    view: ViewName = None,
+    label_field: Annotated[str, typer.Option(help="Keypoints to draw.")] = fields.PREDICTIONS,
+    url: Url = None,
+    organization: Organization = None,
+    project: Annotated[str | None, typer.Option(help="CVAT project, made where needed.")] = None,
+    assignee: Annotated[str | None, typer.Option(help="CVAT user name of the reviewer.")] = None,
+    segment_size: Annotated[int | None, typer.Option(help="Frames of one job.")] = None,
+    image_quality: Annotated[int, typer.Option(help="1 to 100, as CVAT shows them.")] = 95,
+    as_tracks: Annotated[
+        bool, typer.Option("--as-tracks", help="Consecutive frames as one track a person.")
+    ] = False,
+    backup: Annotated[
+        Path | None, typer.Option(help="Write a CVAT task backup to this file, use no server.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send frames that are out or reviewed already.")
+    ] = False,
+) -> None:
+    """Send the selected frames to CVAT as skeletons the model has already drawn."""
+    from fiftyone_legpose.review import push
+
+    summary = push(
+        open_collection(dataset, view),
+        key,
+        label_field=label_field,
+        url=url,
+        organization=organization,
+        project=project,
+        assignee=assignee,
+        segment_size=segment_size,
+        image_quality=image_quality,
+        as_tracks=as_tracks,
+        backup=backup,
+        again=again,
+    )
+    done = "out" if summary.sent else "were out before"
+    say(
+        f"{summary.frames} frames {done} as {summary.key!r}: {summary.persons} persons, "
+        f"{summary.points} points, {summary.occluded} of them marked occluded."
+    )
+    for link in summary.links:
+        say(link)
+    if summary.backup:
+        say(f"In CVAT: Tasks, +, Create from backup, {summary.backup}")
+        say(f"Next, when the task is exported: legpose pull {dataset} {key} --export EXPORT.zip")
+    else:
+        say(f"Next: legpose status {dataset}, and when jobs are completed: legpose pull {dataset}")
+
+
+@app.command("status")
+def status_command(
+    dataset: DatasetName, key: OneKey = None, url: Url = None, organization: Organization = None
+) -> None:
+    """Tell where each round stands in CVAT."""
+    from fiftyone_legpose.review import status
+
+    found = status(open_dataset(dataset), key, url=url, organization=organization)
+    if not found:
+        say(f"Nothing was pushed yet. Next: legpose select {dataset} --count 50")
+    for run in found:
+        states = ", ".join(f"{n} {state}" for state, n in run.by_state.items() if n)
+        say(f"{run.key}: {run.frames} frames: {states}")
+        for job in run.jobs:
+            say(f"  job {job.id}: {job.state}, {job.assignee or 'nobody'}  {job.url}")
+        for task in run.gone:
+            say(f"  gone: {task}", fg="yellow")
+        if run.begun:
+            say(f"  interrupted; go on with: legpose push {dataset} {run.key}", fg="yellow")
+        elif run.to_pull:
+            say(f"  next: legpose pull {dataset} {run.key}")
+
+
+@app.command("pull")
+def pull_command(
+    dataset: DatasetName,
+    key: OneKey = None,
+    url: Url = None,
+    organization: Organization = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Read CVAT's export 'Ultralytics YOLO Pose 1.0', or a task backup."),
+    ] = None,
+) -> None:
+    """Fetch corrections of completed jobs into ground_truth."""
+    from fiftyone_legpose.review import pull
+
+    summary = pull(open_dataset(dataset), key, url=url, organization=organization, export=export)
+    moved = summary.corrections
+    say(
+        f"{summary.key}: {summary.written} of {summary.frames} frames written, "
+        f"{summary.unchanged} known before, {summary.waiting} still out, {summary.empty} empty."
+    )
+    say_facts(
+        {
+            "persons changed": moved.changed,
+            "added": moved.added,
+            "deleted": moved.deleted,
+            "untouched": moved.untouched,
+        }
+    )
+    if moved.mean_px is not None:
+        say(f"Points moved by {moved.mean_px:.1f} px on average, {moved.max_px:.1f} px at most.")
+    if summary.deleted_frames:
+        say(f"{summary.deleted_frames} frames were deleted in CVAT and stay out.")
+    for task in summary.gone:
+        say(f"gone: {task}", fg="yellow")
+    say(f"Next: legpose train {dataset} --name round1")
+
+
+@app.command("import_labels")
+@app.command("import-labels", hidden=True)
+def import_labels_command(
+    dataset: DatasetName,
+    source: Annotated[str, typer.Argument(help="An export zip, task:12, project:3, or a link.")],
+    keypoint_order: Annotated[
+        str | None,
+        typer.Option(help="left_first, right_first, or all names with commas; else the label's."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Name of the skeleton label.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Stills per second of video.")] = None,
+    confirm_empty: Annotated[
+        bool | None, typer.Option(help="Take frames without labels as confirmed empty.")
+    ] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Also from jobs that are not completed.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace other labels.")] = False,
+    url: Url = None,
+    organization: Organization = None,
+) -> None:
+    """Attach skeletons labelled elsewhere, or make an image dataset of them."""
+    from fiftyone_legpose.label_import import import_labels
+
+    order = keypoint_order
+    summary = import_labels(
+        dataset,
+        source,
+        keypoint_order=tuple(order.split(",")) if order and "," in order else order,  # type: ignore[arg-type]
+        label=label,
+        fps=fps,
+        confirm_empty=confirm_empty,
+        unfinished=unfinished,
+        overwrite=overwrite,
+        url=url,
+        organization=organization,
+    )
+    say(
+        f"{summary.written} frames of {summary.dataset} written with {summary.persons} persons, "
+        f"{summary.empty} confirmed empty."
+    )
+    say_facts(
+        {
+            "frames had the same labels": summary.unchanged,
+            "frames kept other labels (--overwrite replaces them)": summary.kept,
+            "frames are out for review": summary.out,
+            "frames without labels left alone (--confirm-empty)": summary.not_looked_at,
+            "frames in unfinished jobs": summary.unfinished,
+            "pictures belong to no frame": len(summary.unmatched),
+        }
+    )

@@ -1,6 +1,28 @@
 """The verbs as operators of the FiftyOne App: one file a verb, no logic."""
 
+from fiftyone_legpose.operators.evaluate import Evaluate
+from fiftyone_legpose.operators.export import Export
+from fiftyone_legpose.operators.import_labels import ImportLabels
+from fiftyone_legpose.operators.load import Load
+from fiftyone_legpose.operators.loop import Loop
 from fiftyone_legpose.operators.predict import Predict
+from fiftyone_legpose.operators.pull import Pull
+from fiftyone_legpose.operators.push import Push
+from fiftyone_legpose.operators.select import Select
+from fiftyone_legpose.operators.status import Status
+from fiftyone_legpose.operators.train import Train
 
-OPERATORS = (Predict,)
+OPERATORS = (
+    Load,
+    Predict,
+    Select,
+    Push,
+    Status,
+    Pull,
+    ImportLabels,
+    Train,
+    Evaluate,
+    Export,
+    Loop,
+)
 """Every operator, in the order of the loop."""

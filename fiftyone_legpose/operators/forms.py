@@ -1,11 +1,12 @@
 """Inputs that more than one form has."""
 
+from pathlib import Path
 from typing import Any
 
 import fiftyone.operators.types as types
 
 
-def weights_choice(inputs: types.Object, name: str = "weights") -> None:
+def weights_choice(inputs: types.Object, name: str = "weights", *, label: str = "Weights") -> None:
     """Offer the versions of the weights; the default is the one in use."""
     from fiftyone_legpose.zoo import registry
 
@@ -13,7 +14,7 @@ def weights_choice(inputs: types.Object, name: str = "weights") -> None:
     choices = types.Dropdown()
     for version in registry.list_versions():
         choices.add_choice(version.name, label=version_label(version, current))
-    inputs.enum(name, choices.values(), default=current, view=choices, label="Weights")
+    inputs.enum(name, choices.values(), default=current, view=choices, label=label)
 
 
 def version_label(version: Any, current: str) -> str:
@@ -28,3 +29,82 @@ def more(ctx: Any, inputs: types.Object) -> bool:
     """Offer the settings that most people leave alone; tell whether they are to be shown."""
     inputs.bool("more", default=False, label="More settings", view=types.SwitchView())
     return bool(ctx.params.get("more", False))
+
+
+def path_input(
+    ctx: Any,
+    inputs: types.Object,
+    name: str,
+    *,
+    label: str,
+    description: str,
+    choose_dir: bool = False,
+    default: str | None = None,
+) -> None:
+    """Ask for a path, typed or picked in the file browser; read it with `given_path`."""
+    inputs.str(name, default=default, label=label, description=description)
+    inputs.file(
+        f"{name}_picked",
+        label="",
+        view=types.FileExplorerView(
+            choose_dir=choose_dir,
+            button_label="Browse",
+            choose_button_label="Take this",
+        ),
+    )
+
+
+def given_path(params: dict[str, Any], name: str) -> str | None:
+    """Read a path of `path_input`; a typed one wins over one that was picked."""
+    typed = (params.get(name) or "").strip()
+    if typed:
+        return typed
+    picked = params.get(f"{name}_picked")
+    return picked.get("absolute_path") if isinstance(picked, dict) else None
+
+
+def cvat_login(ctx: Any) -> dict[str, str | None]:
+    """Take the CVAT server and account from FiftyOne's secrets; they never enter a form."""
+    return {
+        "url": ctx.secrets.get("FIFTYONE_CVAT_URL") or None,
+        "token": ctx.secrets.get("FIFTYONE_CVAT_TOKEN") or None,
+        "user": ctx.secrets.get("FIFTYONE_CVAT_USERNAME") or None,
+        "password": ctx.secrets.get("FIFTYONE_CVAT_PASSWORD") or None,
+    }
+
+
+def cvat_missing(ctx: Any) -> str | None:
+    """Say what is missing to log in to CVAT, or None."""
+    login = cvat_login(ctx)
+    if not login["url"]:
+        return "No CVAT server is set up: set FIFTYONE_CVAT_URL, or exchange files."
+    if not login["token"] and not (login["user"] and login["password"]):
+        return (
+            "No CVAT account is set up: set FIFTYONE_CVAT_TOKEN, or FIFTYONE_CVAT_USERNAME and "
+            "FIFTYONE_CVAT_PASSWORD, or exchange files."
+        )
+    return None
+
+
+def way(ctx: Any, inputs: types.Object, server: str, file: str) -> str:
+    """Offer CVAT's server or a file; the file is the default where no server is set up."""
+    choices = types.TabsView()
+    choices.add_choice("file", label=file)
+    choices.add_choice("server", label=server)
+    default = "file" if cvat_missing(ctx) else "server"
+    inputs.enum("way", choices.values(), default=default, view=choices, label="By way of")
+    return ctx.params.get("way") or default
+
+
+def next_key(dataset: Any) -> str:
+    """Propose a name for the next review run."""
+    taken = set(dataset.list_annotation_runs())
+    number = 1
+    while f"round{number}" in taken:
+        number += 1
+    return f"round{number}"
+
+
+def handover_folder() -> Path:
+    """Give the folder for files to hand over that the forms propose."""
+    return Path.home() / "legpose"

@@ -164,4 +164,3 @@ class _Job:
 
     def _report(self, done: float, total: float, message: str) -> None:
         self.state = (_share(done, total), message)
-

@@ -1,3 +1,6 @@
 """What people look at in the FiftyOne App."""
 
-PANELS = ()
+from fiftyone_legpose.panels.leg_pose import LegPose
+
+PANELS = (LegPose,)
+"""Every panel."""

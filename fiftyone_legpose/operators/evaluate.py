@@ -1,0 +1,102 @@
+"""The operator evaluate."""
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from fiftyone_legpose import fields
+from fiftyone_legpose.operators.forms import given_path, more, path_input, version_label
+from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.progress import Report
+
+
+class Evaluate(Verb):
+    """Measure predictions, or versions of the weights, on the corrected frames."""
+
+    verb = "evaluate"
+    title = "Evaluate"
+    description = "How good the model is on the corrected frames, joint by joint, old against new"
+    submit = "Evaluate"
+    icon = "insights"
+    can_delegate = True
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add what to compare."""
+        from fiftyone_legpose.operators.train import _is_labelled
+
+        if not _is_labelled(ctx.dataset):
+            refuse(inputs, "No frame is corrected yet: select, push, pull first.")
+        inputs.bool(
+            "stored",
+            default=True,
+            label="The stored predictions",
+            description="What the reviewers corrected",
+        )
+        _versions(inputs)
+        if not more(ctx, inputs):
+            return
+        inputs.float(
+            "min_score",
+            min=0.0,
+            max=1.0,
+            default=0.25,
+            label="Lowest confidence of a person that counts",
+        )
+        inputs.str("group_by", label="Draw together", description="A field, for example subject")
+        path_input(
+            ctx,
+            inputs,
+            "report",
+            label="Folder for an HTML report",
+            description="Plots and the worst frames as pictures; empty for none",
+            choose_dir=True,
+        )
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Evaluate."""
+        from fiftyone_legpose.evaluation import evaluate
+        from fiftyone_legpose.evaluation_results import HEADLINES, show
+        from fiftyone_legpose.zoo import registry
+
+        names = [version.name for version in registry.list_versions()]
+        chosen = [name for name in names if options.get(_switch(name))]
+        folder = given_path(options, "report")
+        given = {k: options[k] for k in ("min_score", "group_by") if options.get(k)}
+        result = evaluate(
+            ctx.target_view(),
+            weights=chosen or None,
+            pred_field=fields.PREDICTIONS if options["stored"] or not chosen else None,
+            **given,
+            report=folder,
+            progress=report,
+        )
+        facts = {
+            f"{title}, {name}": show(result.estimates[name][measure])
+            for measure, title in HEADLINES.items()
+            for name in result.names
+            if measure in ("oks", "pck@0.1/all/all", "median_px/all/all", "found")
+        }
+        notes = [f"Report: {folder}/report.html"] if folder else []
+        notes.append("The panel **Leg pose** shows the joints, the curves and the worst frames.")
+        return Outcome(
+            f"{result.counts['persons']} persons in {result.counts['frames']} frames compared.",
+            facts,
+            notes,
+        )
+
+
+def _versions(inputs: types.Object) -> None:
+    from fiftyone_legpose.zoo import registry
+
+    current = registry.current_version()
+    for version in registry.list_versions():
+        inputs.bool(
+            _switch(version.name),
+            default=False,
+            label=f"Weights {version_label(version, current)}",
+        )
+
+
+def _switch(version: str) -> str:
+    return "weights_" + "".join(c if c.isalnum() else "_" for c in version)

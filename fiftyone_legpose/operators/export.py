@@ -1,0 +1,64 @@
+"""The operator export."""
+
+from pathlib import Path
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from fiftyone_legpose.operators.forms import handover_folder
+from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.operators.verb import Verb
+from fiftyone_legpose.progress import Report
+
+
+class Export(Verb):
+    """Write trajectories for gait analysis."""
+
+    verb = "export"
+    title = "Export trajectories"
+    description = "One row a frame, person and keypoint, as CSV or Parquet"
+    submit = "Export"
+    icon = "table_view"
+    place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
+    can_delegate = True
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add the file."""
+        kind = ctx.params.get("format") or "csv"
+        inputs.enum(
+            "format",
+            ["csv", "parquet"],
+            default="csv",
+            label="Format",
+            view=types.RadioGroup(
+                choices=[
+                    types.Choice("csv", label="CSV: opens in any spreadsheet"),
+                    types.Choice("parquet", label="Parquet: small and fast, for Python and R"),
+                ]
+            ),
+        )
+        inputs.str(
+            "path",
+            default=str(handover_folder() / f"{ctx.dataset_name}.{kind}"),
+            label="File",
+            description="On the machine that runs FiftyOne; replaced where it is there",
+        )
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Export."""
+        from fiftyone_legpose.exporting import export
+
+        summary = export(
+            ctx.target_view(),
+            Path(options["path"]).expanduser(),
+            format=options["format"],
+            progress=report,
+        )
+        return Outcome(
+            f"Written to {summary.path}.",
+            {
+                "Rows": summary.rows,
+                "Frames with somebody": summary.frames,
+                "Frames that a person has looked at": summary.corrected_frames,
+            },
+        )

@@ -1,0 +1,74 @@
+"""The operator load."""
+
+from pathlib import Path
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from fiftyone_legpose.operators.forms import given_path, path_input
+from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.progress import Report
+
+
+class Load(Verb):
+    """Load videos, or a folder of images."""
+
+    verb = "load"
+    title = "Load videos"
+    description = "Load a folder of videos, one video, or a folder of images"
+    submit = "Load"
+    icon = "video_library"
+    on_view = False
+    needs_predictions = False
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add where from, where to, and whom."""
+        path_input(
+            ctx,
+            inputs,
+            "sources",
+            label="Folder or video",
+            description="On the machine that runs FiftyOne; a pattern such as *.mp4 works too",
+            choose_dir=True,
+        )
+        inputs.str(
+            "dataset",
+            default=ctx.dataset_name,
+            label="Dataset",
+            description="A new name makes a new dataset",
+        )
+        inputs.str(
+            "subject",
+            label="Subject",
+            description=(
+                "Whom the files show; training keeps one subject on one side. A name, a pattern "
+                r"on the file name such as (P\d+), or a CSV file with the columns file and subject"
+            ),
+        )
+        if not given_path(ctx.params, "sources"):
+            refuse(inputs, "Say which folder or video to load.")
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Load."""
+        from fiftyone_legpose.videos import load, load_summary
+
+        source = given_path(options, "sources")
+        dataset = load(
+            source, options["dataset"], subject=options.get("subject") or None, progress=report
+        )
+        summary = load_summary(dataset)
+        notes = [f"Copied: {Path(i['path']).name}: {i['reason']}" for i in summary.copied]
+        notes += [f"Skipped: {Path(i['path']).name}: {i['reason']}" for i in summary.skipped]
+        notes.append("Next: **Predict** the leg keypoints.")
+        return Outcome(
+            f"{summary.added} files loaded into {dataset.name}.",
+            {
+                "Added": summary.added,
+                "Known before": summary.known,
+                "Copied, because the App cannot play them": len(summary.copied),
+                "Skipped": len(summary.skipped),
+            },
+            notes,
+            dataset=dataset.name,
+        )

@@ -1,0 +1,75 @@
+"""The operator loop."""
+
+from typing import Any
+
+import fiftyone.operators.types as types
+from fiftyone.operators.types import RiskLevel
+
+from fiftyone_legpose.operators.forms import cvat_missing, given_path, handover_folder, path_input
+from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.operators.select import STRATEGIES
+from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.progress import Report
+
+
+class Loop(Verb):
+    """Do all that can be done now of a loop of rounds."""
+
+    verb = "loop"
+    title = "Run the loop"
+    description = "Predict, select and push; or pull what is done, train, and begin the next round"
+    submit = "Go on"
+    icon = "loop"
+    risk = RiskLevel.HIGH
+    place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
+    can_delegate = True
+    on_view = False
+    needs_predictions = False
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add how many rounds of how many frames."""
+        inputs.int("rounds", min=1, default=3, label="Rounds in all")
+        inputs.int("count", min=1, default=20, label="Frames a round")
+        inputs.enum("strategy", list(STRATEGIES), default="review", label="Strategy of select")
+        inputs.int("epochs", min=1, default=200, label="Epochs of each training")
+        inputs.bool(
+            "allow_shared_subjects",
+            default=False,
+            label="Accept one subject on both sides of the training",
+        )
+        missing = cvat_missing(ctx)
+        path_input(
+            ctx,
+            inputs,
+            "handover",
+            label="Folder to exchange files through",
+            description="Empty: by way of the CVAT server",
+            choose_dir=True,
+            default=str(handover_folder()) if missing else None,
+        )
+        if not len(ctx.dataset):
+            refuse(inputs, "There is nothing to look at: load videos or pictures first.")
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Go on with the loop."""
+        from fiftyone_legpose.loop import loop
+
+        training = {name: options[name] for name in ("epochs", "allow_shared_subjects")}
+        state = loop(
+            ctx.dataset,
+            rounds=options["rounds"],
+            count=options["count"],
+            strategy=options["strategy"],
+            handover=given_path(options, "handover"),
+            training=training,
+            progress=report,
+        )
+        facts = {
+            f"Round {one.number}": (
+                f"{one.out} out, {one.corrected} corrected, {one.empty} empty"
+                + (f", weights {one.version}" if one.version else "")
+            )
+            for one in state.rounds
+        }
+        facts["Weights in use"] = state.weights
+        return Outcome(f"The loop stands here: {state.next_step}.", facts)

@@ -1,0 +1,78 @@
+"""The operator select."""
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from fiftyone_legpose.operators.forms import more
+from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.operators.verb import Verb
+from fiftyone_legpose.progress import Report
+
+OPTIONS = ("count", "strategy", "per", "min_gap_s", "easy_share", "tag", "seed", "disagreement")
+
+STRATEGIES = {
+    "review": "What looks wrong most, and in different poses",
+    "uncertain": "Lowest keypoint confidence",
+    "jump": "Keypoints that leave their path",
+    "uniform": "Evenly in time",
+    "random": "By chance",
+}
+
+
+class Select(Verb):
+    """Choose the frames that a person should correct."""
+
+    verb = "select"
+    title = "Select frames"
+    description = "Choose the frames that deserve a person's minutes"
+    submit = "Select"
+    icon = "checklist"
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add how many and by what."""
+        inputs.int("count", min=1, default=20, label="Frames", description="How many to choose")
+        choices = types.RadioGroup()
+        for name, words in STRATEGIES.items():
+            choices.add_choice(name, label=f"{name}: {words}")
+        inputs.enum("strategy", choices.values(), default="review", view=choices, label="Strategy")
+        if not more(ctx, inputs):
+            return
+        inputs.enum(
+            "per",
+            ["dataset", "video"],
+            default="dataset",
+            label="Count per",
+            description="Whether the number is for all videos together or for each",
+        )
+        inputs.float("min_gap_s", min=0.0, default=0.3, label="Seconds between two frames")
+        inputs.float(
+            "easy_share",
+            min=0.0,
+            max=1.0,
+            default=0.1,
+            label="Share drawn at random",
+            description="Easy frames too, so that an evaluation says something about all frames",
+        )
+        inputs.bool(
+            "disagreement",
+            default=False,
+            label="Also compare with the mirrored picture",
+            description="Finds what confidence does not tell; runs the model a second time",
+        )
+        inputs.str("tag", label="Tag", description="Put on the chosen frames; may stay empty")
+        inputs.int("seed", default=51, label="Seed of every random draw")
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Select."""
+        from fiftyone_legpose.selection import select
+
+        given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
+        chosen = select(ctx.target_view(), **given, progress=report)
+        video = chosen.media_type == "video"
+        frames = chosen.count("frames") if video else len(chosen)
+        return Outcome(
+            f"{frames} frames selected.",
+            {"Frames selected": frames, "Videos" if video else "Images": len(chosen)},
+            ["Next: **Push** them to CVAT, or into a file for CVAT."],
+        )

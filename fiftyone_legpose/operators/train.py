@@ -1,0 +1,105 @@
+"""The operator train."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import fiftyone.operators.types as types
+from fiftyone.operators.types import RiskLevel
+
+from fiftyone_legpose.operators.forms import more, weights_choice
+from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.progress import Report
+
+OPTIONS = (
+    "name",
+    "base",
+    "epochs",
+    "imgsz",
+    "val",
+    "device",
+    "seed",
+    "allow_shared_subjects",
+    "promote",
+)
+
+
+class Train(Verb):
+    """Train new weights on the corrected frames."""
+
+    verb = "train"
+    title = "Train weights"
+    description = "Fine-tune the model on the corrected frames; the result is a new version"
+    submit = "Train"
+    icon = "model_training"
+    risk = RiskLevel.MEDIUM
+    place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
+    can_delegate = True
+
+    def form(self, ctx: Any, inputs: types.Object) -> None:
+        """Add the new version's name and what to start from."""
+        from fiftyone_legpose.panels.glance import glance
+
+        reviewed = glance(ctx.dataset).reviewed
+        if not reviewed and not _is_labelled(ctx.dataset):
+            refuse(inputs, "No frame is corrected yet: select, push, pull first.")
+        inputs.str(
+            "name",
+            default=f"{datetime.now(UTC):%Y-%m-%d}",
+            label="Name of the new version",
+            description="Letters, digits, dots and dashes",
+        )
+        # The verb's own default has to be fetched from the network; the weights in use are here.
+        weights_choice(inputs, "base", label="Start from")
+        inputs.int(
+            "epochs",
+            min=1,
+            default=200,
+            label="Epochs",
+            description="Without a GPU 200 take hours, 20 give a first idea",
+        )
+        inputs.bool("promote", default=False, label="Use the new version if it is better")
+        inputs.bool(
+            "allow_shared_subjects",
+            default=False,
+            label="Accept one subject on both sides",
+            description="With a single video there is no other way, but the score then flatters",
+        )
+        if not more(ctx, inputs):
+            return
+        inputs.int("imgsz", min=32, default=640, label="Size of the model's input (px)")
+        inputs.float("val", min=0.01, max=0.99, default=0.2, label="Share to validate with")
+        inputs.str("device", default="auto", label="Device", description="auto, cpu, 0, or 0,1")
+        inputs.int("seed", default=0, label="Seed")
+
+    def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
+        """Train."""
+        from fiftyone_legpose.training import train
+
+        given = {name: options[name] for name in OPTIONS if name in options}
+        summary = train(ctx.target_view(), **given, progress=report)
+        facts = {
+            "Frames to train": summary.train_frames,
+            "Frames to validate": summary.val_frames,
+            "of these without anybody": summary.empty_frames,
+        }
+        scores = {k: v for k, v in summary.version.metrics.items() if isinstance(v, float)}
+        facts |= {name: f"{value:.3f}" for name, value in scores.items()}
+        notes = []
+        if summary.shared:
+            notes.append(f"{len(summary.shared)} subjects are on both sides: the score flatters.")
+        if summary.promoted is not None:
+            notes.append(
+                "It is in use now." if summary.promoted else "The old version stays in use."
+            )
+        notes.append("Next: **Evaluate** it against the version in use.")
+        done = "trained" if summary.trained else "there already"
+        return Outcome(f"Version {summary.version.name} is {done}.", facts, notes)
+
+
+def _is_labelled(dataset: Any) -> bool:
+    from fiftyone_legpose.fields import GROUND_TRUTH
+
+    video = dataset.media_type == "video"
+    collection = dataset._frame_collection if video else dataset._sample_collection
+    return collection.find_one({GROUND_TRUTH: {"$ne": None}}, {"_id": 1}) is not None

@@ -1,0 +1,51 @@
+"""The frames that the last evaluation found worst."""
+
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from fiftyone_legpose.evaluation_results import Evaluation
+
+_FRAMES = 10
+
+
+def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, Any]]:
+    """List the frames with the highest error of the last prediction that was compared.
+
+    Parameters
+    ----------
+    dataset
+        Image or video dataset.
+    evaluation
+        Of that dataset.
+
+    Returns
+    -------
+    list of dict
+        ``sample``, ``video`` (the file's name), ``frame`` and ``error`` in leg lengths (see
+        `evaluation.frame_errors`), the worst first.
+    """
+    from fiftyone_legpose.evaluation import error_field
+
+    field = error_field(list(evaluation.fields.values())[-1])
+    video = dataset.media_type == "video"
+    # Straight from the documents: the App's own sort would go through every frame of every video.
+    collection = dataset._frame_collection if video else dataset._sample_collection
+    found = list(
+        collection.find({field: {"$gt": 0}}, {field: 1, "frame_number": 1, "_sample_id": 1})
+        .sort(field, -1)
+        .limit(_FRAMES)
+    )
+    samples = [str(row["_sample_id"] if video else row["_id"]) for row in found]
+    ids, paths = dataset.select(samples).values(["id", "filepath"])
+    names = {sample: Path(path).name for sample, path in zip(ids, paths, strict=True)}
+    return [
+        {
+            "sample": sample,
+            "video": names.get(sample, ""),
+            "frame": int(row.get("frame_number", 1)),
+            "error": float(row[field]),
+        }
+        for sample, row in zip(samples, found, strict=True)
+    ]

@@ -12,7 +12,6 @@ from typing import Any
 
 import fiftyone as fo
 
-from cvat_bridge.errors import NotFoundError
 from cvat_bridge.server import FRAMES_PER_TASK, Job
 from fiftyone_legpose import fields, poses, review_state
 from fiftyone_legpose.annotation_backend import is_begun
@@ -362,11 +361,9 @@ def _status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
         return status
     with login.connect(results.url) as server:
         for task in results.tasks:
-            try:
-                jobs = server.jobs(task["id"])
-            except NotFoundError:
+            jobs = server.jobs(task["id"])
+            if not jobs:  # the list of jobs of a task that is not there is merely empty
                 status.gone.append(task["url"])
-                continue
             status.jobs.extend(jobs)
             # A frame that several jobs cover is where its most unfinished job is.
             for job in sorted(jobs, key=lambda job: job.finished, reverse=True):

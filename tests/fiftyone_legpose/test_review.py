@@ -1,0 +1,458 @@
+"""push, status and pull against a CVAT over HTTP: right frames, nothing lost, nothing doubled."""
+
+from datetime import UTC, datetime
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+
+from cvat_bridge.errors import AddressError, ConflictError, LoginError, ServerError
+from fiftyone_legpose import annotation_results, corrections, fields, legs, review, review_state
+from fiftyone_legpose.errors import DatasetError
+from tests.cvat_server import CvatServer, Fault
+from tests.fiftyone_legpose import reviewing
+from tests.fiftyone_legpose.reviewing import frame_ids, labels, people, snapshot, states
+
+SHOWN = "legpose_out_round1"
+
+
+@pytest.fixture
+def server(cvat_server: CvatServer, monkeypatch: pytest.MonkeyPatch) -> CvatServer:
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", cvat_server.url)
+    monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", cvat_server.token)
+    return cvat_server
+
+
+@pytest.fixture
+def video(dataset_name, short_clip) -> fo.Dataset:
+    return reviewing.video_dataset(dataset_name, short_clip)
+
+
+@pytest.fixture(params=["videos", "images"])
+def dataset(request, dataset_name, short_clip, tmp_path) -> fo.Dataset:
+    if request.param == "videos":
+        return reviewing.video_dataset(dataset_name, short_clip)
+    return reviewing.image_dataset(dataset_name, tmp_path / "pictures", 12)
+
+
+def select(dataset: fo.Dataset, *positions: int) -> list[str]:
+    chosen = [frame_ids(dataset)[i] for i in positions]
+    review_state.mark(dataset, chosen, state=fields.SELECTED)
+    return chosen
+
+
+def test_push_sends_the_selected_frames_alone_with_everything_the_model_placed(dataset, server):
+    before = snapshot(dataset, fields.PREDICTIONS)
+    select(dataset, 1, 4, 5)
+    summary = review.push(dataset, "round1")
+    [task] = server.tasks.values()
+    assert [frame.name[-11:] for frame in task.frames] == [f"_{i:06d}.jpg" for i in (1, 2, 3)]
+    assert all(frame.name.startswith("round1_") for frame in task.frames)
+    assert str(dataset._doc.id) in task.name
+    for frame, position in enumerate((1, 4, 5)):
+        sent = server.skeletons(task.id, frame)
+        shown = people(dataset, fields.PREDICTIONS, position)
+        assert len(sent) == len(shown) == 2
+        for shape, pose in zip(sent, shown, strict=True):
+            points = [element["points"] for element in shape["elements"]]
+            assert np.allclose(points, pose.points, atol=1e-9)
+            occluded = [element["occluded"] for element in shape["elements"]]
+            assert occluded == (pose.confidence < legs.OCCLUDED_BELOW).tolist()
+            assert not any(element["outside"] for element in shape["elements"])
+    assert (summary.frames, summary.persons, summary.points) == (3, 6, 60)
+    assert 0 < summary.occluded < 60
+    assert summary.links == [f"{server.url}/tasks/{task.id}"]
+    assert snapshot(dataset, fields.PREDICTIONS) == before
+    assert states(dataset) == [
+        "out" if i in (1, 4, 5) else None for i in range(len(frame_ids(dataset)))
+    ]
+    assert people(dataset, SHOWN, 4) == people(dataset, fields.PREDICTIONS, 4)
+    assert labels(dataset, SHOWN)[0] is None
+    assert dataset.list_annotation_runs() == ["round1"]
+
+
+def test_the_right_stills_leave(video, server, short_clip):
+    import cv2
+
+    select(video, 10, 2)
+    review.push(video, "round1")
+    [task] = server.tasks.values()
+    capture = cv2.VideoCapture(str(short_clip))
+    frames = [capture.read()[1] for _ in range(reviewing.CLIP_FRAMES)]
+    for sent, number in zip(task.frames, (2, 10), strict=True):
+        still = cv2.imdecode(np.frombuffer(sent.data, np.uint8), cv2.IMREAD_COLOR)
+        errors = [np.abs(still.astype(int) - frame).mean() for frame in frames]
+        assert int(np.argmin(errors)) == number
+
+
+def test_no_secret_and_no_file_name_reaches_the_server_or_the_dataset(dataset, server):
+    select(dataset, 0)
+    review.push(dataset, "round1", token=None, user=server.user, password=server.password)
+    review.push(
+        dataset.select_frames(frame_ids(dataset)[1])
+        if dataset.media_type == "video"
+        else dataset.select(frame_ids(dataset)[1]),
+        "round2",
+        url=server.url,
+        token=server.token,
+    )
+    stored = ""
+    for key in dataset.list_annotation_runs():
+        results = dataset.load_annotation_results(key, cache=False)
+        stored += str(dataset.get_annotation_info(key).serialize()) + str(results.serialize())
+    assert server.token not in stored
+    assert server.password not in stored
+    assert not [name for name in server.uploaded_names if "smith" in name or "short" in name]
+
+
+def test_views_of_frames_and_clips_send_their_own_frames(video, server):
+    early = video.match_frames(F("frame_number") <= 2)
+    assert review.push(early, "one").frames == 2
+    clips = video.to_clips([[[5, 6]]])
+    assert review.push(clips, "two").frames == 2
+    assert [i + 1 for i, state in enumerate(states(video)) if state == "out"] == [1, 2, 5, 6]
+
+
+def test_frames_that_are_out_or_reviewed_are_refused_unless_told_otherwise(video, server):
+    chosen = select(video, 0, 1, 4)
+    review.push(video, "round1")
+    server.complete_jobs(1)
+    review.pull(video)
+    select(video, 5)
+    review.push(video, "round2")
+    with pytest.raises(DatasetError, match=r"3 are reviewed in run 'round1'; 1 are out in run 'ro"):
+        review.push(video.match_frames(F("frame_number") <= 6), "round3")
+    assert len(server.tasks) == 2
+    again = review.push(video.select_frames(chosen[:1]), "round3", again=True)
+    assert again.frames == 1
+    assert states(video)[0] == "out"
+
+
+def test_pushing_the_same_again_sends_nothing_and_a_taken_key_is_refused(video, server):
+    select(video, 0, 1)
+    first = review.push(video, "round1")
+    server.arm({})
+    second = review.push(video, "round1")
+    assert (second.sent, second.frames, second.links) == (False, 2, first.links)
+    assert server.log == []
+    select(video, 5)
+    with pytest.raises(DatasetError, match="1 of these frames are not in it"):
+        review.push(video, "round1")
+    assert len(server.tasks) == 1
+
+
+@pytest.mark.parametrize("key", ["Mrs Smith", "1st", "", "_x", "x" * 49, "größe"])
+def test_a_key_that_cannot_name_stills_is_refused(video, server, key):
+    select(video, 0)
+    with pytest.raises(DatasetError, match="use up to 48 letters"):
+        review.push(video, key)
+    assert video.list_annotation_runs() == []
+
+
+def test_nothing_to_send_is_said(video, server):
+    with pytest.raises(DatasetError, match="run select first"):
+        review.push(video, "round1")
+    select(video, 0)
+    with pytest.raises(DatasetError, match="no field 'other'"):
+        review.push(video, "round1", label_field="other")
+    assert video.list_annotation_runs() == []
+
+
+def test_a_wrong_login_leaves_nothing_behind(video, server, monkeypatch):
+    select(video, 0)
+    schema = set(video.get_frame_field_schema())
+    with pytest.raises(LoginError):
+        review.push(video, "round1", token="wrong")
+    monkeypatch.delenv("FIFTYONE_CVAT_TOKEN")
+    with pytest.raises(LoginError, match="FIFTYONE_CVAT_TOKEN"):
+        review.push(video, "round1")
+    monkeypatch.delenv("FIFTYONE_CVAT_URL")
+    with pytest.raises(AddressError, match="push to a backup"):
+        review.push(video, "round1")
+    assert video.list_annotation_runs() == []
+    assert states(video)[0] == "selected"
+    assert set(video.get_frame_field_schema()) == schema
+
+
+def test_status_tells_where_each_frame_is(video, server):
+    assert review.status(video) == []
+    select(video, *range(6))
+    review.push(video, "round1", segment_size=2)
+    server.reopen_jobs(1, [1])
+    server.complete_jobs(1, [2])
+    [told] = review.status(video)
+    assert told.by_state == {"new": 2, "in progress": 2, "completed": 2}
+    assert [job.state for job in told.jobs] == ["new", "in progress", "completed"]
+    assert (told.to_pull, told.done) == (2, False)
+    review.pull(video)
+    assert review.status(video, "round1")[0].by_state == {
+        "new": 2,
+        "in progress": 2,
+        "corrected": 2,
+    }
+    server.complete_jobs(1)
+    review.pull(video)
+    server.arm({})
+    assert review.status(video)[0].done
+    assert server.log == []  # what is done needs no server
+    with pytest.raises(DatasetError, match="no push 'other'; it has: round1"):
+        review.status(video, "other")
+
+
+def test_pull_writes_completed_frames_alone_and_says_what_changed(dataset, server):
+    positions = (0, 1, 4, 5, 6, 7)
+    select(dataset, *positions)
+    review.push(dataset, "round1", segment_size=3)
+    predictions = snapshot(dataset, fields.PREDICTIONS)
+    before = people(dataset, fields.PREDICTIONS, 0)[0].points[2]
+    server.move_point(1, 0, "left_knee", before + (3.0, 4.0), visibility=2)
+    server.set_visibility(1, 0, "left_foot", 0)
+    server.remove_skeleton(1, 1, person=0)
+    server.remove_skeleton(1, 1, person=0)
+    server.add_skeleton(1, 2, reviewing.standing(at=(900, 700)), [2, 1, 0, *[2] * 7])
+    server.move_point(1, 4, "right_hip", (1.0, 2.0))  # not completed: must not come back
+    server.assign_jobs(1, "ana")
+    server.complete_jobs(1, [0])
+    started = datetime.now(UTC)
+    summary = review.pull(dataset)
+    assert (summary.written, summary.waiting, summary.empty) == (3, 3, 1)
+    found = summary.corrections
+    assert (found.changed, found.added, found.deleted, found.untouched) == (1, 1, 2, 3)
+    assert found.mean_px == pytest.approx(5.0, abs=1e-6)
+    assert snapshot(dataset, fields.PREDICTIONS) == predictions
+    truth = labels(dataset, fields.GROUND_TRUTH)
+    assert [i for i, label in enumerate(truth) if label is not None] == [0, 1, 4]
+    corrected = people(dataset, fields.GROUND_TRUTH, 0)[0]
+    assert np.allclose(corrected.points[2], before + (3.0, 4.0))
+    assert (corrected.visibility[2], corrected.visibility[8]) == (2, 0)
+    assert corrected.track_id == (0 if dataset.media_type == "video" else None)
+    assert truth[1].keypoints == []
+    drawn = people(dataset, fields.GROUND_TRUTH, 4)[2]
+    assert drawn.visibility.tolist() == [2, 1, 0, *[2] * 7]
+    assert drawn.points[0, 0] > 900
+    assert states(dataset)[:8] == [
+        *("corrected", "empty", None, None, "corrected"),
+        *("out", "out", "out"),
+    ]
+    review_field = labels(dataset, fields.REVIEW)[0]
+    assert (review_field.key, review_field.by) == ("round1", "ana")
+    assert abs((review_field.at.replace(tzinfo=UTC) - started).total_seconds()) < 60
+
+
+def test_pulling_twice_changes_nothing_and_later_completes(dataset, server):
+    select(dataset, 0, 1, 4, 5)
+    review.push(dataset, "round1", segment_size=2)
+    server.move_point(1, 0, "left_knee", (50.0, 60.0))
+    server.complete_jobs(1, [0])
+    review.pull(dataset)
+    truth, reviews = snapshot(dataset, fields.GROUND_TRUTH), snapshot(dataset, fields.REVIEW)
+    second = review.pull(dataset)
+    assert (second.written, second.unchanged) == (0, 2)
+    assert snapshot(dataset, fields.GROUND_TRUTH) == truth
+    assert snapshot(dataset, fields.REVIEW) == reviews
+    server.complete_jobs(1, [1])
+    third = review.pull(dataset)
+    assert (third.written, third.unchanged, third.waiting) == (2, 2, 0)
+    assert snapshot(dataset, fields.GROUND_TRUTH)[:2] == truth[:2]
+    with pytest.raises(DatasetError, match="no push is out"):
+        review.pull(dataset)
+    # A reviewer who opens a finished job again is heard again.
+    server.move_point(1, 0, "left_knee", (51.0, 60.0))
+    server.complete_jobs(1)
+    assert review.pull(dataset, "round1").written == 1
+    assert people(dataset, fields.GROUND_TRUTH, 0)[0].points[2, 0] == pytest.approx(51.0)
+
+
+def test_deleted_frames_and_tasks_are_told_and_stay_out(video, server):
+    select(video, *range(4))
+    review.push(video, "round1", frames_per_task=2)
+    server.delete_frame(1, 1)
+    server.complete_jobs(1)
+    del server.tasks[2]
+    summary = review.pull(video)
+    assert (summary.written, summary.deleted_frames, summary.waiting) == (1, 1, 2)
+    assert summary.gone == [f"{server.url}/tasks/2"]
+    [told] = review.status(video)
+    assert told.gone == summary.gone
+    assert states(video)[:4] == ["corrected", "out", "out", "out"]
+
+
+def test_a_frame_that_went_out_again_is_written_by_the_later_run_alone(video, server):
+    chosen = select(video, 0, 1)
+    review.push(video, "round1")
+    review.push(video.select_frames(chosen[:1]), "round2", again=True)
+    server.move_point(1, 0, "left_knee", (10.0, 10.0))
+    server.move_point(2, 0, "left_knee", (20.0, 20.0))
+    server.complete_jobs(1)
+    server.complete_jobs(2)
+    review.pull(video, "round2")
+    summary = review.pull(video, "round1")
+    assert (summary.written, summary.elsewhere) == (1, 1)
+    assert people(video, fields.GROUND_TRUTH, 0)[0].points[2, 0] == pytest.approx(20.0)
+
+
+def test_tracks_are_stretches_of_one_person_of_one_video(dataset_name, short_clip, server):
+    video = reviewing.video_dataset(dataset_name, short_clip, short_clip)
+    positions = [0, 1, 5, 6, 7, 12 + 4, 12 + 5]
+    select(video, *positions)
+    review.push(video, "round1", as_tracks=True)
+    [task] = server.tasks.values()
+    starts = sorted(track["frame"] for track in task.tracks)
+    assert starts == [0, 0, 2, 2, 5, 5]
+    assert task.shapes == []
+    server.complete_jobs(task.id)
+    summary = review.pull(video)
+    assert summary.corrections.untouched == 2 * len(positions)
+    for position in positions:
+        pulled = people(video, fields.GROUND_TRUTH, position)
+        assert corrections.same_people(people(video, fields.PREDICTIONS, position), pulled)
+        assert sorted(pose.track_id for pose in pulled) == [0, 1]
+
+
+def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, server, monkeypatch):
+    """Stop a push dead before each write to the database in turn."""
+
+    class Killed(BaseException):
+        pass
+
+    def check() -> None:
+        out = sum(state == "out" for state in states(video))
+        sent = sum(len(task.frames) for task in server.tasks.values())
+        assert out in (0, sent, sent - 2)
+        with pytest.raises(DatasetError, match="round1"):
+            review.push(video.select_frames(chosen[:3]), "other")
+
+    original = {
+        "mark": review_state.mark,
+        "save": annotation_results.CvatSkeletonResults.save,
+    }
+    stops = 0
+    for stop in range(12):
+        server.reset()
+        for key in video.list_annotation_runs():
+            video.delete_annotation_run(key)
+        chosen = select(video, 0, 1, 4, 5)
+        calls = iter(range(100))
+
+        def dying(name, calls=calls, stop=stop):
+            def run(*args, **kwargs):
+                if next(calls) == stop:
+                    raise Killed
+                done = original[name](*args, **kwargs)
+                if next(calls) == stop:
+                    raise Killed
+                return done
+
+            return run
+
+        monkeypatch.setattr(review_state, "mark", dying("mark"))
+        monkeypatch.setattr(annotation_results.CvatSkeletonResults, "save", dying("save"))
+        try:
+            review.push(video, "round1", frames_per_task=2)
+            killed = False
+        except Killed:
+            killed = True
+        monkeypatch.undo()
+        monkeypatch.setenv("FIFTYONE_CVAT_URL", server.url)
+        monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", server.token)
+        if not killed:
+            break
+        stops += 1
+        check()
+        [told] = review.status(video)
+        assert told.begun or told.frames == 4
+        review.push(video, "round1")
+        assert sorted(len(task.frames) for task in server.tasks.values()) == [2, 2]
+        assert [states(video)[i] for i in (0, 1, 4, 5)] == ["out"] * 4
+        assert not review.status(video)[0].begun
+    assert stops >= 8
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_fault_at_any_request_of_a_pull_loses_nothing(video, server, when):
+    select(video, 0, 1, 4, 5)
+    review.push(video, "round1", frames_per_task=2)
+    server.move_point(1, 0, "left_knee", (50.0, 60.0))
+    server.remove_skeleton(2, 1)
+    server.complete_jobs(1)
+    server.complete_jobs(2)
+    server.arm({})
+    review.pull(video)
+    requests = len(server.log)
+    truth = [people(video, fields.GROUND_TRUTH, i) for i in (0, 1, 4, 5)]
+    for number in range(requests):
+        view = video.match_frames(F(fields.GROUND_TRUTH) != None)  # noqa: E711
+        view.set_values(f"frames.{fields.GROUND_TRUTH}", [[None] * 4])
+        review_state.mark(video, frame_ids(view), state=fields.OUT, key="round1")
+        # An answer of 500 is not repeated by itself, so the pull ends there.
+        server.arm({number: Fault(500, when)})
+        try:
+            review.pull(video, "round1")
+        except ServerError:
+            server.arm({})
+            review.pull(video, "round1")
+        assert [people(video, fields.GROUND_TRUTH, i) for i in (0, 1, 4, 5)] == truth
+        assert [states(video)[i] for i in (0, 1, 4, 5)] == ["corrected"] * 4
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_fault_during_a_push_is_mended_by_the_next(video, server, when):
+    chosen = select(video, 0, 1)
+    server.arm({})
+    review.push(video, "round0")
+    requests = len(server.log)
+    for number in range(when == "after", requests, 4):
+        server.reset()
+        key = f"round{number + 1}"
+        server.arm({number: Fault(500, when)})
+        try:
+            review.push(video.select_frames(chosen), key, again=True)
+        except ServerError:
+            server.arm({})
+            review.push(video.select_frames(chosen), key, again=True)
+        [task] = server.tasks.values()
+        assert len(task.frames) == 2
+        assert len(task.shapes) == 4
+        assert review.status(video, key)[0].by_state == {"new": 2}
+
+
+def test_a_run_deleted_or_cleaned_up_lets_its_frames_go(video, server):
+    select(video, 0, 1)
+    review.push(video, "round1", segment_size=1)
+    server.complete_jobs(1, [0])
+    review.pull(video)
+    truth = snapshot(video, fields.GROUND_TRUTH)
+    video.load_annotation_results("round1").cleanup()
+    assert server.tasks == {}
+    assert states(video)[:2] == ["corrected", "selected"]
+    video.delete_annotation_run("round1")
+    assert video.list_annotation_runs() == []
+    assert not video.has_frame_field(SHOWN)
+    assert snapshot(video, fields.GROUND_TRUTH) == truth
+    assert review.push(video, "round1").frames == 1
+
+
+def test_another_server_with_the_same_task_number_is_noticed(video, server):
+    select(video, 0)
+    review.push(video, "round1")
+    server.reset()
+    other = reviewing.video_dataset(video.name + "-other", video.first().filepath)
+    select(other, 0)
+    review.push(other, "round1")
+    server.complete_jobs(1)
+    with pytest.raises(ConflictError, match="Is this the right server"):
+        review.pull(video)
+    assert states(video)[0] == "out"
+
+
+def test_progress_ends_with_everything_done(video, server):
+    told = []
+    select(video, 0, 1)
+    review.push(video, "round1", progress=lambda done, total, message: told.append((done, total)))
+    assert told[-1] == (2, 2)
+    assert told == sorted(told)
+    server.complete_jobs(1)
+    told.clear()
+    review.pull(video, progress=lambda done, total, message: told.append((done, total)))
+    assert told[-1] == (2, 2)

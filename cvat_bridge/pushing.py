@@ -272,7 +272,9 @@ def _annotate(
         doing=f"Sending the poses of task {task.id}",
         body={"version": 0, "tags": [], **annotations},
     )
-    if not _same(read_annotations(transport, task.id), annotations, label, frame_count):
+    same = _same(read_annotations(transport, task.id), annotations, label, frame_count)
+    # A job that is no longer new has a person's first save in it, which is not ours to delete.
+    if not same and all(job.state == "new" for job in read_jobs(transport, task.id)):
         _give_up(transport, task)
         raise ConflictError(
             f"The server stored other poses in task {task.id} than were sent, so the task was "

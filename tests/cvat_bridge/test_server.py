@@ -32,7 +32,7 @@ from cvat_bridge.poses import to_track
 from cvat_bridge.skeleton import Skeleton
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose.legs import KEYPOINTS, SKELETON
-from tests.cvat_server import CvatServer, Fault
+from tests.cvat_server import CvatServer, Fault, annotations, handler
 
 PERSON = Pose(np.linspace(1, 40, 20).reshape(10, 2), [2, 1, 0, 2, 2, 2, 1, 2, 2, 2])
 
@@ -544,8 +544,6 @@ def test_a_slow_server_is_given_up(cvat_server):
 
 
 def test_what_a_server_stores_otherwise_is_noticed(server, project, cvat_server, monkeypatch):
-    from tests.cvat_server import annotations
-
     def lossy(state, task, payload):
         return original(state, task, payload | {"shapes": payload["shapes"][:-1]})
 
@@ -556,9 +554,22 @@ def test_what_a_server_stores_otherwise_is_noticed(server, project, cvat_server,
     assert not cvat_server.tasks
 
 
-def test_newer_servers_may_say_more(server, project, cvat_server, monkeypatch, make_frames):
-    from tests.cvat_server import annotations, handler
+def test_a_reviewer_who_is_faster_than_the_check_loses_nothing(
+    server, project, cvat_server, monkeypatch
+):
+    def reviewed(state, task, payload):
+        answer = original(state, task, payload)
+        cvat_server.move_point(task.id, 0, "left_hip", (5, 5))
+        return answer
 
+    original = annotations.replace
+    monkeypatch.setattr(annotations, "replace", reviewed)
+    task = server.push_task(project, "t", [Frame(jpeg(), 64, 48, [PERSON])])
+    (pose,) = server.download(task.id, finished_only=False).poses[0]
+    assert pose.points[0].tolist() == [5, 5]
+
+
+def test_newer_servers_may_say_more(server, project, cvat_server, monkeypatch, make_frames):
     task = server.push_task(project, "t", [Frame(jpeg(), 64, 48, [PERSON])])
     original = annotations.read
 

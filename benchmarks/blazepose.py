@@ -20,7 +20,6 @@ import typer
 
 from fiftyone_legpose import legs
 from weights.recipe.card import (
-    IMGSZ,
     Predict,
     Truth,
     load_model,
@@ -72,7 +71,7 @@ np.savez(target, **found)
 def main(
     data: Annotated[Path, typer.Option(help="Folder that holds legs/.")],
     weights: Annotated[Path, typer.Option(help="Our weights.")] = WEIGHTS,
-    imgsz: Annotated[int, typer.Option(help="Longer side of our input, px.")] = IMGSZ,
+    imgsz: Annotated[int | None, typer.Option(help="Longer side of our input, px.")] = None,
     environment: Annotated[
         Path, typer.Option(help="Virtual environment for MediaPipe, made if it is not there.")
     ] = ENVIRONMENT,

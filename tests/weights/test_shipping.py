@@ -43,6 +43,16 @@ def test_the_shipped_file_names_the_keypoints_and_no_folder_of_a_machine():
     assert not [folder for folder in FOLDERS for pickled in pickles if folder in pickled]
 
 
+def test_what_is_shipped_can_be_shipped_again_and_keeps_its_size(tmp_path):
+    from ultralytics import YOLO
+
+    target = tmp_path / "legs.pt"
+    digest = ship(WEIGHTS, target, imgsz=224)
+    assert (tmp_path / SUMS_NAME).read_text() == f"{digest}  legs.pt\n"
+    assert YOLO(target).overrides["imgsz"] == 224
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SUMS_NAME, "legs.pt"]
+
+
 def test_a_model_of_other_keypoints_is_not_shipped_and_nothing_is_left(checkpoint, tmp_path):
     with pytest.raises(ValueError, match=r"\[17, 3\]"):
         ship(checkpoint, tmp_path / "legs.pt", imgsz=320)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from weights.recipe.card import IMGSZ, load_model, measure_sets, read_truth, to_tables
+from weights.recipe.card import load_model, measure_sets, read_truth, to_tables
 from weights.recipe.shipping import WEIGHTS, ship
 from weights.recipe.synthesis import synthesize
 
@@ -53,13 +53,13 @@ def learn(
 def ship_command(
     checkpoint: Annotated[Path, typer.Argument(help="What training left behind.")],
     data: Data,
-    imgsz: Annotated[int, typer.Option(help="Longer side of the input, px.")] = IMGSZ,
+    imgsz: Annotated[int, typer.Option(help="Longer side predict is to use, px.")],
     target: Annotated[Path, typer.Option(help="File to write.")] = WEIGHTS,
 ) -> None:
     """Strip a checkpoint, write SHA256SUMS and print what it reaches on the val pictures."""
     typer.echo(f"{ship(checkpoint, target, imgsz=imgsz)}  {target}")
     truth = read_truth(data)
-    typer.echo(to_tables({target.stem: measure_sets(truth, load_model(target, imgsz))}))
+    typer.echo(to_tables({target.stem: measure_sets(truth, load_model(target))}))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,6 @@ from fiftyone_legpose.comparison import CORRECT_WITHIN, Comparison, compare, sum
 from fiftyone_legpose.metrics import Persons, auc, leg_length
 from weights.recipe.shipping import WEIGHTS
 
-IMGSZ: Final = 320
-"""Longer side of the input in px that the card measures at."""
-
 MIN_SCORE: Final = 0.25
 """Box confidence from which a person counts, `predict`'s default."""
 
@@ -56,7 +53,7 @@ Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 def main(
     data: Annotated[Path, typer.Option(help="Folder that holds legs/.")],
     weights: Annotated[Path, typer.Option(help="Weights to measure.")] = WEIGHTS,
-    imgsz: Annotated[int, typer.Option(help="Longer side of the input, px.")] = IMGSZ,
+    imgsz: Annotated[int | None, typer.Option(help="Longer side of the input, px.")] = None,
     write: Annotated[bool, typer.Option(help="Put the tables into the card.")] = False,
 ) -> None:
     """Measure weights on the validation pictures and print the card's tables."""
@@ -94,8 +91,11 @@ def read_truth(data: Path, subset: str = "val") -> Truth:
     )
 
 
-def load_model(weights: Path, imgsz: int) -> Predict:
-    """Return a function that runs weights on one picture, without tracking or repair."""
+def load_model(weights: Path, imgsz: int | None = None) -> Predict:
+    """Return a function that runs weights on one picture, without tracking or repair.
+
+    `imgsz` is the longer side of the input in px; None is the size they were trained at.
+    """
     from fiftyone_legpose.backends import PoseModel
     from fiftyone_legpose.zoo.weights import find_weights
 

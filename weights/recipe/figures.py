@@ -10,7 +10,7 @@ import typer
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.comparison import compare
-from weights.recipe.card import IMGSZ, MIN_SCORE, load_model, predict_all, read_truth
+from weights.recipe.card import MIN_SCORE, load_model, predict_all, read_truth
 from weights.recipe.clothing import Layer
 from weights.recipe.mesh import load_mesh
 from weights.recipe.posture import Posture
@@ -56,7 +56,7 @@ def keypoints(
 def failures(
     data: Annotated[Path, typer.Option(help="Folder that holds legs/.")],
     weights: Annotated[Path, typer.Option(help="Weights to look at.")] = WEIGHTS,
-    imgsz: Annotated[int, typer.Option(help="Longer side of the input, px.")] = IMGSZ,
+    imgsz: Annotated[int | None, typer.Option(help="Longer side of the input, px.")] = None,
     count: Annotated[int, typer.Option(help="How many pictures.")] = 8,
     out: Path = PICTURES / "failures.png",
 ) -> None:

@@ -12,19 +12,21 @@ from typing import Any
 
 import fiftyone as fo
 
+from cvat_bridge.errors import PayloadError
 from cvat_bridge.server import FRAMES_PER_TASK, Job
 from fiftyone_legpose import fields, poses, review_state
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
 from fiftyone_legpose.corrections import Corrections
 from fiftyone_legpose.cvat_login import Login, find_login
-from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.incoming import from_file, from_server
 from fiftyone_legpose.outgoing import check_key
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review_back import declare_ground_truth, take_in
 from fiftyone_legpose.review_out import (
     choose,
+    forget_unsent,
     refuse_known,
     refuse_taken,
     register,
@@ -157,10 +159,14 @@ def push(
             refuse_taken(dataset, key, view)
             if backup is None:
                 return _pushed(dataset, key, sent=False)
-        if backup is not None:
-            send_file(dataset, key, Path(backup), report)
-        else:
-            send(dataset, key, login, report)
+        try:
+            if backup is not None:
+                send_file(dataset, key, Path(backup), report)
+            else:
+                send(dataset, key, login, report)
+        except (LegposeError, PayloadError):
+            forget_unsent(dataset, key)
+            raise
     return _pushed(dataset, key, backup=backup)
 
 

@@ -150,20 +150,29 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
         )
     total = len(outgoing.frame_ids)
     report(0, total, "writing")
-    write_backup(
-        path,
-        f"{results.task_name}-1",
-        results.to_skeleton(),
-        outgoing.to_frames(),
-        segment_size=backend.config.segment_size or 0,
-        image_quality=backend.config.image_quality,
-        as_tracks=backend.config.as_tracks,
-    )
+    try:
+        write_backup(
+            path,
+            f"{results.task_name}-1",
+            results.to_skeleton(),
+            outgoing.to_frames(),
+            segment_size=backend.config.segment_size or 0,
+            image_quality=backend.config.image_quality,
+            as_tracks=backend.config.as_tracks,
+        )
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
     report(total, total, "written")
     if known is None or not known.complete:
         results.file = results.complete = True
         backend.mark_out(results, range(total))
         results.save()
+
+
+def forget_unsent(dataset: fo.Dataset, key: str) -> None:
+    """Delete a push of which nothing left, so that its frames are free for another try."""
+    if load_results(dataset, key) is None:
+        dataset.delete_annotation_run(key)
 
 
 def review_keys(dataset: fo.Dataset) -> list[str]:

@@ -159,6 +159,18 @@ def test_nothing_to_send_is_said(video, server):
     assert video.list_annotation_runs() == []
 
 
+def test_a_frame_that_cannot_be_decoded_is_named_and_nothing_stays_behind(video, server):
+    sample = video.first()
+    sample.frames[20] = fo.Frame()
+    sample.save()
+    select(video, 0, 12)
+    with pytest.raises(DatasetError, match=r"short.mp4, frame 20 cannot be sent"):
+        review.push(video, "round1")
+    assert server.tasks == {}
+    assert video.list_annotation_runs() == []
+    assert review.push(video.match_frames(F("frame_number") == 1), "round1").frames == 1
+
+
 def test_a_wrong_login_leaves_nothing_behind(video, server, monkeypatch):
     select(video, 0)
     schema = set(video.get_frame_field_schema())

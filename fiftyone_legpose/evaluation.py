@@ -13,6 +13,7 @@ import numpy as np
 from fiftyone import ViewField
 
 from fiftyone_legpose import fields, legs, metrics
+from fiftyone_legpose.backends import Backend
 from fiftyone_legpose.comparison import CORRECT_WITHIN, Comparison, compare
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation_results import (
@@ -46,6 +47,7 @@ def evaluate(
     seed: int = 51,
     imgsz: int | None = None,
     device: str = "auto",
+    backend: Backend = "auto",
     trust: bool = False,
     report: str | Path | None = None,
     worst: int = 12,
@@ -82,6 +84,8 @@ def evaluate(
         Longer side of the model's input in px, for `weights`; None is the size each was trained at.
     device
         For `weights`: ``auto``, ``cpu`` or a torch device.
+    backend
+        Runtime for `weights`, as for `predict`.
     trust
         Load weights of unknown origin, which can run code.
     report
@@ -111,7 +115,7 @@ def evaluate(
         view = _labelled_frames(dataset_or_view, gt_field)
         predicted: dict[str, str] = {}
         if weights is not None:
-            options = {"imgsz": imgsz, "device": device, "trust": trust}
+            options = {"imgsz": imgsz, "device": device, "backend": backend, "trust": trust}
             predicted |= _predict(view, _as_list(weights), options, tell)
         if pred_field is not None or weights is None:
             predicted |= {name: name for name in _as_list(pred_field or fields.PREDICTIONS)}
@@ -164,7 +168,9 @@ def evaluate(
         if report is not None:
             from fiftyone_legpose.report import worst_frames, write_report
 
-            pictures = worst_frames(material.truth, material.tables, material.used, errors, worst)
+            pictures = worst_frames(
+                material.truth, material.tables, material.used, errors, worst, min_score
+            )
             write_report(result, report, pictures)
         tell(4, 4, f"{result.counts['frames']} frames")
     return result
@@ -282,6 +288,7 @@ def _predict(
             conf=_LOWEST_CONF,
             imgsz=options["imgsz"],
             device=options["device"],
+            backend=options["backend"],
             track=False,
             progress=tell,
         )

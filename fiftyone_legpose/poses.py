@@ -304,12 +304,10 @@ class PoseTable:
             lengths, self.points, self.visibility, track, self.pose_sample
         )
 
-    def poses_of(self, frame: int) -> list[Pose]:
-        """Give the poses of one frame by its index."""
-        return [
-            Pose(self.points[i], self.visibility[i])
-            for i in np.flatnonzero(self.pose_frame == frame)
-        ]
+    def poses_of(self, frame: int, min_score: float = 0.0) -> list[Pose]:
+        """Give the poses of one frame by its index, without those of a lower box confidence."""
+        kept = (self.pose_frame == frame) & ~(self.score < min_score)
+        return [Pose(self.points[i], self.visibility[i]) for i in np.flatnonzero(kept)]
 
 
 def read_poses(view: Any, field: str) -> PoseTable:

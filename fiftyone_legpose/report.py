@@ -78,6 +78,7 @@ def worst_frames(
     used: np.ndarray,
     errors: Mapping[str, np.ndarray],
     count: int,
+    min_score: float = 0.25,
 ) -> list[WorstFrame]:
     """Picture the frames with the highest error of any prediction, apart in time.
 
@@ -93,6 +94,8 @@ def worst_frames(
         Arrays (frames compared,) by name, from `evaluation.frame_errors`.
     count
         How many frames at most; fewer where the rest has no error.
+    min_score
+        Predicted persons of a lower box confidence are not drawn.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def worst_frames(
         WorstFrame(
             title=_title(truth, frame),
             errors={name: float(values[compared[frame]]) for name, values in errors.items()},
-            jpeg=_side_by_side(pictures[frame], frame, [truth, *tables.values()]),
+            jpeg=_side_by_side(pictures[frame], frame, [truth, *tables.values()], min_score),
         )
         for frame in chosen.tolist()
         if frame in pictures
@@ -142,8 +145,11 @@ def _title(truth: PoseTable, frame: int) -> str:
     return f"video {sample + 1}, frame {truth.frame_number[frame]}, id {truth.sample_ids[sample]}"
 
 
-def _side_by_side(picture: np.ndarray, frame: int, tables: Sequence[PoseTable]) -> bytes:
-    wide = np.concatenate([draw_poses(picture.copy(), t.poses_of(frame)) for t in tables], axis=1)
+def _side_by_side(
+    picture: np.ndarray, frame: int, tables: Sequence[PoseTable], min_score: float
+) -> bytes:
+    people = [table.poses_of(frame, min_score) for table in tables]
+    wide = np.concatenate([draw_poses(picture.copy(), each) for each in people], axis=1)
     scale = min(1, _PICTURE_PX / wide.shape[0])
     small = cv2.resize(wide, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

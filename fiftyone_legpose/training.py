@@ -349,6 +349,8 @@ def _promote(
         weights=[old, new],
         gt_field=gt_field,
         device="0" if "," in device else device,
+        # A handful of frames: exporting to a faster runtime would take longer than it saves.
+        backend="torch",
         progress=progress,
     )
     name = comparison.names[1]

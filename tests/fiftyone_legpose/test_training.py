@@ -226,6 +226,24 @@ def test_ctrl_c_keeps_the_epochs_that_are_done(walks, zoo):
     assert train(walks, name="night", **arguments).resumed_epoch == 1
 
 
+def test_better_weights_are_promoted_and_worse_ones_are_not(walks, zoo):
+    # Shipped weights that hardly move, against ones that have seen seven pictures.
+    worse = QUICK | {"base": "yolov8n-pose.yaml", "promote": True}
+    beaten = train(walks, name="worse", **worse)
+    assert beaten.promoted is False
+    assert beaten.comparison.counts["frames"] == beaten.val_frames
+    assert registry.current_version() == "1"
+
+    registry.use_version("worse")
+    better = QUICK | {"base": "1", "lr0": 1e-6, "imgsz": 256, "promote": True}
+    made = train(walks, name="better", **better)
+    assert made.promoted is True
+    assert registry.current_version() == "better"
+    assert walks.get_run_info(made.run_key).config.evaluation == made.comparison.key
+    again = train(walks, name="better", **better)
+    assert (again.trained, again.promoted, again.comparison) == (False, True, None)
+
+
 def test_two_processes_do_not_train_the_same_version(walks, zoo):
     with (
         training_run.training_folder("night", {}, None),

@@ -1,5 +1,6 @@
 """The command line: `legpose <verb>`; each command reads its options and calls the verb."""
 
+import logging
 import sys
 
 import typer
@@ -24,6 +25,11 @@ def main() -> None:
     """Run the command line; errors that a user can mend become one message and exit status 1."""
     from cvat_bridge.errors import CvatError
 
+    # FiftyOne warns at every start that the packaged mongod is its oldest supported one. It works,
+    # and whoever types a command can do nothing about it.
+    logging.getLogger("fiftyone.core.odm.database").addFilter(
+        lambda record: "oldest supported major version" not in str(record.msg)
+    )
     try:
         app()
     except (LegposeError, CvatError) as error:

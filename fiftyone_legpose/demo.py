@@ -70,8 +70,8 @@ def _print_table(dataset: fo.Dataset, mean_confidence: float | None, seconds: fl
 
 
 def _print_next(out: Path, handover: Path) -> None:
-    legpose = Path(sys.argv[0])
-    command = "legpose" if legpose.name != "legpose" else os.path.relpath(legpose)
+    script = os.path.relpath(sys.argv[0])
+    command = "legpose" if script.startswith("..") else script
     Console().print(
         f"Annotated video: {next(out.glob('*_legpose.mp4'), out)}\n"
         f"For CVAT: {handover} (there: Tasks > + > Create from backup)\n\n"

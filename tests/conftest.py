@@ -1,7 +1,9 @@
 """What every test shares: an isolated FiftyOne, the sample clip, and where shared material lies."""
 
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,6 +11,8 @@ _HOME = Path(tempfile.mkdtemp(prefix="legpose-tests-"))
 
 # Set before anything imports fiftyone or ultralytics, so that no test touches the user's own.
 os.environ.setdefault("FIFTYONE_DATABASE_DIR", str(_HOME / "mongo"))
+# FiftyOne joins whatever mongod already runs on the machine, so the folder alone isolates nothing.
+os.environ["FIFTYONE_DATABASE_NAME"] = _HOME.name
 os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
 os.environ["FIFTYONE_DEFAULT_DATASET_DIR"] = str(_HOME / "datasets")
 os.environ["FIFTYONE_DATASET_ZOO_DIR"] = str(_HOME / "datasets")
@@ -26,6 +30,15 @@ import pytest  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE = REPOSITORY / "fiftyone_legpose" / "assets" / "sample"
+
+
+def pytest_sessionfinish() -> None:
+    """Leave neither files nor a database behind."""
+    if "fiftyone" in sys.modules:
+        from fiftyone.core.odm import drop_database
+
+        drop_database()
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

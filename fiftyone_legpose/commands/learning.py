@@ -199,7 +199,7 @@ def weights_list_command() -> None:
 
     current = registry.current_version()
     for version in registry.list_versions():
-        say(f"{'*' if version.name == current else ' '} {registry.describe(version)}")
+        say(f"{'*' if version.name == current else ' '} {_line(version)}")
 
 
 @weights_app.command("show")
@@ -219,7 +219,7 @@ def weights_use_command(name: VersionName) -> None:
     """Make a version the default for predict."""
     from fiftyone_legpose.zoo import registry
 
-    say(f"In use: {registry.describe(registry.use_version(name))}")
+    say(f"In use: {_line(registry.use_version(name))}")
 
 
 @weights_app.command("rm")
@@ -250,7 +250,15 @@ def weights_import_command(
     """Add a version from a file."""
     from fiftyone_legpose.zoo import registry
 
-    say(f"Added {registry.describe(registry.import_version(source, name, trust=trust))}")
+    say(f"Added {_line(registry.import_version(source, name, trust=trust))}")
+
+
+def _line(version: Any) -> str:
+    """Say in a line which weights a version is."""
+    parts = [version.name, f"sha256 {version.sha256[:12]}", version.created or "shipped"]
+    if version.parent:
+        parts.append(f"from {version.parent}")
+    return ", ".join(parts)
 
 
 def _share_or_tag(text: str) -> float | str:
@@ -264,8 +272,8 @@ def _pass_through(words: list[str]) -> dict[str, Any]:
     """Read ultralytics' own arguments, as ``--lr0 0.001`` or, in its own way, ``lr0=0.001``."""
     import yaml
 
-    joined = " ".join(words).replace("=", " ").split()
-    if len(joined) % 2 or any(not w.lstrip("-").replace("_", "").isalnum() for w in joined[::2]):
+    pairs = " ".join(words).replace("=", " ").split()
+    names = [word.lstrip("-").replace("-", "_") for word in pairs[::2]]
+    if len(pairs) % 2 or not all(name.isidentifier() for name in names):
         raise typer.BadParameter(f"{' '.join(words)!r}: give further arguments as --name value.")
-    names = [word.lstrip("-").replace("-", "_") for word in joined[::2]]
-    return dict(zip(names, map(yaml.safe_load, joined[1::2]), strict=True))
+    return dict(zip(names, map(yaml.safe_load, pairs[1::2]), strict=True))

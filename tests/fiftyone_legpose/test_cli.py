@@ -1,0 +1,87 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import fiftyone as fo
+import pytest
+from typer.testing import CliRunner
+
+from fiftyone_legpose import videos
+from fiftyone_legpose.cli import app, main
+from fiftyone_legpose.commands.learning import _pass_through
+
+FAST = ["--backend", "torch", "--imgsz", "160", "--conf", "0.1"]
+
+
+def run(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def in_a_process(*words: object) -> subprocess.CompletedProcess[str]:
+    code = "from fiftyone_legpose.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_load_predict_select_and_export(short_clip, dataset_name, tmp_path):
+    loaded = run("load", short_clip, tmp_path / "gone.mp4", "-d", dataset_name, "--subject", "eve")
+    assert loaded.exit_code == 0, loaded.output
+    assert "1 added" in loaded.output
+    assert "gone.mp4: there is no such file" in loaded.output
+    predicted = run("predict", dataset_name, *FAST)
+    assert predicted.exit_code == 0, predicted.output
+    assert "12 frames" in predicted.output
+    assert "Nothing to do" in run("predict", dataset_name, *FAST).output
+    assert "2 frames selected" in run("select", dataset_name, "--count", 2).output
+    exported = run("export", dataset_name, tmp_path / "gait.csv")
+    assert exported.exit_code == 0, exported.output
+    assert (tmp_path / "gait.csv").read_text().startswith('"video","subject","frame"')
+
+
+def test_a_saved_view_is_honoured(short_clip, dataset_name):
+    run("load", short_clip, "-d", dataset_name)
+    dataset = fo.load_dataset(dataset_name)
+    view = dataset.match_frames(fo.ViewField("frame_number") <= 3)
+    dataset.save_view("start", view)
+    assert "3 frames" in run("predict", dataset_name, "--view", "start", *FAST).output
+
+
+def test_errors_are_one_line_and_exit_status_1(dataset_name, tmp_path):
+    missing = in_a_process("predict", "no-such-dataset")
+    assert missing.returncode == 1
+    assert "There is no dataset 'no-such-dataset'" in missing.stderr
+    assert "Traceback" not in missing.stderr
+    nothing = in_a_process("load", tmp_path, "-d", dataset_name)
+    assert nothing.returncode == 1
+    assert "holds no videos and no images" in nothing.stderr
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(videos, "load", interrupted)
+    monkeypatch.setattr(sys, "argv", ["legpose", "load", "a.mp4", "-d", "x"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_further_arguments_of_train_reach_ultralytics():
+    words = ["--lr0", "0.001", "mosaic=0", "--freeze", "[1,2]", "--cos-lr", "true"]
+    assert _pass_through(words) == {"lr0": 0.001, "mosaic": 0, "freeze": [1, 2], "cos_lr": True}
+
+
+def test_doctor_names_what_is_missing(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "FAIL ffmpeg" in result.output
+    assert "Run:" in result.output
+
+
+def test_weights_are_listed(tmp_path: Path):
+    listed = run("weights", "list")
+    assert listed.exit_code == 0
+    assert listed.output.startswith("* 1")

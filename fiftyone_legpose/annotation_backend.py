@@ -54,6 +54,8 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         Load the frames of completed jobs alone; the others stay as they are.
     predictions
         Field that a review run shows to the reviewer; set by `fiftyone_legpose.review`.
+    run_name
+        Key that the run was registered with; its stills and tasks keep this name.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         frames_per_task: int = FRAMES_PER_TASK,
         finished_only: bool = True,
         predictions: str | None = None,
+        run_name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(name, label_schema, media_field=media_field, **kwargs)
@@ -85,6 +88,7 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         self.frames_per_task = frames_per_task
         self.finished_only = finished_only
         self.predictions = predictions
+        self.run_name = run_name
         # FiftyOne stores every attribute without an underscore.
         self._login = Login()
         self.load_credentials(url, token, username, password, organization)
@@ -144,6 +148,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
     ) -> None:
         """Register a run, or go on with one that was interrupted."""
         check_key(key)
+        self.config.run_name = key
         for info in self.config.label_schema.values():
             info["attributes"] = _ATTRIBUTES
         if is_begun(samples._root_dataset, key):
@@ -235,7 +240,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         outgoing = read_outgoing(
             view,
             field,
-            key,
+            self.config.run_name or key,
             keypoint_count=len(skeleton.keypoints),
             as_tracks=self.config.as_tracks,
             media_field=self.config.media_field,
@@ -266,6 +271,11 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             else dataset.delete_sample_field
         )
         drop(self.config.label_field, error_level=2)
+
+    def rename(self, samples: Any, key: str, new_key: str) -> None:
+        """Let the frames of a review run follow when it gets another key."""
+        if self.config.predictions is not None:
+            review_state.rename_key(source_dataset(samples), key, new_key)
 
     def _part(self, before: int, total: int) -> int:
         return min(self.config.frames_per_task, total - before)

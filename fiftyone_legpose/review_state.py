@@ -158,6 +158,16 @@ def mark(
     write(dataset, documents)
 
 
+def rename_key(dataset: fo.Dataset, key: str, new_key: str) -> None:
+    """Let the frames of a review run bear the run's new key."""
+    reviews = read(dataset)
+    prefix = "frames." if dataset.media_type == "video" else ""
+    ids = [i for i, of in zip(reviews.frame_ids, reviews.key, strict=True) if of == key]
+    if ids:
+        renamed = dict.fromkeys(ids, new_key)
+        dataset.set_values(f"{prefix}{REVIEW}.key", renamed, key_field=f"{prefix}id")
+
+
 def document(
     score: float | None,
     reasons: list[str],

@@ -8,7 +8,15 @@ import pytest
 from fiftyone import ViewField as F
 
 from cvat_bridge.errors import AddressError, ConflictError, LoginError, ServerError
-from fiftyone_legpose import annotation_results, corrections, fields, legs, review, review_state
+from fiftyone_legpose import (
+    annotation_results,
+    corrections,
+    fields,
+    legs,
+    review,
+    review_back,
+    review_state,
+)
 from fiftyone_legpose.errors import DatasetError
 from tests.cvat_server import CvatServer, Fault
 from tests.fiftyone_legpose import reviewing
@@ -40,6 +48,14 @@ def select(dataset: fo.Dataset, *positions: int) -> list[str]:
     chosen = [frame_ids(dataset)[i] for i in positions]
     review_state.mark(dataset, chosen, state=fields.SELECTED)
     return chosen
+
+
+def undo_pull(video: fo.Dataset) -> None:
+    ids = review_state.read(video).ids(fields.CORRECTED, fields.EMPTY)
+    nothing = dict.fromkeys(ids)
+    video.set_values(f"frames.{fields.GROUND_TRUTH}", nothing, key_field="frames.id")
+    review_state.mark(video, ids, state=fields.OUT, key="round1")
+    assert set(states(video)) == {None, "out"}
 
 
 def test_push_sends_the_selected_frames_alone_with_everything_the_model_placed(dataset, server):
@@ -394,9 +410,7 @@ def test_a_fault_at_any_request_of_a_pull_loses_nothing(video, server, when):
     requests = len(server.log)
     truth = [people(video, fields.GROUND_TRUTH, i) for i in (0, 1, 4, 5)]
     for number in range(requests):
-        view = video.match_frames(F(fields.GROUND_TRUTH) != None)  # noqa: E711
-        view.set_values(f"frames.{fields.GROUND_TRUTH}", [[None] * 4])
-        review_state.mark(video, frame_ids(view), state=fields.OUT, key="round1")
+        undo_pull(video)
         # An answer of 500 is not repeated by itself, so the pull ends there.
         server.arm({number: Fault(500, when)})
         try:
@@ -406,6 +420,50 @@ def test_a_fault_at_any_request_of_a_pull_loses_nothing(video, server, when):
             review.pull(video, "round1")
         assert [people(video, fields.GROUND_TRUTH, i) for i in (0, 1, 4, 5)] == truth
         assert [states(video)[i] for i in (0, 1, 4, 5)] == ["corrected"] * 4
+
+
+def test_a_pull_stopped_at_any_write_is_completed_by_the_next(video, server, monkeypatch):
+    select(video, 0, 1, 4, 5)
+    review.push(video, "round1", frames_per_task=2)
+    server.remove_skeleton(1, 0)
+    for task in (1, 2):
+        server.complete_jobs(task)
+    for module, name in ((review_back, "write_labels"), (review_state, "mark")):
+        for stop in (1, 2):
+            calls, original = [], getattr(module, name)
+
+            def dying(*args, original=original, stop=stop, calls=calls, **options):
+                calls.append(1)
+                if len(calls) == stop:
+                    raise KeyboardInterrupt
+                return original(*args, **options)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, dying)
+                with pytest.raises(KeyboardInterrupt):
+                    review.pull(video, "round1")
+            for i in (0, 1, 4, 5):
+                corrected = states(video)[i] == "corrected"
+                assert not corrected or labels(video, fields.GROUND_TRUTH)[i] is not None
+            review.pull(video, "round1")
+            assert [states(video)[i] for i in (0, 1, 4, 5)] == ["corrected"] * 4
+            assert [len(people(video, fields.GROUND_TRUTH, i)) for i in (0, 1, 4, 5)] == [
+                1,
+                2,
+                2,
+                2,
+            ]
+            undo_pull(video)
+
+
+def test_a_renamed_run_is_pulled_under_its_new_key(video, server):
+    select(video, 0, 1)
+    review.push(video, "round1")
+    video.rename_annotation_run("round1", "monday")
+    server.complete_jobs(1)
+    summary = review.pull(video)
+    assert (summary.key, summary.written) == ("monday", 2)
+    assert review.status(video)[0].done
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -1,0 +1,170 @@
+"""How a dataset looks in the App: colours, field descriptions, sidebar groups, saved views."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import fiftyone as fo
+from fiftyone import ViewField
+
+from fiftyone_legpose import fields, legs, review_state
+
+PREDICTION_COLOR: Final = "#ffd60a"
+CORRECTION_COLOR: Final = "#34c759"
+_QUIET_COLOR: Final = "#8e8e93"
+_REVIEW_COLOR: Final = "#bf5af2"
+
+GROUP: Final = "leg pose"
+"""Sidebar group of everything that the loop reads and writes."""
+
+_COLORS: Final = {
+    fields.PREDICTIONS: PREDICTION_COLOR,
+    fields.GROUND_TRUTH: CORRECTION_COLOR,
+    fields.REVIEW: _REVIEW_COLOR,
+    fields.BOXES: _QUIET_COLOR,
+}
+"""Colour of the edges of each field's skeletons; the points show the side (see `legs.COLORS`)."""
+
+_SHOWN: Final = (fields.PREDICTIONS, fields.GROUND_TRUTH, fields.REVIEW)
+"""Fields that are drawn unless the user says otherwise: boxes hide what they frame."""
+
+_DESCRIPTIONS: Final = {
+    fields.PREDICTIONS: (
+        "Predicted leg keypoints. Of each point: confidence, and visible (2 seen, 1 occluded, "
+        "0 cut off)"
+    ),
+    fields.BOXES: "Box around each predicted person, with the confidence that it is one",
+    fields.GROUND_TRUTH: (
+        "Keypoints that a person corrected. Nothing: nobody has looked at the frame; without "
+        "anyone in it: confirmed to show nobody"
+    ),
+    fields.REVIEW: (
+        "Where the frame stands: scored, selected, out (with the reviewer), corrected or empty; "
+        "score from 0 to 1 and the reasons for it"
+    ),
+    review_state.SUMMARY: "Lowest and highest review score of the video's frames",
+    "source": "The file as it was loaded; the filepath may be a playable copy of it",
+    fields.SUBJECT: "The person filmed; training never has one subject on both sides of a split",
+}
+
+_VIEWS: Final = {
+    "selected frames": (fields.SELECTED, "Frames that wait to be pushed, worst first", "yellow"),
+    "out for review": (fields.OUT, "Frames that are with the reviewer", "purple"),
+    "corrected frames": (fields.CORRECTED, "Frames that came back corrected", "green"),
+}
+
+
+def dress(dataset: fo.Dataset) -> None:
+    """Set colours, descriptions, sidebar groups and saved views, for a dataset of any origin.
+
+    What the user has set stays. Called again, it adds what new fields need.
+
+    Parameters
+    ----------
+    dataset
+        Image or video dataset.
+    """
+    if dataset.media_type not in ("video", "image"):
+        return
+    _describe(dataset)
+    config = dataset.app_config
+    config.color_scheme = _with_colors(config.color_scheme, dataset)
+    config.sidebar_groups = _with_group(dataset)
+    if config.active_fields is None:
+        paths = [path for name in _SHOWN if (path := _path(dataset, name))]
+        config.active_fields = fo.ActiveFields(exclude=False, paths=paths)
+    dataset.save()
+    _save_views(dataset)
+
+
+def _path(dataset: fo.Dataset, name: str) -> str | None:
+    """Give the path of a field where the dataset has it, on its frames or its samples."""
+    prefix = "frames." if dataset.media_type == "video" else ""
+    for path in (prefix + name, name):
+        if dataset.get_field(path) is not None:
+            return path
+    return None
+
+
+def _describe(dataset: fo.Dataset) -> None:
+    for name, text in _DESCRIPTIONS.items():
+        path = _path(dataset, name)
+        field = dataset.get_field(path) if path else None
+        if field is not None and not field.description and not field.read_only:
+            field.description = text
+            field.save()
+
+
+def _with_colors(scheme: fo.ColorScheme | None, dataset: fo.Dataset) -> fo.ColorScheme:
+    if scheme is None:
+        scheme = fo.ColorScheme(
+            color_by="field",
+            # The App colours the n-th point with the n-th colour of the pool, over and over: of
+            # two colours the first is that of all left points, the second that of all right ones.
+            color_pool=[legs.LEFT_COLOR, legs.RIGHT_COLOR],
+            multicolor_keypoints=True,
+            show_skeletons=True,
+            opacity=0.9,
+        )
+    known = {entry["path"] for entry in scheme.fields or []}
+    # In views of single frames, which users can make, the fields lose their prefix.
+    paths = {
+        path: color
+        for name, color in _COLORS.items()
+        if (full := _path(dataset, name))
+        for path in (full, name)
+    }
+    added = [
+        {"path": path, "fieldColor": color} for path, color in paths.items() if path not in known
+    ]
+    scheme.fields = [*(scheme.fields or []), *added]
+    return scheme
+
+
+def _with_group(dataset: fo.Dataset) -> list[fo.SidebarGroupDocument]:
+    """Put what the loop uses into a group at the top, and leave the others as they are."""
+    default = fo.DatasetAppConfig.default_sidebar_groups(dataset)
+    groups = dataset.app_config.sidebar_groups or default
+    ours = [path for name in _DESCRIPTIONS if (path := _path(dataset, name))]
+    ours += _error_fields(dataset)
+    placed = {path for group in groups if group.name == GROUP for path in group.paths}
+    new = [path for path in ours if path not in placed]
+    for group in groups:
+        if group.name != GROUP:
+            group.paths = [path for path in group.paths if path not in new]
+        if group.name == "metadata":
+            group.expanded = False
+    mine = next((group for group in groups if group.name == GROUP), None)
+    if mine is None:
+        mine = fo.SidebarGroupDocument(name=GROUP, paths=[], expanded=True)
+        tags = 1 if groups and groups[0].name == "tags" else 0
+        groups = [*groups[:tags], mine, *groups[tags:]]
+    mine.paths = [*mine.paths, *new]
+    return [group for group in groups if group.paths]
+
+
+def _error_fields(dataset: fo.Dataset) -> Iterable[str]:
+    """List the fields with the errors that an evaluation measured."""
+    video = dataset.media_type == "video"
+    schema = dataset.get_frame_field_schema() if video else dataset.get_field_schema()
+    prefix = "frames." if video else ""
+    return [prefix + name for name in schema if name.endswith("_error")]
+
+
+def _save_views(dataset: fo.Dataset) -> None:
+    if _path(dataset, f"{fields.REVIEW}.state") is None:
+        return
+    saved = dataset.list_saved_views()
+    for name, (state, text, color) in _VIEWS.items():
+        if name not in saved:
+            dataset.save_view(name, _frames_in(dataset, state), description=text, color=color)
+
+
+def _frames_in(dataset: fo.Dataset, state: str) -> Any:
+    """View the frames in a state one by one, the highest score first."""
+    inside = ViewField(f"{fields.REVIEW}.state") == state
+    score = f"{fields.REVIEW}.score"
+    if dataset.media_type != "video":
+        return dataset.match(inside).sort_by(score, reverse=True)
+    # Clips rather than a view of frames, for which FiftyOne wants every frame as a file.
+    clips = dataset.match_frames(inside).to_clips(inside)
+    return clips.sort_by(ViewField(f"frames.{score}").max(), reverse=True)

@@ -11,6 +11,7 @@ import fiftyone as fo
 from PIL import Image
 
 from fiftyone_legpose import fields, media, poses
+from fiftyone_legpose.appearance import dress
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError
 from fiftyone_legpose.progress import Report, reporting
 
@@ -107,6 +108,7 @@ def load(
     summary = LoadSummary(len(samples), known_count, copied, skipped)
     target.info[_INFO] = vars(summary)
     target.save()
+    dress(target)
     return target
 
 
@@ -219,7 +221,8 @@ def _nothing_loaded(sources: Sources, skipped: list[dict[str, str]]) -> str:
     lines = [f"  {item['path']}: {item['reason']}" for item in skipped]
     return (
         "Nothing could be loaded. Give video files, folders or globs "
-        "(mp4, avi, mov, mkv, m4v, webm) or folders of images.\n" + "\n".join(lines or [str(sources)])
+        "(mp4, avi, mov, mkv, m4v, webm) or folders of images.\n"
+        + "\n".join(lines or [str(sources)])
     )
 
 
@@ -304,7 +307,9 @@ def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
     try:
         pattern = re.compile(subject)
     except re.error as error:
-        raise DatasetError(f"The subject pattern {subject!r} is no regular expression: {error}.") from None
+        raise DatasetError(
+            f"The subject pattern {subject!r} is no regular expression: {error}."
+        ) from None
     if not pattern.groups:
         raise DatasetError(
             f"The subject pattern {pattern.pattern!r} has no group: put the part of the file name "

@@ -6,6 +6,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
+from fiftyone_legpose.appearance import dress
 from fiftyone_legpose.fields import GROUND_TRUTH, PREDICTIONS
 from fiftyone_legpose.operators.running import Outcome, is_running, run
 from fiftyone_legpose.progress import Report
@@ -77,7 +78,14 @@ class Verb(foo.Operator):
     def execute(self, ctx: Any) -> Any:
         """Call the verb with progress."""
         options = self.options(ctx)
-        return run(ctx, self.verb, lambda report: self.call(ctx, options, report))
+
+        def work(report: Report | None) -> Outcome:
+            outcome = self.call(ctx, options, report)
+            if ctx.dataset is not None:
+                dress(ctx.dataset)  # for the fields that the verb has added
+            return outcome
+
+        return run(ctx, self.verb, work)
 
     def options(self, ctx: Any) -> dict[str, Any]:
         """Read the form: what the user gave, and the form's own defaults for the rest."""

@@ -111,15 +111,16 @@ def headline_table(evaluation: Evaluation) -> str:
 
 
 def layout(
-    x: str, y: str, height_px: int = 230, y_range: Sequence[float] | None = None, **more: Any
+    x: str, y: str, height_px: int = 250, y_range: Sequence[float] | None = None, **more: Any
 ) -> dict[str, Any]:
     """Give the layout that all figures share; the App adds its own theme."""
     return {
         "height": height_px,
-        "margin": {"l": 52, "r": 16, "t": 8, "b": 40},
+        "margin": {"l": 52, "r": 16, "t": 32, "b": 40},
         "xaxis": {"title": {"text": x}, "automargin": True},
         "yaxis": {"title": {"text": y}, "automargin": True}
         | ({"range": list(y_range)} if y_range is not None else {}),
+        "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "hovermode": "closest",
         **more,

@@ -152,22 +152,20 @@ class LegPose(foo.Panel):
         """Lay the panel out."""
         panel = types.Object()
         state = ctx.panel.state
-        if state.glance:
-            seen = Glance(**state.glance)
-            self._render_glance(panel, seen)
-            self._render_steps(panel, seen)
-        if state.video:
+        seen = Glance(**state.glance) if state.glance else None
+        if ctx.current_sample and state.video:
             self._render_video(panel, state)
-        elif state.glance and state.glance["predicted"]:
-            panel.md("Open a video to see its time courses here.", name="no_video")
-        if state.evaluation:
+        if seen:
+            panel.md(glance_table(seen), name="counts")
+            self._render_steps(panel, seen)
+            if not state.video and seen.predicted and seen.media == "video":
+                panel.md("Open a video to see it over time here.", name="no_video")
+        if not ctx.current_sample and state.video:
+            self._render_video(panel, state)
+        if state.evaluation and not ctx.current_sample:
             self._render_evaluation(panel, state.evaluation)
-        return types.Property(
-            panel, view=types.GridView(orientation="vertical", gap=2, padding=2, width=100)
-        )
-
-    def _render_glance(self, panel: types.Object, seen: Glance) -> None:
-        panel.md(glance_table(seen), name="counts")
+        view = types.GridView(orientation="vertical", gap=2, pad=2, width=100)
+        return types.Property(panel, view=view)
 
     def _render_steps(self, panel: types.Object, seen: Glance) -> None:
         step = next_step(seen)
@@ -198,7 +196,11 @@ class LegPose(foo.Panel):
         from fiftyone_legpose.panels.tracks import CURVES
 
         video = state.video
-        panel.md(f"### {video['name']}", name="video_name")
+        panel.md(
+            f"**{video['name']}**: click a point and the video goes there. The icons beside this "
+            "panel's tab put it next to the video.",
+            name="video_name",
+        )
         if len(video["persons"]) > 1:
             choices = types.Dropdown()
             for track, frames in video["persons"]:
@@ -241,7 +243,7 @@ class LegPose(foo.Panel):
     def _render_evaluation(self, panel: types.Object, evaluation: dict[str, Any]) -> None:
         counts = evaluation["counts"]
         panel.md(
-            f"### Comparison\n{counts['persons']} persons in {counts['frames']} corrected frames",
+            f"**Comparison** on {counts['persons']} persons in {counts['frames']} corrected frames",
             name="comparison_title",
         )
         panel.md(evaluation["table"], name="comparison_table")
@@ -286,15 +288,16 @@ def glance_table(seen: Glance) -> str:
 
 
 def _sample_in_view(ctx: Any) -> str | None:
-    if ctx.dataset.media_type != "video":
+    chosen = ctx.current_sample or (ctx.selected[0] if ctx.selected else None)
+    if chosen is None or ctx.dataset.media_type != "video":
         return None
-    if ctx.current_sample:
-        return str(ctx.current_sample)
-    return str(ctx.selected[0]) if ctx.selected else None
+    # In a view of clips the App speaks of the clip; the video is what it was cut out of.
+    return str(ctx.view[chosen].sample_id if ctx.view._is_generated else chosen)
 
 
 def _open(ctx: Any, sample: str, frame: int) -> None:
-    if ctx.current_sample != sample:
+    is_open = ctx.current_sample and _sample_in_view(ctx) == sample
+    if not is_open:
         ctx.ops.open_sample(id=sample)
     if ctx.dataset.media_type == "video":
-        ctx.trigger(GO_TO_FRAME, {"sample": sample, "frame": frame})
+        ctx.trigger(GO_TO_FRAME, {"sample": None if is_open else sample, "frame": frame})

@@ -26,7 +26,7 @@ from fiftyone_legpose.intervals import estimate
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import VIDEO
-from fiftyone_legpose.views import source_dataset
+from fiftyone_legpose.views import check_whole, source_dataset
 
 __all__ = ["Evaluation", "error_field", "evaluate", "list_evaluations", "load_evaluation"]
 
@@ -249,11 +249,7 @@ class _Material:
 
 
 def _labelled_frames(view: Any, gt_field: str) -> Any:
-    if view._is_generated:
-        raise DatasetError(
-            "this view holds frames or clips cut out of a dataset; pass the videos themselves, "
-            "for example dataset.match_frames(...)"
-        )
+    check_whole(view)
     video = view.media_type == "video"
     if view.get_field(f"frames.{gt_field}" if video else gt_field) is None:
         raise DatasetError(

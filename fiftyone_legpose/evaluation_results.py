@@ -134,7 +134,8 @@ def store_evaluation(view: Any, evaluation: Evaluation) -> None:
 
 def list_evaluations(dataset: fo.Dataset) -> list[str]:
     """List the keys of the evaluations of a dataset, the oldest first."""
-    return dataset.list_runs(method=METHOD)
+    keys = dataset.list_runs(method=METHOD)
+    return sorted(keys, key=lambda key: dataset.get_run_info(key).timestamp)
 
 
 def load_evaluation(dataset: fo.Dataset, key: str) -> Evaluation:

@@ -18,6 +18,7 @@ from fiftyone_legpose.comparison import SAME_PERSON_FROM
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.views import check_whole
 
 Format = Literal["csv", "parquet"]
 
@@ -99,6 +100,7 @@ def export(
     """
     target = Path(path)
     view = dataset_or_view
+    check_whole(view)
     columns = [name for name in (field, gt_field) if _has_keypoints(view, name)]
     if not columns:
         raise DatasetError(

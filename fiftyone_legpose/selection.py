@@ -12,7 +12,7 @@ from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import VIDEO
-from fiftyone_legpose.views import source_dataset
+from fiftyone_legpose.views import check_whole, source_dataset
 
 Per = Literal["dataset", "video"]
 
@@ -83,7 +83,9 @@ def select(
     DatasetError
         The view has no predictions, or is cut out of a dataset (frames, clips).
     """
-    _check(dataset_or_view, count)
+    check_whole(dataset_or_view)
+    if count < 1:
+        raise DatasetError(f"count is {count}; ask for at least one frame")
     whole = _whole_videos(dataset_or_view)
     with reporting("select", progress) as report:
         report(0, 4, "reading predictions")
@@ -168,16 +170,6 @@ def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
         for name, strength in over_time.items():
             out[name][frames] = np.maximum(out[name][frames], strength)
     return out
-
-
-def _check(view: Any, count: int) -> None:
-    if count < 1:
-        raise DatasetError(f"count is {count}; ask for at least one frame")
-    if view._is_generated:
-        raise DatasetError(
-            "this view holds frames or clips cut out of a dataset; pass the videos themselves, "
-            "for example dataset.match_frames(...)"
-        )
 
 
 def _whole_videos(view: Any) -> Any:

@@ -4,9 +4,31 @@ from typing import Any
 
 import fiftyone as fo
 
+from fiftyone_legpose.errors import DatasetError
+
 
 def source_dataset(collection: Any) -> fo.Dataset:
     """Give the dataset that a view, or a view of frames or clips, was made from."""
     if isinstance(collection, fo.Dataset):
         return collection
     return fo.load_dataset(collection.dataset_name)
+
+
+def check_whole(collection: Any) -> None:
+    """Refuse what is no collection of whole videos or images.
+
+    Raises
+    ------
+    DatasetError
+        It is something else, or a view of frames or clips that were cut out of videos: what stands
+        before and after them would be missing.
+    """
+    if not isinstance(collection, fo.core.collections.SampleCollection):
+        raise DatasetError(f"a FiftyOne dataset or view is needed, not {collection!r}")
+    if collection.media_type not in ("video", "image"):
+        raise DatasetError(f"videos or images are needed, not {collection.media_type or 'nothing'}")
+    if collection._is_generated:
+        raise DatasetError(
+            "this view holds frames or clips cut out of videos; pass the videos themselves, for "
+            "example dataset.match_frames(...)"
+        )

@@ -159,6 +159,13 @@ def test_only_the_exchanged_pair_counts_as_swapped():
     assert compared.swapped.tolist() == [[0, 0, 1, 0, 0]]
 
 
+def test_both_points_on_one_leg_are_wrong_and_not_swapped():
+    doubled = STANDING.copy()
+    doubled[5] = doubled[4]
+    compared = comparison.compare(persons([0], [STANDING]), persons([0], [doubled]))
+    assert compared.swapped.tolist() == [[0, 0, 0, 0, 0]]
+
+
 def test_crossing_legs_are_not_judged_for_swaps():
     crossing = STANDING.copy()
     crossing[5] = crossing[4] + (3, 0)
@@ -193,6 +200,7 @@ def test_visible_and_occluded_points_are_told_apart():
     assert result["median_px/occluded/all"][0] == 8
     assert result["median_px/visible/all"][0] == 0
     assert np.isnan(result["median_px/all/right_ankle"][0])
+    assert np.isnan(compared.error).tolist() == [[k == 5 for k in range(10)]]
 
 
 def test_leg_length_is_the_longer_side_and_fills_from_the_track():

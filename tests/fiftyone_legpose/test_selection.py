@@ -1,5 +1,7 @@
 """select chooses the faulty frames, apart in time, never settled ones, and repeats itself."""
 
+import os
+
 import fiftyone as fo
 import numpy as np
 import pytest
@@ -31,10 +33,10 @@ def labels(video: int, *, shift: float = 0.0) -> list[fo.Keypoints]:
     ]
 
 
-@pytest.fixture
-def videos(dataset_name) -> fo.Dataset:
+@pytest.fixture(scope="module")
+def predicted():
     """Two predicted videos of 4 s in which an ankle jumps, and one that nothing has predicted."""
-    dataset = fo.Dataset(dataset_name, media_type="video")
+    dataset = fo.Dataset(f"test-selection-{os.getpid()}", media_type="video")
     poses.declare(dataset, "legpose")
     for i in range(3):
         metadata = fo.VideoMetadata(frame_width=SIZE[0], frame_height=SIZE[1], frame_rate=FPS)
@@ -42,7 +44,13 @@ def videos(dataset_name) -> fo.Dataset:
         for number, label in enumerate(labels(i) if i < 2 else [None] * 5, 1):
             sample.frames[number] = fo.Frame(legpose=label)
         dataset.add_sample(sample)
-    return dataset
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def videos(predicted, dataset_name) -> fo.Dataset:
+    return predicted.clone(dataset_name)
 
 
 def chosen(dataset) -> set[tuple[int, int]]:
@@ -188,6 +196,8 @@ def test_bad_input_is_named(videos):
         select(videos[2:], count=1)
     with pytest.raises(DatasetError, match="no keypoints in field 'other'"):
         select(videos, count=1, field="other")
+    with pytest.raises(DatasetError, match="dataset or view is needed, not 'walks'"):
+        select("walks", count=1)
     with pytest.raises(DatasetError, match="pass the videos themselves"):
         select(videos.to_clips([[[1, 5]]] * 3), count=1)
 

@@ -231,6 +231,17 @@ def predicted_labels(
     )
 
 
+def exchange_sides(keypoint: fo.Keypoint) -> None:
+    """Exchange left and right of a label of the legs, and say so in ``sides_exchanged``."""
+    for name in ("points", "confidence", "visible"):
+        values = keypoint[name]
+        if values is not None:
+            keypoint[name] = [values[i] for i in legs.FLIP_INDEX]
+    keypoint["sides_exchanged"] = not (
+        keypoint.has_field("sides_exchanged") and keypoint["sides_exchanged"]
+    )
+
+
 def stored_boxes(boxes: fo.Detections, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Read the boxes of one frame back.
 

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -17,15 +17,13 @@ import numpy as np
 from fiftyone_legpose import decoding, fields, poses
 from fiftyone_legpose.backends import Backend, PoseModel, PreparedFrame, RawPoses
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.label_writer import LabelWriter, exchanged_back, stored_labels
 from fiftyone_legpose.media import UnreadableError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.rendering import write_annotated_videos
 from fiftyone_legpose.tracking import PersonTracker, Tracker
 from fiftyone_legpose.views import source_dataset
 from fiftyone_legpose.zoo.weights import Weights, find_weights
-
-# A write a few times a minute costs little and is what Ctrl-C or a crash can lose at most.
-_FRAMES_A_WRITE = 256
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,7 @@ def predict(
     device: str = "auto",
     trust: bool = False,
     overwrite: bool = False,
+    repair_swaps: bool = False,
     save_video: str | Path | None = None,
     progress: Report | bool | None = None,
 ) -> PredictSummary:
@@ -97,6 +96,9 @@ def predict(
         Load weights of unknown origin, which can run code.
     overwrite
         Predict again what is done.
+    repair_swaps
+        Exchange left and right back on frames of a track where the motion says that the model
+        mixed them up (`swaps.find_swaps`); such keypoints carry ``sides_exchanged``.
     save_video
         Folder for annotated H.264 videos.
     progress
@@ -114,9 +116,13 @@ def predict(
         See `find_weights`.
     """
     tracker = _check_settings(dataset_or_view, conf, imgsz, every, track, label_field)
+    if repair_swaps and tracker is None:
+        raise DatasetError("repair_swaps looks at tracks: leave track on.")
     found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
     dataset = source_dataset(dataset_or_view)
     settings = {"conf": conf, "imgsz": imgsz, "track": tracker}
+    if repair_swaps:
+        settings["repair_swaps"] = True
     key = _run_key(label_field, found, settings)
     poses.declare(dataset, label_field, boxes=True)
     video = dataset_or_view.media_type == "video"
@@ -128,6 +134,7 @@ def predict(
         key=key,
         model=_LazyModel(found, backend, imgsz, conf, device),
         tracker=tracker if video else None,
+        repair_swaps=repair_swaps and video,
     )
     batches = _video_batches(work, every, overwrite) if video else [_image_batch(work, overwrite)]
     summary = PredictSummary(run_key=key, weights=found.name, backend=None)
@@ -176,6 +183,7 @@ class _Work:
     key: str
     model: _LazyModel
     tracker: Tracker | None
+    repair_swaps: bool
 
 
 @dataclass(frozen=True)
@@ -276,7 +284,7 @@ def _run(
     work: _Work, batches: list[_Batch], summary: PredictSummary, todo: int, report: Report
 ) -> PredictSummary:
     model = work.model.loaded
-    writer = _Writer(work)
+    writer = LabelWriter(work.view, work.field, work.key)
     tally = _Tally(todo, report, model.backend)
     failures = []
     for batch in batches:
@@ -303,12 +311,13 @@ def _run(
     )
 
 
-def _predict_video(work: _Work, batch: _Batch, writer: "_Writer", tally: "_Tally") -> None:
+def _predict_video(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tally") -> None:
     model = work.model.loaded
     [path] = batch.filepaths
     tracker = PersonTracker(work.tracker) if work.tracker else None
     todo = set(batch.todo)
-    stored = _stored_labels(work, batch) if tracker and len(todo) < len(batch.numbers) else {}
+    resumed = tracker is not None and len(todo) < len(batch.numbers)
+    stored = stored_labels(work.view, work.field, work.key, batch.sample_id) if resumed else {}
     frames = decoding.read_ahead(
         lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
     )
@@ -322,10 +331,14 @@ def _predict_video(work: _Work, batch: _Batch, writer: "_Writer", tally: "_Tally
         elif tracker and number in stored:
             # Done frames pass through the tracker too, so that ids go on across an interruption.
             writer.retrack(batch.ids[number], stored[number], tracker)
+    if work.repair_swaps:
+        writer.flush()
+        for frame_id, labels in exchanged_back(work.view, work.field, work.key, batch.sample_id):
+            writer.put(frame_id, labels)
 
 
 def _predict_images(
-    work: _Work, batch: _Batch, writer: "_Writer", tally: "_Tally"
+    work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tally"
 ) -> list[dict[str, str]]:
     model = work.model.loaded
     failures: list[dict[str, str]] = []
@@ -364,92 +377,6 @@ def _infer(
             yield number, frame, raw
     if failure is not None:
         raise failure
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """The labels of a frame that an earlier, interrupted call has written."""
-
-    keypoints: fo.Keypoints
-    boxes: fo.Detections
-    size: tuple[int, int]
-
-
-def _stored_labels(work: _Work, batch: _Batch) -> dict[int, _Stored]:
-    view = work.view.select(batch.sample_id)
-    metadata = view.first().metadata
-    size = (metadata.frame_width, metadata.frame_height)
-    columns = view.values(
-        [
-            "frames.frame_number",
-            f"frames.{work.field}",
-            f"frames.{work.field}{fields.BOXES_SUFFIX}",
-        ]
-    )
-    return {
-        number: _Stored(keypoints, boxes, size)
-        for number, keypoints, boxes in zip(*(column[0] for column in columns), strict=True)
-        if keypoints is not None and boxes is not None and keypoints.made_by == work.key
-    }
-
-
-class _Writer:
-    """Labels on their way into the dataset, written in bulk through FiftyOne's public API."""
-
-    def __init__(self, work: _Work):
-        prefix = "frames." if work.view.media_type == "video" else ""
-        self._view = work.view
-        self._key_field = f"{prefix}id"
-        self._fields = (
-            f"{prefix}{work.field}",
-            f"{prefix}{work.field}{fields.BOXES_SUFFIX}",
-        )
-        self._made_by = work.key
-        self._waiting: dict[str, tuple[fo.Keypoints, fo.Detections]] = {}
-        self.seconds = 0.0
-
-    def add(
-        self, frame_id: str, frame: PreparedFrame, raw: RawPoses, track_ids: np.ndarray | None
-    ) -> None:
-        height, width = frame.shape
-        self._put(
-            frame_id,
-            poses.predicted_labels(
-                raw.boxes,
-                raw.scores,
-                raw.points,
-                raw.confidence,
-                (width, height),
-                track_ids=track_ids,
-                made_by=self._made_by,
-            ),
-        )
-
-    def retrack(self, frame_id: str, stored: _Stored, tracker: PersonTracker) -> None:
-        keypoints, boxes = stored.keypoints, stored.boxes
-        corners, scores = poses.stored_boxes(boxes, stored.size)
-        ids = [None if i < 0 else int(i) for i in tracker.update(corners, scores)]
-        if ids == [box.index for box in boxes.detections]:
-            return
-        for keypoint, box, index in zip(keypoints.keypoints, boxes.detections, ids, strict=True):
-            keypoint.index = box.index = index
-        self._put(frame_id, (keypoints, boxes))
-
-    def _put(self, frame_id: str, labels: tuple[fo.Keypoints, fo.Detections]) -> None:
-        self._waiting[frame_id] = labels
-        if len(self._waiting) >= _FRAMES_A_WRITE:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self._waiting:
-            return
-        started = time.perf_counter()
-        # Boxes first: a frame counts as done by its keypoints, so none is ever left without boxes.
-        for position in (1, 0):
-            values = {frame_id: labels[position] for frame_id, labels in self._waiting.items()}
-            self._view.set_values(self._fields[position], values, key_field=self._key_field)
-        self._waiting.clear()
-        self.seconds += time.perf_counter() - started
 
 
 class _Tally:
@@ -494,7 +421,7 @@ def _register(
         weights_sha256=weights.sha256,
         right_first=weights.right_first,
         label_field=label_field,
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={"fiftyone": fo.__version__, "ultralytics": ultralytics.__version__},
         **settings,
     )

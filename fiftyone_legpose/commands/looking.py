@@ -80,6 +80,10 @@ def predict_command(
     device: Device = "auto",
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo what is done.")] = False,
+    repair_swaps: Annotated[
+        bool,
+        typer.Option("--repair-swaps", help="Exchange left and right back where motion says so."),
+    ] = False,
     save_video: Annotated[
         Path | None, typer.Option(help="Folder for annotated H.264 videos.")
     ] = None,
@@ -99,6 +103,7 @@ def predict_command(
         device=device,
         trust=trust,
         overwrite=overwrite,
+        repair_swaps=repair_swaps,
         save_video=save_video,
     )
     for item in summary.failures:

@@ -7,7 +7,7 @@ import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import decoding, fields, poses, prediction
+from fiftyone_legpose import decoding, fields, label_writer, legs, poses
 from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
@@ -42,7 +42,9 @@ def test_torch_agrees_with_ultralytics_on_the_same_frames(sample_clip, dataset_n
     expected = np.concatenate([r.keypoints.data.numpy() for r in results])
     assert np.abs(found.points - expected[..., :2]).max() < 0.5
     assert np.abs(found.confidence - expected[..., 2]).max() < 0.01
-    assert np.abs(found.score - np.concatenate([r.boxes.conf.numpy() for r in results])).max() < 0.01
+    assert (
+        np.abs(found.score - np.concatenate([r.boxes.conf.numpy() for r in results])).max() < 0.01
+    )
 
 
 def test_only_frames_of_the_view_are_decoded_and_run(videos, monkeypatch):
@@ -84,7 +86,7 @@ def test_a_second_run_skips_and_overwrite_redoes(videos):
 
 def test_an_interruption_keeps_what_is_finished_and_ids_go_on(short_clip, videos, monkeypatch):
     lp.predict(videos, label_field="whole", **FAST)
-    monkeypatch.setattr(prediction, "_FRAMES_A_WRITE", 2)
+    monkeypatch.setattr(label_writer, "_FRAMES_A_WRITE", 2)
     original = decoding.read_frames
 
     def interrupted(path, numbers):
@@ -140,9 +142,7 @@ def test_a_broken_image_is_reported(short_clip, dataset_name, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["rotated", "odd", "varying"])
-def test_keypoints_stand_where_the_app_draws_the_picture(
-    kind, sample_clip, dataset_name, tmp_path
-):
+def test_keypoints_stand_where_the_app_draws_the_picture(kind, sample_clip, dataset_name, tmp_path):
     """Whatever becomes of the file, the same person is found at the same place of the picture."""
     plain = make_clip(sample_clip, tmp_path / "plain.mp4", "-frames:v", "4")
     if kind == "rotated":
@@ -189,6 +189,30 @@ def test_openvino_finds_what_torch_finds_and_exports_once(videos):
     assert np.median(np.abs(slow.points - fast.points)) < 0.5
     exports = list((Path(fo.config.model_zoo_dir) / "legpose-exports").glob("*/openvino*"))
     assert len(exports) == 1
+
+
+def test_exchanged_legs_are_exchanged_back_where_asked(sample_clip, dataset_name, monkeypatch):
+    """The model is made to mix up the legs of everybody on frames 30 to 39."""
+    original = label_writer.poses.predicted_labels
+    calls = []
+
+    def mixing_up(boxes, scores, points, confidence, size, **rest):
+        calls.append(1)
+        if 30 <= len(calls) < 40:
+            points, confidence = points[:, legs.FLIP_INDEX], confidence[:, legs.FLIP_INDEX]
+        return original(boxes, scores, points, confidence, size, **rest)
+
+    dataset = lp.load(sample_clip, dataset_name)
+    settings = {"backend": "torch", "imgsz": 320, "conf": 0.5}
+    lp.predict(dataset, label_field="true", **settings)
+    monkeypatch.setattr(label_writer.poses, "predicted_labels", mixing_up)
+    lp.predict(dataset, repair_swaps=True, **settings)
+    expected, found = table(dataset, "true"), table(dataset)
+    wrong = np.abs(expected.points - found.points).max(axis=(1, 2)) > 1
+    walker = found.track == np.bincount(found.track[found.track >= 0]).argmax()
+    assert wrong[walker].mean() < 0.05
+    with pytest.raises(DatasetError, match="track"):
+        lp.predict(dataset, repair_swaps=True, track=False)
 
 
 @pytest.mark.parametrize(

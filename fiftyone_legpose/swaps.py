@@ -1,0 +1,64 @@
+"""Left and right legs that a model has exchanged, told by how the legs move over time."""
+
+import numpy as np
+
+from fiftyone_legpose import legs
+
+# In leg lengths. A frame is exchanged only against this much evidence, so that a path that fits
+# either way stays as the model saw it.
+_PRIOR = 0.02
+# One keypoint that jumps for a reason of its own must not decide for the leg.
+_LARGEST_STEP = 0.5
+
+
+def find_swaps(points: np.ndarray, leg_length: float) -> np.ndarray:
+    """Find the frames of one track on which both legs are exchanged.
+
+    Legs have inertia: the right assignment of sides over a whole track is the one with the least
+    acceleration. It is found exactly by dynamic programming over pairs of neighbouring frames
+    (Viterbi 1967), with a small cost for each frame on which the model would be wrong.
+
+    Parameters
+    ----------
+    points
+        Shape (T, K, 2) in px, `legs.KEYPOINTS`, one row a frame of the track in order of time;
+        NaN where a keypoint is unknown.
+    leg_length
+        Of the person in px.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (T,) of bool. Never more than half of a track: what is left and right on the whole
+        is for the picture to say.
+    """
+    count = len(points)
+    if count < 3:
+        return np.zeros(count, bool)
+    # (2, T, K, 2): as the model says, and with the sides exchanged.
+    both = np.stack([points, points[:, legs.FLIP_INDEX]]) / leg_length
+    cost = np.full((2, 2), _PRIOR) * np.add.outer([0, 1], [0, 1])
+    came_from = np.zeros((count, 2, 2), int)
+    for t in range(2, count):
+        # candidates[a, b, c]: frame t-2 in state a, t-1 in b, t in c.
+        candidates = cost[:, :, None] + _accelerations(both, t)
+        candidates[:, :, 1] += _PRIOR
+        came_from[t] = candidates.argmin(axis=0)
+        cost = candidates.min(axis=0)
+    states = np.zeros(count, bool)
+    before, last = np.unravel_index(cost.argmin(), cost.shape)
+    for t in range(count - 1, 1, -1):
+        states[t] = last
+        before, last = came_from[t, before, last], before
+    states[1], states[0] = last, before
+    return ~states if states.sum() * 2 > count else states
+
+
+def _accelerations(both: np.ndarray, t: int) -> np.ndarray:
+    """Mean acceleration (2, 2, 2) of the keypoints at frame t for each triple of states."""
+    first, middle, last = both[:, t - 2], both[:, t - 1], both[:, t]
+    change = last[None, None] - 2 * middle[None, :, None] + first[:, None, None]
+    size = np.minimum(np.linalg.norm(change, axis=-1), _LARGEST_STEP)
+    known = ~np.isnan(size)
+    total = np.where(known, size, 0).sum(axis=-1)
+    return np.asarray(total / np.maximum(known.sum(axis=-1), 1))

@@ -1,7 +1,9 @@
 """What every test shares: an isolated FiftyOne, the sample clip, and where shared material lies."""
 
+import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,9 +11,31 @@ from pathlib import Path
 
 _HOME = Path(tempfile.mkdtemp(prefix="legpose-tests-"))
 
+
+def _start_mongod() -> "subprocess.Popen[bytes] | None":
+    """Start a database of the tests' own, where FiftyOne has brought one.
+
+    FiftyOne joins whatever mongod of its own already runs on the machine, and others join ours:
+    tests beside an open App would write into each other's data. This one it does not know.
+    """
+    found = importlib.util.find_spec("fiftyone")
+    [package] = found.submodule_search_locations if found else [""]
+    binary = Path(package) / "db" / "bin" / "mongod"
+    if os.environ.get("FIFTYONE_DATABASE_URI") or not binary.exists():
+        return None
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = _HOME / "mongo"
+    folder.mkdir()
+    options = ["--nounixsocket", "--wiredTigerCacheSizeGB", "0.5", "--quiet"]
+    command = [str(binary), "--dbpath", str(folder), "--port", str(port), *options]
+    os.environ["FIFTYONE_DATABASE_URI"] = f"mongodb://127.0.0.1:{port}"
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
 # Set before anything imports fiftyone or ultralytics, so that no test touches the user's own.
-os.environ.setdefault("FIFTYONE_DATABASE_DIR", str(_HOME / "mongo"))
-# FiftyOne joins whatever mongod already runs on the machine, so the folder alone isolates nothing.
+_MONGOD = _start_mongod()
 os.environ["FIFTYONE_DATABASE_NAME"] = _HOME.name
 os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
 os.environ["FIFTYONE_DEFAULT_DATASET_DIR"] = str(_HOME / "datasets")
@@ -34,7 +58,10 @@ SAMPLE = REPOSITORY / "fiftyone_legpose" / "assets" / "sample"
 
 def pytest_sessionfinish() -> None:
     """Leave neither files nor a database behind."""
-    if "fiftyone" in sys.modules:
+    if _MONGOD is not None:
+        _MONGOD.terminate()
+        _MONGOD.wait()
+    elif "fiftyone" in sys.modules:
         from fiftyone.core.odm import drop_database
 
         drop_database()

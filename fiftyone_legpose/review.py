@@ -40,7 +40,10 @@ from fiftyone_legpose.views import source_dataset
 ELSEWHERE = "elsewhere"
 """State, in a run, of a frame that went out again in a later run."""
 
-_SETTLED = (fields.CORRECTED, fields.EMPTY, ELSEWHERE)
+MISSING = "missing"
+"""State, in a run, of a frame that is not in the dataset any more."""
+
+_SETTLED = (fields.CORRECTED, fields.EMPTY, ELSEWHERE, MISSING)
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class RunStatus:
     by_state: Mapping[str, int]
     """Frames by what is next for them: ``unsent``, ``new``, ``in progress``, ``rejected``,
     ``completed`` (pull them), ``corrected``, ``empty``, ``out`` (in a file, or a task that is
-    gone), ``elsewhere`` (went out again in another run)."""
+    gone), ``elsewhere`` (went out again in another run), ``missing`` (deleted from the dataset)."""
     jobs: list[Job] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     """Address of each task."""
@@ -197,7 +200,7 @@ class RunStatus:
 
     @property
     def done(self) -> bool:
-        """Whether every frame came back."""
+        """Whether every frame came back that can."""
         return sum(self.by_state.get(state, 0) for state in _SETTLED) == self.frames
 
 
@@ -255,6 +258,8 @@ class PullSummary:
     """Frames that somebody deleted in CVAT; they stay out."""
     elsewhere: int = 0
     """Frames that went out again in a later run, which alone may write them."""
+    missing: int = 0
+    """Frames that are not in the dataset any more."""
     corrections: Corrections = field(default_factory=Corrections)
     """Over all finished frames, against what was shown."""
     gone: list[str] = field(default_factory=list)
@@ -387,8 +392,10 @@ def _states(dataset: fo.Dataset, results: CvatSkeletonResults) -> list[str]:
     sent = sum(task["frames"] for task in results.tasks) if results.tasks else None
     states = []
     for position, frame_id in enumerate(results.frames["id"]):
-        state, key = known.get(frame_id, (None, None))
-        if key == results.key and state in (fields.OUT, fields.CORRECTED, fields.EMPTY):
+        state, key = known.get(frame_id, (MISSING, None))
+        if state == MISSING:
+            states.append(MISSING)
+        elif key == results.key and state in (fields.OUT, fields.CORRECTED, fields.EMPTY):
             states.append(state)
         elif key not in (None, results.key):
             states.append(ELSEWHERE)

@@ -8,8 +8,8 @@ import fiftyone as fo
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import fields, poses, review_state
-from fiftyone_legpose.annotation_results import CvatSkeletonResults, labels_by_frame
-from fiftyone_legpose.corrections import match_people, same_people
+from fiftyone_legpose.annotation_results import CvatSkeletonResults
+from fiftyone_legpose.corrections import match_people, people_by_frame, same_people
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.incoming import Returned
 from fiftyone_legpose.outgoing import declare_like
@@ -53,23 +53,25 @@ def take_in(
         return
     ids = {i: results.frames["id"][i] for i in positions}
     states = _states(dataset)
-    mine = [i for i in positions if states.get(ids[i], (None, None))[1] in (None, results.key)]
-    summary.elsewhere += len(positions) - len(mine)
+    there = [i for i in positions if ids[i] in states]
+    summary.missing += len(positions) - len(there)
+    mine = [i for i in there if states[ids[i]][1] in (None, results.key)]
+    summary.elsewhere += len(there) - len(mine)
     frame_ids = [ids[i] for i in mine]
-    shown = labels_by_frame(dataset, frame_ids, results.config.label_field)
-    stored = labels_by_frame(dataset, frame_ids, fields.GROUND_TRUTH)
+    view = dataset.select_frames(frame_ids) if _is_video(dataset) else dataset.select(frame_ids)
+    shown = people_by_frame(poses.read_poses(view, results.config.label_field))
+    stored = poses.read_poses(view, fields.GROUND_TRUTH)
+    looked_at = dict(zip(stored.frame_ids, stored.looked_at.tolist(), strict=True))
+    truth = people_by_frame(stored)
     labels: dict[str, fo.Keypoints | None] = {}
     marks: dict[tuple[str, Any, Any], list[str]] = defaultdict(list)
     for i in mine:
         frame_id, size = ids[i], tuple(results.frames["size"][i])
-        before = poses.to_poses(shown.get(frame_id), size)
-        people = _with_tracks(before, part.poses[i])
-        summary.corrections.add(before, people)
+        people = _with_tracks(shown[frame_id], part.poses[i])
+        summary.corrections.add(shown[frame_id], people)
         state = fields.CORRECTED if people else fields.EMPTY
         summary.empty += not people
-        same = stored.get(frame_id) is not None and same_people(
-            poses.to_poses(stored[frame_id], size), people
-        )
+        same = looked_at[frame_id] and same_people(truth[frame_id], people)
         if same and states[frame_id] == (state, results.key):
             summary.unchanged += 1
             continue
@@ -82,6 +84,10 @@ def take_in(
     write_labels(dataset, fields.GROUND_TRUTH, labels)
     for (state, by, at), marked in marks.items():
         review_state.mark(dataset, marked, state=state, key=results.key, by=by, at=at)
+
+
+def _is_video(dataset: fo.Dataset) -> bool:
+    return bool(dataset.media_type == "video")
 
 
 def _states(dataset: fo.Dataset) -> dict[str, tuple[str | None, str | None]]:

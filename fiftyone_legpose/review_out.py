@@ -182,10 +182,17 @@ def review_keys(dataset: fo.Dataset) -> list[str]:
 
 
 def write_labels(dataset: fo.Dataset, field: str, labels: dict[str, fo.Keypoints | None]) -> None:
-    """Write labels by the ids of frame documents, or of samples for images."""
+    """Write labels of a declared field by the ids of frame documents, or of samples for images."""
     prefix = "frames." if dataset.media_type == "video" else ""
     if labels:
-        dataset.set_values(f"{prefix}{field}", labels, key_field=f"{prefix}id")
+        # Labels made by `poses` need no second look, which takes longer than the writing.
+        dataset.set_values(
+            f"{prefix}{field}",
+            labels,
+            key_field=f"{prefix}id",
+            expand_schema=False,
+            validate=False,
+        )
 
 
 def _frame_ids(view: Any) -> list[str]:

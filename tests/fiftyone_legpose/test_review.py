@@ -306,6 +306,21 @@ def test_deleted_frames_and_tasks_are_told_and_stay_out(video, server):
     assert states(video)[:4] == ["corrected", "out", "out", "out"]
 
 
+def test_frames_that_are_deleted_from_the_dataset_meanwhile_are_counted(
+    dataset_name, tmp_path, server
+):
+    images = reviewing.image_dataset(dataset_name, tmp_path, 4)
+    chosen = select(images, 0, 1)
+    review.push(images, "round1")
+    images.delete_samples(chosen[:1])
+    server.complete_jobs(1)
+    summary = review.pull(images)
+    assert (summary.written, summary.missing) == (1, 1)
+    [told] = review.status(images)
+    assert told.done
+    assert told.by_state == {"missing": 1, "corrected": 1}
+
+
 def test_a_frame_that_went_out_again_is_written_by_the_later_run_alone(video, server):
     chosen = select(video, 0, 1)
     review.push(video, "round1")

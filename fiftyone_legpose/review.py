@@ -4,21 +4,19 @@ A push is a FiftyOne annotation run of the backend `cvat-skeleton` on a field of
 of the predictions. Only pull writes `ground_truth`, only from jobs marked completed.
 """
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 
 from cvat_bridge.errors import PayloadError
-from cvat_bridge.server import FRAMES_PER_TASK, Job
+from cvat_bridge.server import FRAMES_PER_TASK
 from fiftyone_legpose import fields, poses, review_state
 from fiftyone_legpose.annotation_backend import is_begun
-from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
+from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.corrections import Corrections
-from fiftyone_legpose.cvat_login import Login, find_login
+from fiftyone_legpose.cvat_login import find_login
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.incoming import from_file, from_server
 from fiftyone_legpose.outgoing import check_key
@@ -35,15 +33,8 @@ from fiftyone_legpose.review_out import (
     send_file,
     show,
 )
+from fiftyone_legpose.review_status import RunStatus, run_status
 from fiftyone_legpose.views import source_dataset
-
-ELSEWHERE = "elsewhere"
-"""State, in a run, of a frame that went out again in a later run."""
-
-MISSING = "missing"
-"""State, in a run, of a frame that is not in the dataset any more."""
-
-_SETTLED = (fields.CORRECTED, fields.EMPTY, ELSEWHERE, MISSING)
 
 
 @dataclass(frozen=True)
@@ -173,37 +164,6 @@ def push(
     return _pushed(dataset, key, backup=backup)
 
 
-@dataclass(frozen=True)
-class RunStatus:
-    """Where one push stands."""
-
-    key: str
-    begun: bool
-    """The push was interrupted: push again with this key to complete it."""
-    frames: int
-    by_state: Mapping[str, int]
-    """Frames by what is next for them: ``unsent``, ``new``, ``in progress``, ``rejected``,
-    ``completed`` (pull them), ``corrected``, ``empty``, ``out`` (in a file, or a task that is
-    gone), ``elsewhere`` (went out again in another run), ``missing`` (deleted from the dataset)."""
-    jobs: list[Job] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    """Address of each task."""
-    gone: list[str] = field(default_factory=list)
-    """Tasks that are not there any more."""
-    file: bool = False
-    """It went out as a file, so nobody but the reviewer knows how far it is."""
-
-    @property
-    def to_pull(self) -> int:
-        """Frames that are completed in CVAT and not pulled yet."""
-        return self.by_state.get("completed", 0)
-
-    @property
-    def done(self) -> bool:
-        """Whether every frame came back that can."""
-        return sum(self.by_state.get(state, 0) for state in _SETTLED) == self.frames
-
-
 def status(
     dataset: fo.Dataset,
     key: str | None = None,
@@ -236,7 +196,7 @@ def status(
     login = find_login(
         url=url, token=token, user=user, password=password, organization=organization
     )
-    return [_status(dataset, one, login) for one in keys]
+    return [run_status(dataset, one, login) for one in keys]
 
 
 @dataclass
@@ -352,56 +312,6 @@ def _pushed(
         backup=None if backup is None else str(backup),
         sent=sent,
     )
-
-
-def _status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
-    results = load_results(dataset, key)
-    if results is None:
-        frames = len(review_state.read(dataset.load_annotation_view(key)).frame_ids)
-        return RunStatus(key, True, frames, {"unsent": frames})
-    states = _states(dataset, results)
-    status = RunStatus(
-        key,
-        begun=not results.complete,
-        frames=len(states),
-        by_state=Counter(states),
-        links=[task["url"] for task in results.tasks],
-        file=results.file,
-    )
-    if status.done or not results.tasks:
-        return status
-    with login.connect(results.url) as server:
-        for task in results.tasks:
-            jobs = server.jobs(task["id"])
-            if not jobs:  # the list of jobs of a task that is not there is merely empty
-                status.gone.append(task["url"])
-            status.jobs.extend(jobs)
-            # A frame that several jobs cover is where its most unfinished job is.
-            for job in sorted(jobs, key=lambda job: job.finished, reverse=True):
-                for frame in job.frames:
-                    at = task["first"] + frame
-                    if states[at] not in _SETTLED:
-                        states[at] = job.state
-    return replace(status, by_state=Counter(states))
-
-
-def _states(dataset: fo.Dataset, results: CvatSkeletonResults) -> list[str]:
-    """Tell, for each frame of a run, what the dataset knows of it."""
-    reviews = review_state.read(dataset)
-    known = dict(zip(reviews.frame_ids, zip(reviews.state, reviews.key, strict=True), strict=True))
-    sent = sum(task["frames"] for task in results.tasks) if results.tasks else None
-    states = []
-    for position, frame_id in enumerate(results.frames["id"]):
-        state, key = known.get(frame_id, (MISSING, None))
-        if state == MISSING:
-            states.append(MISSING)
-        elif key == results.key and state in (fields.OUT, fields.CORRECTED, fields.EMPTY):
-            states.append(state)
-        elif key not in (None, results.key):
-            states.append(ELSEWHERE)
-        else:
-            states.append("unsent" if sent is None or position >= sent else fields.OUT)
-    return states
 
 
 def _known_key(dataset: fo.Dataset, key: str) -> str:

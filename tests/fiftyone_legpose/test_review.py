@@ -403,6 +403,9 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
             break
         stops += 1
         check()
+        if stop == 3:  # FiftyOne deletes old results before it writes new ones
+            video._doc.annotation_runs["round1"].results.delete()
+            assert annotation_results.load_results(video, "round1") is None
         [told] = review.status(video)
         assert told.begun or told.frames == 4
         review.push(video, "round1")

@@ -1,0 +1,102 @@
+"""Where a push stands: each frame by what is next for it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import fiftyone as fo
+
+from cvat_bridge.server import Job
+from fiftyone_legpose import fields, review_state
+from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
+from fiftyone_legpose.cvat_login import Login
+
+ELSEWHERE = "elsewhere"
+"""State, in a run, of a frame that went out again in a later run."""
+
+MISSING = "missing"
+"""State, in a run, of a frame that is not in the dataset any more."""
+
+_SETTLED = (fields.CORRECTED, fields.EMPTY, ELSEWHERE, MISSING)
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where one push stands."""
+
+    key: str
+    begun: bool
+    """The push was interrupted: push again with this key to complete it."""
+    frames: int
+    by_state: Mapping[str, int]
+    """Frames by what is next for them: ``unsent``, ``new``, ``in progress``, ``rejected``,
+    ``completed`` (pull them), ``corrected``, ``empty``, ``out`` (in a file, or a task that is
+    gone), ``elsewhere`` (went out again in another run), ``missing`` (deleted from the dataset)."""
+    jobs: list[Job] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    """Address of each task."""
+    gone: list[str] = field(default_factory=list)
+    """Tasks that are not there any more."""
+    file: bool = False
+    """It went out as a file, so nobody but the reviewer knows how far it is."""
+
+    @property
+    def to_pull(self) -> int:
+        """Frames that are completed in CVAT and not pulled yet."""
+        return self.by_state.get("completed", 0)
+
+    @property
+    def done(self) -> bool:
+        """Whether every frame came back that can."""
+        return sum(self.by_state.get(state, 0) for state in _SETTLED) == self.frames
+
+
+def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
+    """Tell where a push stands; the server is asked only if frames are out."""
+    results = load_results(dataset, key)
+    if results is None:
+        frames = len(review_state.read(dataset.load_annotation_view(key)).frame_ids)
+        return RunStatus(key, True, frames, {"unsent": frames})
+    states = _states(dataset, results)
+    status = RunStatus(
+        key,
+        begun=not results.complete,
+        frames=len(states),
+        by_state=Counter(states),
+        links=[task["url"] for task in results.tasks],
+        file=results.file,
+    )
+    if status.done or not results.tasks:
+        return status
+    with login.connect(results.url) as server:
+        for task in results.tasks:
+            jobs = server.jobs(task["id"])
+            if not jobs:  # the list of jobs of a task that is not there is merely empty
+                status.gone.append(task["url"])
+            status.jobs.extend(jobs)
+            # A frame that several jobs cover is where its most unfinished job is.
+            for job in sorted(jobs, key=lambda job: job.finished, reverse=True):
+                for frame in job.frames:
+                    at = task["first"] + frame
+                    if states[at] not in _SETTLED:
+                        states[at] = job.state
+    return replace(status, by_state=Counter(states))
+
+
+def _states(dataset: fo.Dataset, results: CvatSkeletonResults) -> list[str]:
+    """Tell, for each frame of a run, what the dataset knows of it."""
+    reviews = review_state.read(dataset)
+    known = dict(zip(reviews.frame_ids, zip(reviews.state, reviews.key, strict=True), strict=True))
+    sent = sum(task["frames"] for task in results.tasks) if results.tasks else None
+    states = []
+    for position, frame_id in enumerate(results.frames["id"]):
+        state, key = known.get(frame_id, (MISSING, None))
+        if state == MISSING:
+            states.append(MISSING)
+        elif key == results.key and state in (fields.OUT, fields.CORRECTED, fields.EMPTY):
+            states.append(state)
+        elif key not in (None, results.key):
+            states.append(ELSEWHERE)
+        else:
+            states.append("unsent" if sent is None or position >= sent else fields.OUT)
+    return states

@@ -65,6 +65,7 @@ def dress(dataset: fo.Dataset) -> None:
     """
     if dataset.media_type not in ("video", "image"):
         return
+    review_state.declare(dataset)
     _describe(dataset)
     config = dataset.app_config
     config.color_scheme = _with_colors(config.color_scheme, dataset)
@@ -151,8 +152,6 @@ def _error_fields(dataset: fo.Dataset) -> Iterable[str]:
 
 
 def _save_views(dataset: fo.Dataset) -> None:
-    if _path(dataset, f"{fields.REVIEW}.state") is None:
-        return
     saved = dataset.list_saved_views()
     for name, (state, text, color) in _VIEWS.items():
         if name not in saved:
@@ -160,11 +159,12 @@ def _save_views(dataset: fo.Dataset) -> None:
 
 
 def _frames_in(dataset: fo.Dataset, state: str) -> Any:
-    """View the frames in a state one by one, the highest score first."""
+    """View the frames in a state, the highest score first; it stays up to date."""
     inside = ViewField(f"{fields.REVIEW}.state") == state
     score = f"{fields.REVIEW}.score"
     if dataset.media_type != "video":
         return dataset.match(inside).sort_by(score, reverse=True)
-    # Clips rather than a view of frames, for which FiftyOne wants every frame as a file.
-    clips = dataset.match_frames(inside).to_clips(inside)
-    return clips.sort_by(ViewField(f"frames.{score}").max(), reverse=True)
+    # Neither clips, which FiftyOne freezes when it saves them, nor a view of frames, for which it
+    # wants every frame as a file.
+    found = dataset.match_frames(inside)
+    return found.sort_by(ViewField(f"frames.{score}").max(), reverse=True)

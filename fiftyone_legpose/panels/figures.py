@@ -18,11 +18,19 @@ STATE_COLORS: Final = {
     fields.CORRECTED: "#34c759",
     fields.EMPTY: "#8e8e93",
 }
-_VERSION_COLORS: Final = ("#9aa0a6", "#34c759", "#bf5af2", "#ffd60a")
+_VERSION_COLORS: Final = ("#5ac8fa", "#34c759", "#bf5af2", "#ffd60a")
 _CONFIDENCE: Final = "#5ac8fa"
 _SCORE: Final = "#ff9f0a"
 _JUMP: Final = "#ff453a"
 _GAP: Final = "rgba(255, 69, 58, 0.22)"
+_MEASURES: Final = (
+    "ap50_95",
+    "pck@0.1/all/all",
+    "median_px/all/all",
+    "p95_px/all/all",
+    "found",
+    "swapped/all",
+)
 _JUMPS: Final = ("jump", "swapped")
 
 
@@ -100,13 +108,13 @@ def headline_table(evaluation: Evaluation) -> str:
     """Write the headline numbers as a table, a column a version."""
     head = "| | " + " | ".join(evaluation.names) + " |"
     lines = [head, "|---|" + "---:|" * len(evaluation.names)]
-    for measure, title in HEADLINES.items():
+    for measure in _MEASURES:
         cells = [show(evaluation.estimates[name][measure]) for name in evaluation.names]
         for i, name in enumerate(evaluation.names):
             change = evaluation.changes.get(name, {}).get(measure)
             if change is not None and change.verdict in ("better", "worse"):
                 cells[i] += f" **{change.verdict}**"
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        lines.append(f"| {HEADLINES[measure]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

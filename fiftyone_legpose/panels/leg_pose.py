@@ -164,7 +164,7 @@ class LegPose(foo.Panel):
             self._render_video(panel, state)
         if state.evaluation and not ctx.current_sample:
             self._render_evaluation(panel, state.evaluation)
-        view = types.GridView(orientation="vertical", gap=2, pad=2, width=100)
+        view = types.GridView(orientation="vertical", gap=2, pad=2)
         return types.Property(panel, view=view)
 
     def _render_steps(self, panel: types.Object, seen: Glance) -> None:
@@ -246,7 +246,6 @@ class LegPose(foo.Panel):
             f"**Comparison** on {counts['persons']} persons in {counts['frames']} corrected frames",
             name="comparison_title",
         )
-        panel.md(evaluation["table"], name="comparison_table")
         panel.plot(
             "joint_errors",
             layout=figures.layout("", "median error, px", barmode="group"),
@@ -257,6 +256,7 @@ class LegPose(foo.Panel):
             layout=figures.layout("leg lengths", "points within", y_range=(0, 1)),
             config=_CONFIG,
         )
+        panel.md(evaluation["table"], name="comparison_table")
         panel.md("**Worst frames**: the button opens the video there.", name="worst_title")
         table = types.TableView()
         for column, label in (("video", "Video"), ("frame", "Frame"), ("error", "Error")):

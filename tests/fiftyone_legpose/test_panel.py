@@ -1,0 +1,217 @@
+from dataclasses import replace
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from fiftyone_legpose import fields, legs, poses, review_state
+from fiftyone_legpose.evaluation import evaluate
+from fiftyone_legpose.panels import figures
+from fiftyone_legpose.panels.glance import Glance, glance, next_step
+from fiftyone_legpose.panels.leg_pose import LegPose
+from fiftyone_legpose.panels.tracks import Track, curve, read_track
+from fiftyone_legpose.panels.worst import worst_frames
+from tests.fiftyone_legpose import reviewing
+from tests.fiftyone_legpose.plugin_fixtures import NAME, app_context
+
+
+@pytest.fixture
+def video(dataset_name, short_clip) -> fo.Dataset:
+    return reviewing.video_dataset(dataset_name, short_clip)
+
+
+def mark(dataset: fo.Dataset, state: str, *positions: int) -> None:
+    ids = reviewing.frame_ids(dataset)
+    review_state.mark(dataset, [ids[i] for i in positions], state=state)
+
+
+def correct(dataset: fo.Dataset, *positions: int, by_px: float = 0.0) -> None:
+    """Label frames as a reviewer would who moves every point of the first person to the right."""
+    poses.declare(dataset, fields.GROUND_TRUTH)
+    values = [None] * reviewing.CLIP_FRAMES
+    for i in positions:
+        shown = reviewing.people(dataset, fields.PREDICTIONS, i)
+        shown[0] = replace(shown[0], points=shown[0].points + (by_px * (i + 1), 0))
+        values[i] = poses.to_keypoints(shown, reviewing.SIZE)
+    dataset.set_values(f"frames.{fields.GROUND_TRUTH}", [values])
+    mark(dataset, fields.CORRECTED, *positions)
+
+
+def panel_context(dataset: fo.Dataset, current: str | None = None, **params):
+    context = app_context(dataset, "leg_pose", panel_id="p", panel_state={}, **params)
+    context.request_params["current_sample"] = current
+    return context
+
+
+def requests(context) -> list[tuple[str, dict]]:
+    return [(one.operator_uri, one.params) for one in context.executor._requests]
+
+
+def test_the_counts_are_those_of_the_dataset(video):
+    mark(video, fields.SELECTED, 0, 1)
+    mark(video, fields.OUT, 2)
+    mark(video, fields.CORRECTED, 4)
+    mark(video, fields.EMPTY, 5, 6)
+    seen = glance(video)
+    assert (seen.samples, seen.frames, seen.predicted) == (1, 12, 11)
+    assert (seen.selected, seen.out, seen.corrected, seen.empty) == (2, 1, 1, 2)
+    assert seen.weights == "1"
+
+
+def test_pictures_are_counted_too(dataset_name, tmp_path):
+    seen = glance(reviewing.image_dataset(dataset_name, tmp_path))
+    assert (seen.media, seen.samples, seen.frames, seen.predicted) == ("image", 4, 4, 4)
+
+
+def test_an_empty_dataset_asks_for_videos(dataset_name):
+    assert next_step(glance(fo.Dataset(dataset_name))).verb == "load"
+
+
+@pytest.mark.parametrize(
+    ("counts", "verb"),
+    [
+        ({"samples": 0}, "load"),
+        ({}, "predict"),
+        ({"predicted": 9}, "select"),
+        ({"predicted": 9, "selected": 2}, "push"),
+        ({"predicted": 9, "selected": 2, "out": 3}, "pull"),
+        ({"predicted": 9, "corrected": 3}, "evaluate"),
+        ({"predicted": 9, "empty": 3}, "evaluate"),
+        ({"predicted": 9, "corrected": 3, "evaluations": 1}, "train"),
+        ({"predicted": 9, "corrected": 3, "evaluations": 1, "trained": 1}, "select"),
+    ],
+)
+def test_the_button_is_what_comes_next(counts, verb):
+    nothing = dict.fromkeys(("predicted", "selected", "out", "corrected", "empty"), 0)
+    base = {"media": "video", "samples": 1, "frames": 9, "weights": "1", **nothing}
+    seen = Glance(**{**base, "trained": 0, "evaluations": 0, **counts})
+    step = next_step(seen)
+    assert step.verb == verb
+    assert step.label
+    assert step.reason
+
+
+def test_a_track_has_gaps_where_nobody_was_found(video):
+    track = read_track(video, video.first().id, fields.PREDICTIONS)
+    assert np.flatnonzero(np.isnan(track.confidence)).tolist() == [2, 3]
+    assert track.persons == {0: 10, 1: 10}
+    assert track.time_s[1] == pytest.approx(1 / 20)
+    other = read_track(video, video.first().id, fields.PREDICTIONS, person=1)
+    assert not np.allclose(other.points[0], track.points[0], equal_nan=True)
+
+
+def test_a_video_without_predictions_has_no_track(dataset_name, short_clip):
+    dataset = fo.Dataset(dataset_name)
+    dataset.add_sample(fo.Sample(filepath=str(short_clip)))
+    dataset.ensure_frames()
+    poses.declare(dataset, fields.PREDICTIONS)
+    assert read_track(dataset, dataset.first().id, fields.PREDICTIONS) is None
+
+
+def a_track(points: np.ndarray, **changes) -> Track:
+    frames = len(points)
+    values = {
+        "sample_id": "s",
+        "frame": np.arange(1, frames + 1),
+        "time_s": np.arange(frames) / 10,
+        "confidence": np.full(frames, 0.8),
+        "points": points,
+        "score": np.full(frames, 0.3),
+        "reasons": [[] for _ in range(frames)],
+        "state": np.array([None] * frames, object),
+        "persons": {1: frames},
+        "person": 1,
+    }
+    return Track(**{**values, **changes})
+
+
+def test_a_straight_knee_is_180_and_a_bent_one_90_degrees():
+    points = np.full((2, len(legs.KEYPOINTS), 2), np.nan)
+    place = {name: i for i, name in enumerate(legs.KEYPOINTS)}
+    for frame, ankle in ((0, (0.0, 20.0)), (1, (10.0, 10.0))):
+        points[frame, place["left_hip"]] = (0, 0)
+        points[frame, place["left_knee"]] = (0, 10)
+        points[frame, place["left_ankle"]] = ankle
+    sides = curve(a_track(points), "knee angle")
+    assert sides["left"] == pytest.approx([180, 90])
+    assert np.isnan(sides["right"]).all()
+
+
+def test_height_grows_upwards():
+    points = np.zeros((2, len(legs.KEYPOINTS), 2))
+    points[0, :, 1], points[1, :, 1] = 100, 40
+    sides = curve(a_track(points), "heel height")
+    assert sides["left"][1] - sides["left"][0] == 60
+    assert sides["left"].min() >= 0
+
+
+def test_the_timeline_marks_jumps_gaps_and_chosen_frames():
+    track = a_track(
+        np.zeros((5, 10, 2)),
+        confidence=np.array([0.9, np.nan, np.nan, 0.7, 0.8]),
+        reasons=[[], [], [], ["jump left_knee"], ["low confidence"]],
+        state=np.array([None, None, None, fields.SELECTED, fields.CORRECTED], object),
+    )
+    traces = {trace["name"]: trace for trace in figures.timeline(track)}
+    assert traces["confidence"]["y"] == [0.9, None, None, 0.7, 0.8]
+    assert traces["not found"]["x"][:4] == pytest.approx([0.05, 0.05, 0.25, 0.25])
+    assert traces["jump or swap"]["x"] == [0.3]
+    assert traces[fields.SELECTED]["x"] == [0.3]
+    assert traces[fields.CORRECTED]["x"] == [0.4]
+    colors = [trace["line"]["color"] for trace in figures.trajectory(track, "knee angle")]
+    assert colors == [legs.LEFT_COLOR, legs.RIGHT_COLOR]
+
+
+def test_opening_a_video_draws_it_and_a_click_goes_to_the_frame(video):
+    sample = video.first().id
+    context = panel_context(video, sample)
+    panel = LegPose()
+    panel.on_load(context)
+    told = dict(requests(context))
+    assert {"timeline", "trajectory"} <= set(told["patch_panel_data"]["data"])
+    layout = panel.render(context).to_json()["type"]["properties"]
+    assert {"timeline", "curve_choice", "counts", "steps"} <= set(layout)
+    assert next(iter(layout)) == "video_name"
+
+    click = panel_context(video, sample, x=0.25)
+    click.panel.state.video = context.panel.state.video
+    panel.go_to_time(click)
+    assert requests(click)[-1] == (f"{NAME}/go_to_frame", {"sample": None, "frame": 6})
+
+
+def test_a_verbs_button_opens_its_form_and_counts_again(video):
+    context = panel_context(video, verb="predict")
+    panel = LegPose()
+    panel.plugin_name = NAME
+    panel.run(context)
+    name, params = requests(context)[-1]
+    assert name == "prompt_user_for_operation"
+    assert params["operator_uri"] == f"{NAME}/predict"
+    assert params["on_success"].endswith("#refresh")
+
+
+def test_the_comparison_lists_the_worst_frames_and_opens_them(video):
+    correct(video, 0, 5, 8, by_px=2.0)
+    evaluation = evaluate(video, resamples=5, progress=False)
+    rows = worst_frames(video, evaluation)
+    assert [row["frame"] for row in rows] == [9, 6, 1]
+    assert rows[0]["video"] == "short.mp4"
+    bars = figures.joint_errors(evaluation)[0]
+    assert len(bars["x"]) == len(legs.KEYPOINTS)
+    assert figures.pck_curves(evaluation)[0]["x"] == [0.05, 0.1, 0.2]
+    assert "legpose" in figures.headline_table(evaluation)
+
+    context = panel_context(video)
+    panel = LegPose()
+    panel.on_load(context)
+    layout = panel.render(context).to_json()["type"]["properties"]
+    assert {"joint_errors", "pck", "worst"} <= set(layout)
+
+    opened = panel_context(video, row=1)
+    opened.panel.state.worst_rows = rows
+    panel.open_worst(opened)
+    sample = video.first().id
+    assert requests(opened)[-2:] == [
+        ("open_sample", {"id": sample, "group_id": None}),
+        (f"{NAME}/go_to_frame", {"sample": sample, "frame": 6}),
+    ]

@@ -238,6 +238,8 @@ def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> f
             f"Dataset {dataset.name!r} holds {dataset.media_type}s and these sources are {kind}s: "
             "load them into a dataset of their own."
         )
+    if has_files and not len(dataset):
+        dataset.media_type = kind
     dataset.persistent = True
     return dataset
 
@@ -276,7 +278,8 @@ def _image_sample(path: Path) -> fo.Sample:
     try:
         with Image.open(path) as image:
             image.load()
-    except OSError as error:
+    except (OSError, ImportError) as error:
+        # ImportError: once loaded, ultralytics asks a missing HEIF reader about what PIL refuses.
         reason = "the file is empty" if path.stat().st_size == 0 else f"no readable image: {error}"
         raise media.UnreadableError(reason.replace(str(path), "the file")) from None
     metadata = fo.ImageMetadata.build_for(str(path))

@@ -78,6 +78,7 @@ def push_command(
     project: Annotated[str | None, typer.Option(help="CVAT project, made where needed.")] = None,
     assignee: Annotated[str | None, typer.Option(help="CVAT user name of the reviewer.")] = None,
     segment_size: Annotated[int | None, typer.Option(help="Frames of one job.")] = None,
+    frames_per_task: Annotated[int, typer.Option(help="More frames make more tasks.")] = 500,
     image_quality: Annotated[int, typer.Option(help="1 to 100, as CVAT shows them.")] = 95,
     as_tracks: Annotated[
         bool, typer.Option("--as-tracks", help="Consecutive frames as one track a person.")
@@ -101,6 +102,7 @@ def push_command(
         project=project,
         assignee=assignee,
         segment_size=segment_size,
+        frames_per_task=frames_per_task,
         image_quality=image_quality,
         as_tracks=as_tracks,
         backup=backup,
@@ -175,6 +177,8 @@ def pull_command(
         say(f"Points moved by {moved.mean_px:.1f} px on average, {moved.max_px:.1f} px at most.")
     if summary.deleted_frames:
         say(f"{summary.deleted_frames} frames were deleted in CVAT and stay out.")
+    if summary.elsewhere:
+        say(f"{summary.elsewhere} frames went out again in a later round, which alone writes them.")
     for task in summary.gone:
         say(f"gone: {task}", fg="yellow")
     say(f"Next: legpose train {dataset} --name round1")
@@ -198,6 +202,9 @@ def import_labels_command(
         bool, typer.Option("--unfinished", help="Also from jobs that are not completed.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace other labels.")] = False,
+    media_dir: Annotated[
+        Path | None, typer.Option(help="Where the pictures of a new dataset go.")
+    ] = None,
     url: Url = None,
     organization: Organization = None,
 ) -> None:
@@ -214,6 +221,7 @@ def import_labels_command(
         confirm_empty=confirm_empty,
         unfinished=unfinished,
         overwrite=overwrite,
+        media_dir=media_dir,
         url=url,
         organization=organization,
     )

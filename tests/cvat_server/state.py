@@ -282,7 +282,7 @@ class State:
                 with PIL.Image.open(BytesIO(task.uploads[name])) as picture:
                     turned = picture.getexif().get(0x0112, 1) >= 5
                     size = picture.size[::-1] if turned else picture.size
-            except OSError:
+            except (OSError, ImportError):  # ultralytics, once loaded, has PIL ask for HEIF
                 if len(media) == 1:
                     path = f"/home/django/data/data/{task.data_id}/raw/{name}"
                     message = f"PIL.UnidentifiedImageError: cannot identify image file '{path}'"

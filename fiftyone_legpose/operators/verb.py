@@ -129,7 +129,7 @@ def refuse(inputs: types.Object, reason: str, name: str = "reason") -> None:
 
 def _is_ours(ctx: Any, needs_predictions: bool) -> bool:
     dataset = ctx.dataset
-    if dataset is None or dataset.media_type not in ("video", "image"):
+    if dataset is None or dataset.media_type not in ("video", "image", None):
         return False
     if not needs_predictions:
         return True

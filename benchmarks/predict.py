@@ -177,6 +177,7 @@ def apply_model(clip: Path) -> dict[str, float]:
     dataset.add_sample(fo.Sample(filepath=str(clip)))
     asked = time.perf_counter()
     model = import_ultralytics().YOLO(str(find_weights().path))
+    model.overrides["imgsz"] = IMGSZ
     dataset.compute_metadata()
     first = time.perf_counter()
     dataset.apply_model(model, label_field="legpose", skip_failures=False)

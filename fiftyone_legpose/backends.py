@@ -147,8 +147,8 @@ class PoseModel:
 
         stacked = np.stack([frame.pixels for frame in frames])
         with torch.inference_mode():
-            batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).flip(1)
-            batch = batch.contiguous().float().div_(255)
+            batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).contiguous()
+            batch = batch.flip(1).float().div_(255)  # BGR to RGB, cheap once planes are dense
             found = nms.non_max_suppression(
                 self._forward(batch),
                 self.conf,

@@ -321,8 +321,7 @@ def _predict_video(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tal
     frames = decoding.read_ahead(
         lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
     )
-    # The model has a thread to itself: tracking, labels and writes go on beside it.
-    predictions = decoding.read_ahead(lambda: _infer(model, frames))
+    predictions = _infer(model, frames)
     for number in batch.numbers:
         if number in todo:
             _, frame, raw = next(predictions)
@@ -352,8 +351,7 @@ def _predict_images(
             except UnreadableError as error:
                 failures.append({"path": path, "reason": str(error)})
 
-    frames = decoding.read_ahead(prepared)
-    for number, frame, raw in decoding.read_ahead(lambda: _infer(model, frames)):
+    for number, frame, raw in _infer(model, decoding.read_ahead(prepared)):
         writer.add(batch.ids[number], frame, raw, None)
         tally.add(raw)
     return failures

@@ -22,8 +22,8 @@ _HOMES = {
     "train": "training",
     "evaluate": "evaluation",
     "export": "exporting",
-    "loop": "loop",
-    "loop_state": "loop",
+    "loop": "rounds",
+    "loop_state": "rounds",
 }
 
 __all__ = sorted(_HOMES)

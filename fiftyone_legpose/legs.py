@@ -41,9 +41,7 @@ RIGHT_FIRST: Final = FLIP_INDEX
 
 LEFT_COLOR: Final = "#1f8fff"
 RIGHT_COLOR: Final = "#ff7a1a"
-COLORS: Final = tuple(
-    LEFT_COLOR if name.startswith("left") else RIGHT_COLOR for name in KEYPOINTS
-)
+COLORS: Final = tuple(LEFT_COLOR if name.startswith("left") else RIGHT_COLOR for name in KEYPOINTS)
 """One colour a keypoint: blue left, orange right, told apart with any common colour blindness."""
 
 SIGMAS: Final = (0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.089, 0.089, 0.089, 0.089)

@@ -68,9 +68,7 @@ def probe(path: Path) -> VideoFacts:
     if not found.get("streams"):
         raise UnreadableError("it holds no video stream")
     stream = found["streams"][0]
-    times = np.sort(
-        [float(p["pts_time"]) for p in found.get("packets", []) if "pts_time" in p]
-    )
+    times = np.sort([float(p["pts_time"]) for p in found.get("packets", []) if "pts_time" in p])
     count = len(found.get("packets", []))
     announced = int(stream.get("nb_frames") or count)
     if count == 0 or count < announced * (1 - _LOST_PACKETS):

@@ -31,7 +31,9 @@ from fiftyone_legpose.zoo.registry import Version
 
 _METHOD = "legpose/train"
 _BATCH_A_DEVICE = 16
-_LEARNING_RATE = 0.002
+_ADAMW = {"lr0": 0.002, "momentum": 0.9, "warmup_bias_lr": 0.0}
+"""What ultralytics' ``optimizer="auto"`` sets for AdamW and one class. Its general defaults are
+made for SGD: a bias learning rate of 0.1 in the warm-up throws away what the base knew."""
 _OWN_ARGUMENTS = frozenset(
     {"data", "model", "mode", "task", "project", "name", "exist_ok", "resume", "save", "save_dir"}
 )
@@ -144,8 +146,8 @@ def train(
         See `fiftyone_legpose.progress.reporting`.
     **ultralytics_arguments
         Any other argument of ultralytics' ``train``, for example ``lr0``, ``mosaic``, ``patience``.
-        ``lr0`` is 0.002 unless it is said: ultralytics' own choice for AdamW and one class, where
-        its general default of 0.01 diverges.
+        With AdamW ``lr0`` is 0.002, ``momentum`` 0.9 and ``warmup_bias_lr`` 0 unless they are said:
+        what ultralytics itself chooses for it, where its general defaults are those of SGD.
 
     Returns
     -------
@@ -185,9 +187,9 @@ def train(
         "optimizer": optimizer,
         "batch": _BATCH_A_DEVICE * (device.count(",") + 1) if batch == "auto" else batch,
         "seed": seed,
-        "lr0": _LEARNING_RATE,
         "val": validate,
         "plots": False,
+        **(_ADAMW if optimizer.lower() == "adamw" else {}),
         **ultralytics_arguments,
     }
     plan = {

@@ -64,3 +64,13 @@ def test_the_users_own_manifests_stay(tmp_path: Path):
         f"import fiftyone_legpose\n{ZOO}\n{check}",
         FIFTYONE_MODEL_ZOO_MANIFEST_PATHS=str(own),
     )
+
+
+def test_every_public_name_is_a_function_whatever_was_imported_before():
+    loaded_by(
+        "import fiftyone_legpose as lp, pkgutil\n"
+        "modules = [m.name for m in pkgutil.iter_modules(lp.__path__)]\n"
+        "taken = set(modules) & set(lp.__all__)\n"
+        "assert not taken, f'modules hide the functions {taken}'\n"
+        "assert all(callable(getattr(lp, name)) for name in lp.__all__)"
+    )

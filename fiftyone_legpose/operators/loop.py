@@ -52,7 +52,7 @@ class Loop(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Go on with the loop."""
-        from fiftyone_legpose.loop import loop
+        from fiftyone_legpose.rounds import loop
 
         training = {name: options[name] for name in ("epochs", "allow_shared_subjects")}
         state = loop(

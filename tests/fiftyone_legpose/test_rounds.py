@@ -9,9 +9,9 @@ import fiftyone as fo
 import pytest
 
 from fiftyone_legpose import fields, review_state
-from fiftyone_legpose import loop as loop_module
+from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.loop import loop, loop_state
+from fiftyone_legpose.rounds import loop, loop_state
 from fiftyone_legpose.videos import load
 from fiftyone_legpose.zoo import registry
 from tests.conftest import make_clip
@@ -131,7 +131,7 @@ def test_an_interrupted_push_goes_on_with_its_frames(walks, zoo, server, monkeyp
 _KILLED = """
 import json, os, signal, sys
 import fiftyone as fo
-from fiftyone_legpose.loop import loop
+from fiftyone_legpose.rounds import loop
 fo.config.model_zoo_dir = sys.argv[1]
 def die(done, total, message):
     if message.startswith("epoch 2/"):

@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from weights.recipe.confidence import confidence_target  # noqa: E402
+from weights.recipe.confidence import confidence_target, teach_distance  # noqa: E402
 
 LEG = 100.0
 
@@ -48,3 +50,22 @@ def test_leg_length_is_the_longer_complete_side_else_comes_from_the_box(true):
     assert target(true, moved(true, 10))[1] == pytest.approx(0.5)
     true[0, 1, 2] = 0  # so is the other: 0.8 of a box of 125
     assert target(true, moved(true, 10))[2] == pytest.approx(0.5)
+
+
+def test_wider_constants_pull_on_points_that_are_far_off(true):
+    from ultralytics import YOLO
+    from ultralytics.cfg import get_cfg
+
+    from weights.recipe.shipping import WEIGHTS
+
+    model = YOLO(WEIGHTS).model
+    model.args = get_cfg()
+    trainer = SimpleNamespace(model=model)
+    losses = []
+    for widen in (1.0, 2.0):
+        teach_distance(trainer, widen=widen)
+        far = moved(true, LEG / 2).requires_grad_()
+        loss = model.criterion.keypoint_loss(far, true, true[..., 2] > 0, torch.tensor([[5000.0]]))
+        loss.backward()
+        losses.append(float(far.grad.abs().sum()))
+    assert losses[1] > 5 * losses[0] > 0

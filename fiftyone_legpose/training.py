@@ -25,7 +25,7 @@ from fiftyone_legpose.training_data import (
 from fiftyone_legpose.training_run import discard_training, run_trainer, training_folder
 from fiftyone_legpose.views import source_dataset
 from fiftyone_legpose.zoo import registry
-from fiftyone_legpose.zoo.bases import Base, find_base
+from fiftyone_legpose.zoo.bases import Base, find_base, knows_legs
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import Version
 
@@ -34,6 +34,12 @@ _BATCH_A_DEVICE = 16
 _ADAMW = {"lr0": 0.002, "momentum": 0.9, "warmup_bias_lr": 0.0}
 """What ultralytics' ``optimizer="auto"`` sets for AdamW and one class. Its general defaults are
 made for SGD: a bias learning rate of 0.1 in the warm-up throws away what the base knew."""
+
+_REFINING = {**_ADAMW, "lr0": 0.0001}
+"""For a base that knows the ten keypoints. Measured on the shipped weights with 24 frames, 15
+epochs at 320 px: PCK@0.1 on other pictures went from 0.26 to 0.07 with an lr0 of 0.002, to 0.20
+with 0.0005, and to 0.24 with 0.0001, whose AP50 rose from 0.09 to 0.10."""
+
 _OWN_ARGUMENTS = frozenset(
     {"data", "model", "mode", "task", "project", "name", "exist_ok", "resume", "save", "save_dir"}
 )
@@ -146,8 +152,9 @@ def train(
         See `fiftyone_legpose.progress.reporting`.
     **ultralytics_arguments
         Any other argument of ultralytics' ``train``, for example ``lr0``, ``mosaic``, ``patience``.
-        With AdamW ``lr0`` is 0.002, ``momentum`` 0.9 and ``warmup_bias_lr`` 0 unless they are said:
-        what ultralytics itself chooses for it, where its general defaults are those of SGD.
+        With AdamW, unless they are said, ``momentum`` is 0.9, ``warmup_bias_lr`` 0 and ``lr0``
+        0.002, what ultralytics itself chooses for it; but 0.0001 where the base knows the ten
+        keypoints already, because a few frames at more make it forget the rest.
 
     Returns
     -------
@@ -189,7 +196,7 @@ def train(
         "seed": seed,
         "val": validate,
         "plots": False,
-        **(_ADAMW if optimizer.lower() == "adamw" else {}),
+        **_rates(optimizer, start),
         **ultralytics_arguments,
     }
     plan = {
@@ -257,6 +264,12 @@ def _check_arguments(arguments: Mapping[str, Any]) -> None:
             near = difflib.get_close_matches(name, DEFAULT_CFG_DICT, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise TrainingError(f"Neither train nor ultralytics knows the argument {name!r}.{hint}")
+
+
+def _rates(optimizer: str, start: Base) -> dict[str, float]:
+    if optimizer.lower() != "adamw":
+        return {}
+    return _REFINING if knows_legs(start) else _ADAMW
 
 
 def _device(device: str) -> str:

@@ -112,6 +112,11 @@ def load_base(base: Base) -> tuple[Any, str | None]:
     )
 
 
+def knows_legs(base: Base) -> bool:
+    """Tell whether a base has the ten keypoints, so that training refines what it knows."""
+    return base.path is not None and keypoint_shape(open_yolo(base.path)) == _KEYPOINT_SHAPE
+
+
 def _fetch(name: str) -> Path:
     import_ultralytics()
     from ultralytics.utils.downloads import attempt_download_asset

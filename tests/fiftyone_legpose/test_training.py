@@ -135,7 +135,7 @@ def test_a_version_tells_what_it_was_made_of_and_is_made_once(walks, zoo, monkey
     assert version == made.version
     assert version.parent == "legpose-yolov8n"
     assert version.settings["epochs"] == 1
-    assert version.settings["lr0"] == 0.002
+    assert version.settings["lr0"] == 0.0001
     assert version.libraries["ultralytics"] == import_ultralytics().__version__
     assert {"mAP50-95(P)", "mAP50(P)"} <= version.metrics.keys()
     sides = {side: len(frames) for side, frames in version.frames.items()}
@@ -260,6 +260,7 @@ def test_of_a_base_with_other_keypoints_the_matching_layers_are_taken(walks, zoo
     kept, total = (int(word) for word in made.taken.split()[0:3:2])
     assert 0 < kept < total
     assert made.version.parent == "people"
+    assert made.version.settings["lr0"] == 0.002
     scratch = train(walks, name="from-scratch", **QUICK | {"base": "yolov8n-pose.yaml"})
     assert "scratch" in scratch.taken
 

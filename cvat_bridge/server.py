@@ -332,6 +332,11 @@ class Server:
             outcome=outcome,
         )
 
+    def frames(self, task_id: int) -> tuple[tuple[str, ...], frozenset[int]]:
+        """Read the names of a task's frames, in order, and the numbers of those deleted in CVAT."""
+        names, _, deleted = read_frames(self._transport, task_id)
+        return names, frozenset(deleted)
+
     def jobs(self, task_id: int) -> list[Job]:
         """List the annotation jobs of a task, by their first frame."""
         return read_jobs(self._transport, task_id)

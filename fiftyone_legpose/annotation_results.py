@@ -2,17 +2,19 @@
 
 import webbrowser
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.utils.annotations as foua
 
+from cvat_bridge.errors import NotFoundError
 from cvat_bridge.poses import Pose
 from cvat_bridge.server import PushedTask
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose import fields, legs, poses, review_state
 from fiftyone_legpose.corrections import match_people
-from fiftyone_legpose.incoming import Returned
+from fiftyone_legpose.incoming import Returned, check_frames
 from fiftyone_legpose.outgoing import Outgoing
 from fiftyone_legpose.views import source_dataset
 
@@ -93,11 +95,19 @@ class CvatSkeletonResults(foua.AnnotationResults):
             webbrowser.open(self.tasks[0]["url"])
 
     def cleanup(self) -> None:
-        """Delete the run's tasks in CVAT; frames that were not pulled wait for a reviewer again."""
+        """Delete the run's tasks in CVAT; frames that were not pulled wait for a reviewer again.
+
+        Raises
+        ------
+        ConflictError
+            A task is not the one that was sent: the login leads to another server.
+        """
         if self.tasks:
             with self.config.login.connect(self.url) as server:
                 for task in self.tasks:
-                    server.delete_task(task["id"])
+                    with suppress(NotFoundError):
+                        check_frames(self, task, server.frames(task["id"])[0])
+                        server.delete_task(task["id"])
         if self.config.predictions is not None:
             recall(source_dataset(self.samples), self.key)
         self.tasks = []

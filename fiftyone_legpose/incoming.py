@@ -1,6 +1,6 @@
 """What came back of a review run: from its tasks on a server, or from a file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -63,6 +63,25 @@ def from_server(
         yield _from_task(results, task, found, finished_only)
 
 
+def check_frames(
+    results: "CvatSkeletonResults", task: Mapping[str, Any], names: Iterable[str]
+) -> None:
+    """Refuse a task that is not the one that was sent, however equal its number is.
+
+    Raises
+    ------
+    ConflictError
+        It holds other frames.
+    """
+    first = task["first"]
+    expected = results.frames["name"][first : first + task["frames"]]
+    if [PurePosixPath(name).stem for name in names] != expected:
+        raise ConflictError(
+            f"{task['url']} does not hold the frames that run {results.key!r} sent there. Is "
+            "this the right server?"
+        )
+
+
 def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
     """Read an export or task backup of one of a run's tasks; all its frames count as finished.
 
@@ -99,16 +118,11 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
 def _from_task(
     results: "CvatSkeletonResults", task: dict[str, Any], found: "TaskPoses", finished_only: bool
 ) -> Returned:
-    first = task["first"]
-    expected = results.frames["name"][first : first + task["frames"]]
-    if [PurePosixPath(name).stem for name in found.frame_names] != expected:
-        raise ConflictError(
-            f"{task['url']} does not hold the frames that run {results.key!r} sent there. Is "
-            "this the right server?"
-        )
+    check_frames(results, task, found.frame_names)
+    first, count = task["first"], task["frames"]
     frames = found.finished
     if not finished_only:
-        frames = frozenset(range(len(expected))) - found.deleted
+        frames = frozenset(range(count)) - found.deleted
     last: dict[int, Job] = {}
     for job in sorted(found.jobs, key=lambda job: job.updated or ""):
         last |= dict.fromkeys(job.frames, job)
@@ -118,7 +132,7 @@ def _from_task(
         },
         by={first + i: last[i].assignee for i in frames if i in last},
         at={first + i: _time(last[i].updated) for i in frames if i in last},
-        waiting=len(expected) - len(frames) - len(found.deleted),
+        waiting=count - len(frames) - len(found.deleted),
         deleted=len(found.deleted),
     )
 

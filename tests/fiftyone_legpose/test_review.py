@@ -531,6 +531,9 @@ def test_another_server_with_the_same_task_number_is_noticed(video, server):
     server.complete_jobs(1)
     with pytest.raises(ConflictError, match="Is this the right server"):
         review.pull(video)
+    with pytest.raises(ConflictError, match="Is this the right server"):
+        video.load_annotation_results("round1").cleanup()
+    assert list(server.tasks) == [1]  # somebody else's
     assert states(video)[0] == "out"
 
 

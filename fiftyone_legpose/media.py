@@ -1,4 +1,4 @@
-"""Video files as they are on disk: what they hold, whether browsers play them, and stills of them."""
+"""Video files on disk: what they hold, whether browsers play them, and stills of them."""
 
 import hashlib
 import json
@@ -37,6 +37,7 @@ class VideoFacts:
     frame_rate: float
     """Mean frames per second."""
     frame_count: int
+    """Frames that a player shows."""
     rotation: int
     """Degrees by which a player turns the picture: 0, 90, 180 or 270."""
     constant_rate: bool
@@ -56,7 +57,7 @@ def probe(path: Path) -> VideoFacts:
     _check_readable(path)
     entries = (
         "stream=codec_name,pix_fmt,width,height,avg_frame_rate,nb_frames"
-        ":stream_side_data=rotation:stream_tags=rotate:packet=pts_time,duration_time"
+        ":stream_side_data=rotation:stream_tags=rotate:packet=pts_time,flags"
     )
     answer = run_tool(
         ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries]
@@ -68,12 +69,19 @@ def probe(path: Path) -> VideoFacts:
     if not found.get("streams"):
         raise UnreadableError("it holds no video stream")
     stream = found["streams"][0]
-    times = np.sort([float(p["pts_time"]) for p in found.get("packets", []) if "pts_time" in p])
-    count = len(found.get("packets", []))
-    announced = int(stream.get("nb_frames") or count)
-    if count == 0 or count < announced * (1 - _LOST_PACKETS):
-        raise UnreadableError(f"it is truncated: {count} of {announced} frames are there")
-    mean_rate = float(Fraction(stream.get("avg_frame_rate") or "0/1") if count else 0)
+    packets = found.get("packets", [])
+    announced = int(stream.get("nb_frames") or len(packets))
+    if len(packets) < announced * (1 - _LOST_PACKETS):
+        raise UnreadableError(f"it is truncated: {len(packets)} of {announced} frames are there")
+    # A clip that was trimmed without encoding it anew begins with frames that nobody shows.
+    shown = [packet for packet in packets if "D" not in packet.get("flags", "")]
+    times = np.sort([float(packet["pts_time"]) for packet in shown if "pts_time" in packet])
+    count = len(shown)
+    if not count:
+        raise UnreadableError("it holds no frame that a player shows")
+    # ffprobe says 0/0 where the file does not tell.
+    frames, _, seconds = stream.get("avg_frame_rate", "0/0").partition("/")
+    mean_rate = int(frames) / int(seconds) if int(seconds) else 0.0
     constant = True
     if len(times) > 1 and times[-1] > times[0]:
         step = (times[-1] - times[0]) / (len(times) - 1)
@@ -185,7 +193,7 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
         answer = run_tool(
             ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0"]
             + ["-vf", f"fps={Fraction(rate).limit_denominator(1001)}", "-q:v", "2"]
-            + [str(Path(scratch) / "still_%05d.jpg")]
+            + [str(Path(scratch) / "still_%09d.jpg")]
         )
         made = sorted(Path(scratch).iterdir())
         if answer.returncode != 0 or not made:

@@ -1,9 +1,10 @@
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from fiftyone_legpose import media
+from fiftyone_legpose import decoding, media
 from fiftyone_legpose.errors import MissingToolError
 from tests.conftest import make_clip, turn_clip
 
@@ -38,6 +39,31 @@ def test_a_rotated_phone_video_becomes_upright(short_clip: Path, tmp_path: Path)
     copy = media.probe(media.playable_copy(turned, facts, tmp_path))
     assert copy.rotation == 0
     assert (copy.width, copy.height) == (facts.height, facts.width)
+
+
+def test_a_trimmed_clip_has_the_frames_that_it_shows(sample_clip: Path, tmp_path: Path):
+    plain = make_clip(sample_clip, tmp_path / "plain.mp4", "-bf", "0", "-preset", "ultrafast")
+    # Players cut without encoding anew: the file keeps all frames from the key frame on.
+    trimmed = tmp_path / "trimmed.mp4"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-ss", "0.7", "-i", str(plain), "-c", "copy", str(trimmed)],
+        check=True,
+    )
+    facts = media.probe(trimmed)
+    assert facts.frame_count == 86
+    assert len(list(decoding.read_frames(trimmed, range(1, facts.frame_count + 1)))) == 86
+
+
+def test_a_file_that_does_not_tell_its_rate_is_read(sample_clip: Path, monkeypatch):
+    answer = media.run_tool
+
+    def untold(command):
+        told = answer(command)
+        told.stdout = told.stdout.replace('"avg_frame_rate": "20/1"', '"avg_frame_rate": "0/0"')
+        return told
+
+    monkeypatch.setattr(media, "run_tool", untold)
+    assert media.probe(sample_clip).frame_rate == pytest.approx(20)
 
 
 def test_odd_sizes_and_old_codecs_become_h264(short_clip: Path, tmp_path: Path):

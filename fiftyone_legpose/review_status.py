@@ -6,16 +6,21 @@ from dataclasses import dataclass, field, replace
 
 import fiftyone as fo
 
+from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Job
 from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
 from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.incoming import check_frames
 
 ELSEWHERE = "elsewhere"
 """State, in a run, of a frame that went out again in a later run."""
 
 MISSING = "missing"
 """State, in a run, of a frame that is not in the dataset any more."""
+
+DELETED = "deleted"
+"""State, in a run, of a frame that somebody deleted in CVAT; it can be restored there."""
 
 _SETTLED = (fields.CORRECTED, fields.EMPTY, ELSEWHERE, MISSING)
 
@@ -31,7 +36,8 @@ class RunStatus:
     by_state: Mapping[str, int]
     """Frames by what is next for them: ``unsent``, ``new``, ``in progress``, ``rejected``,
     ``completed`` (pull them), ``corrected``, ``empty``, ``out`` (in a file, or a task that is
-    gone), ``elsewhere`` (went out again in another run), ``missing`` (deleted from the dataset)."""
+    gone), ``deleted`` (in CVAT), ``elsewhere`` (went out again in another run), ``missing``
+    (deleted from the dataset)."""
     jobs: list[Job] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     """Address of each task."""
@@ -48,7 +54,8 @@ class RunStatus:
     @property
     def done(self) -> bool:
         """Whether every frame came back that can."""
-        return sum(self.by_state.get(state, 0) for state in _SETTLED) == self.frames
+        settled = (*_SETTLED, DELETED)
+        return sum(self.by_state.get(state, 0) for state in settled) == self.frames
 
 
 def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
@@ -70,16 +77,20 @@ def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
         return status
     with login.connect(results.url) as server:
         for task in results.tasks:
-            jobs = server.jobs(task["id"])
-            if not jobs:  # the list of jobs of a task that is not there is merely empty
+            try:
+                names, deleted = server.frames(task["id"])
+                check_frames(results, task, names)
+            except (NotFoundError, ConflictError):
                 status.gone.append(task["url"])
+                continue
+            jobs = server.jobs(task["id"])
             status.jobs.extend(jobs)
             # A frame that several jobs cover is where its most unfinished job is.
             for job in sorted(jobs, key=lambda job: job.finished, reverse=True):
                 for frame in job.frames:
                     at = task["first"] + frame
                     if states[at] not in _SETTLED:
-                        states[at] = job.state
+                        states[at] = DELETED if frame in deleted else job.state
     return replace(status, by_state=Counter(states))
 
 

@@ -303,7 +303,21 @@ def test_deleted_frames_and_tasks_are_told_and_stay_out(video, server):
     assert summary.gone == [f"{server.url}/tasks/2"]
     [told] = review.status(video)
     assert told.gone == summary.gone
+    assert told.by_state == {"corrected": 1, "deleted": 1, "out": 2}
+    assert (told.to_pull, told.done) == (0, False)
     assert states(video)[:4] == ["corrected", "out", "out", "out"]
+    server.restore_frame(1, 1)
+    assert review.status(video)[0].to_pull == 1
+    assert review.pull(video).written == 1
+
+
+def test_a_run_whose_last_frames_were_deleted_in_cvat_is_done(video, server):
+    select(video, 0, 1)
+    review.push(video, "round1")
+    server.delete_frame(1, 0)
+    server.complete_jobs(1)
+    review.pull(video)
+    assert review.status(video)[0].done
 
 
 def test_frames_that_are_deleted_from_the_dataset_meanwhile_are_counted(
@@ -531,6 +545,9 @@ def test_another_server_with_the_same_task_number_is_noticed(video, server):
     server.complete_jobs(1)
     with pytest.raises(ConflictError, match="Is this the right server"):
         review.pull(video)
+    [told] = review.status(video)
+    assert told.by_state == {"out": 1}
+    assert told.gone == [f"{server.url}/tasks/1"]
     with pytest.raises(ConflictError, match="Is this the right server"):
         video.load_annotation_results("round1").cleanup()
     assert list(server.tasks) == [1]  # somebody else's

@@ -169,6 +169,7 @@ def yolo(clip: Path, *, track: bool) -> dict[str, float]:
 
 def apply_model(clip: Path) -> dict[str, float]:
     import fiftyone as fo
+
     from fiftyone_legpose.zoo.quiet import import_ultralytics
     from fiftyone_legpose.zoo.weights import find_weights
 
@@ -216,11 +217,11 @@ def limit(clip: Path, *, backend: str) -> dict[str, float]:
     tensor = tensor.contiguous()
     count = 100
     with torch.inference_mode(), ThreadPoolExecutor(1) as pool:
-        model._forward(tensor)
+        model._start(tensor)()
         first = time.perf_counter()
         decoded = pool.submit(lambda: sum(1 for _ in decoding.read_frames(clip, range(1, count))))
         for _ in range(count):
-            model._forward(tensor)
+            model._start(tensor)()
         decoded.result()
         seconds = time.perf_counter() - first
     return {"fps": count / seconds, "startup": first - asked}

@@ -6,7 +6,8 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
+from itertools import cycle, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
@@ -113,12 +114,13 @@ class PoseModel:
         model: Any = yolo.model
         if self.backend != "torch":
             model = _exported(weights, yolo, self.backend, side)
-        self._forward: Callable[[Any], Any]
+        self._start: Callable[[Any], Callable[[], Any]]
         if self.backend == "openvino":
-            self._forward = _openvino(model)
+            self._start = _openvino(model)
         else:
             model = model if self.backend == "torch" else str(model)
-            self._forward = AutoBackend(model, device=self.device, verbose=False).eval()
+            network = AutoBackend(model, device=self.device, verbose=False).eval()
+            self._start = lambda batch: partial(_identity, network(batch))
 
     def prepare(self, frame: np.ndarray) -> PreparedFrame:
         """Scale and pad one BGR frame of shape (H, W, 3); safe to call from another thread."""
@@ -138,10 +140,34 @@ class PoseModel:
         list of RawPoses
             One a frame, persons by falling confidence.
         """
-        batches = groupby(frames, key=lambda frame: frame.pixels.shape)
-        return [raw for _, batch in batches for raw in self._infer_batch(list(batch))]
+        return self.begin(frames)()
 
-    def _infer_batch(self, frames: list[PreparedFrame]) -> list[RawPoses]:
+    def begin(self, frames: Sequence[PreparedFrame]) -> Callable[[], list[RawPoses]]:
+        """Start the model on prepared frames; the result is what `infer` returns.
+
+        OpenVINO works on while the caller goes on with something else, so that what Python does
+        with one frame costs no time of the next. At most two calls may be under way.
+
+        Parameters
+        ----------
+        frames
+            From `prepare`.
+
+        Returns
+        -------
+        callable
+            Waits, and gives a list of RawPoses.
+        """
+        groups = [list(g) for _, g in groupby(frames, key=lambda frame: frame.pixels.shape)]
+        first = self._begin(groups[0]) if groups else None
+
+        def finish() -> list[RawPoses]:
+            found = first() if first else []
+            return found + [raw for group in groups[1:] for raw in self._begin(group)()]
+
+        return finish
+
+    def _begin(self, frames: list[PreparedFrame]) -> Callable[[], list[RawPoses]]:
         import torch
         from ultralytics.utils import nms
 
@@ -149,17 +175,19 @@ class PoseModel:
         with torch.inference_mode():
             batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).contiguous()
             batch = batch.flip(1).float().div_(255)  # BGR to RGB, cheap once planes are dense
-            found = nms.non_max_suppression(
-                self._forward(batch),
-                self.conf,
-                _NMS_IOU,
-                max_det=_MAX_PERSONS,
-                nc=self._class_count,
-            )
-            return [
-                self._to_raw(persons, tuple(batch.shape[2:]), frame.shape)
-                for persons, frame in zip(found, frames, strict=True)
-            ]
+            output = self._start(batch)
+
+        def finish() -> list[RawPoses]:
+            with torch.inference_mode():
+                found = nms.non_max_suppression(
+                    output(), self.conf, _NMS_IOU, max_det=_MAX_PERSONS, nc=self._class_count
+                )
+                return [
+                    self._to_raw(persons, tuple(batch.shape[2:]), frame.shape)
+                    for persons, frame in zip(found, frames, strict=True)
+                ]
+
+        return finish
 
     def _to_raw(self, persons: Any, inner: tuple[int, ...], shape: tuple[int, int]) -> RawPoses:
         from ultralytics.utils import ops
@@ -217,7 +245,11 @@ def _installed(backend: str) -> bool:
     return all(importlib.util.find_spec(package) for package in _PACKAGES[backend])
 
 
-def _openvino(folder: Path) -> Callable[[Any], Any]:
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
     """Load an OpenVINO model at the precision that is faster on this processor.
 
     OpenVINO takes bfloat16 wherever the processor knows it, also where the processor has no
@@ -239,7 +271,20 @@ def _openvino(folder: Path) -> Callable[[Any], Any]:
             compiled(trial)
         timed.append((time.perf_counter() - started, compiled))
     _, fastest = min(timed, key=lambda pair: pair[0])
-    return lambda batch: torch.from_numpy(fastest(batch.numpy())[0])
+    requests = cycle([fastest.create_infer_request() for _ in range(2)])
+
+    def start(batch: Any) -> Callable[[], Any]:
+        request = next(requests)
+        request.start_async({0: batch.numpy()}, share_inputs=True)
+
+        def finish() -> Any:
+            request.wait()
+            # The request's memory is used again two frames on, and NMS writes into its input.
+            return torch.from_numpy(request.get_output_tensor(0).data.copy())
+
+        return finish
+
+    return start
 
 
 def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int) -> Path:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -371,10 +371,16 @@ def _infer(
             failure = error
 
     source = guarded()
-    while chunk := list(islice(source, model.batch)):
-        found = model.infer([frame for _, frame in chunk])
-        for (number, frame), raw in zip(chunk, found, strict=True):
-            yield number, frame, raw
+    pending: tuple[list[tuple[int, PreparedFrame]], Callable[[], list[RawPoses]]] | None = None
+    while True:
+        chunk = list(islice(source, model.batch))
+        begun = (chunk, model.begin([frame for _, frame in chunk])) if chunk else None
+        if pending is not None:
+            for (number, frame), raw in zip(pending[0], pending[1](), strict=True):
+                yield number, frame, raw
+        pending = begun
+        if pending is None:
+            break
     if failure is not None:
         raise failure
 

@@ -19,6 +19,7 @@ class Evaluate(Verb):
     description = "How good the model is on the corrected frames, joint by joint, old against new"
     submit = "Evaluate"
     icon = "insights"
+    paths = ("report",)
     can_delegate = True
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
@@ -45,7 +46,6 @@ class Evaluate(Verb):
         )
         inputs.str("group_by", label="Draw together", description="A field, for example subject")
         path_input(
-            ctx,
             inputs,
             "report",
             label="Folder for an HTML report",

@@ -32,35 +32,33 @@ def more(ctx: Any, inputs: types.Object) -> bool:
 
 
 def path_input(
-    ctx: Any,
     inputs: types.Object,
     name: str,
     *,
     label: str,
     description: str,
     choose_dir: bool = False,
-    default: str | None = None,
+    default: str | Path | None = None,
 ) -> None:
     """Ask for a path, typed or picked in the file browser; read it with `given_path`."""
-    inputs.str(name, default=default, label=label, description=description)
     inputs.file(
-        f"{name}_picked",
-        label="",
-        view=types.FileExplorerView(
-            choose_dir=choose_dir,
-            button_label="Browse",
-            choose_button_label="Take this",
-        ),
+        name,
+        label=label,
+        description=description,
+        default=None if default is None else as_path(default),
+        view=types.FileExplorerView(choose_dir=choose_dir, choose_button_label="Take this"),
     )
 
 
 def given_path(params: dict[str, Any], name: str) -> str | None:
-    """Read a path of `path_input`; a typed one wins over one that was picked."""
-    typed = (params.get(name) or "").strip()
-    if typed:
-        return typed
-    picked = params.get(f"{name}_picked")
-    return picked.get("absolute_path") if isinstance(picked, dict) else None
+    """Read a path of `path_input`."""
+    picked = params.get(name)
+    return (picked.get("absolute_path") or "").strip() or None if picked else None
+
+
+def as_path(path: str | Path) -> dict[str, str]:
+    """Write a path as `path_input` has it."""
+    return {"absolute_path": str(path)}
 
 
 def cvat_login(ctx: Any) -> dict[str, str | None]:

@@ -25,6 +25,7 @@ class ImportLabels(Verb):
     description = "Bring in skeletons labelled elsewhere: a CVAT export, a task or a project"
     submit = "Import"
     icon = "upload_file"
+    paths = ("source",)
     risk = RiskLevel.HIGH
     place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
     can_delegate = True
@@ -33,7 +34,6 @@ class ImportLabels(Verb):
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the source and the order of its keypoints."""
         path_input(
-            ctx,
             inputs,
             "source",
             label="Export, task or project",

@@ -19,13 +19,13 @@ class Load(Verb):
     description = "Load a folder of videos, one video, or a folder of images"
     submit = "Load"
     icon = "video_library"
+    paths = ("sources",)
     on_view = False
     needs_predictions = False
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add where from, where to, and whom."""
         path_input(
-            ctx,
             inputs,
             "sources",
             label="Folder or video",

@@ -20,6 +20,7 @@ class Loop(Verb):
     description = "Predict, select and push; or pull what is done, train, and begin the next round"
     submit = "Go on"
     icon = "loop"
+    paths = ("handover",)
     risk = RiskLevel.HIGH
     place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
     can_delegate = True
@@ -39,13 +40,12 @@ class Loop(Verb):
         )
         missing = cvat_missing(ctx)
         path_input(
-            ctx,
             inputs,
             "handover",
             label="Folder to exchange files through",
             description="Empty: by way of the CVAT server",
             choose_dir=True,
-            default=str(handover_folder()) if missing else None,
+            default=handover_folder() if missing else None,
         )
         if not len(ctx.dataset):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")

@@ -25,6 +25,7 @@ class Pull(Verb):
     description = "Fetch what reviewers corrected, from CVAT or from a file that CVAT exported"
     submit = "Pull"
     icon = "cloud_download"
+    paths = ("export",)
     risk = RiskLevel.HIGH
     can_delegate = True
     on_view = False
@@ -43,7 +44,6 @@ class Pull(Verb):
         inputs.enum("key", choices.values(), default=keys[-1], view=choices, label="Round")
         if way(ctx, inputs, "From the CVAT server", "From a file") == "file":
             path_input(
-                ctx,
                 inputs,
                 "export",
                 label="File that CVAT exported",

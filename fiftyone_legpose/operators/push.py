@@ -31,6 +31,7 @@ class Push(Verb):
     description = "Send the selected frames to CVAT, or into a file for CVAT, keypoints drawn in"
     submit = "Push"
     icon = "cloud_upload"
+    paths = ("folder",)
     risk = RiskLevel.HIGH
     can_delegate = True
     on_view = False
@@ -59,13 +60,12 @@ class Push(Verb):
             refuse(inputs, "No frame is selected: run select first.")
         if way(ctx, inputs, "Send to the CVAT server", "Write a file for CVAT") == "file":
             path_input(
-                ctx,
                 inputs,
                 "folder",
                 label="Folder for the file",
                 description='In CVAT: Tasks, +, "Create from backup"',
                 choose_dir=True,
-                default=str(handover_folder()),
+                default=handover_folder(),
             )
             return
         missing = cvat_missing(ctx)

@@ -108,6 +108,8 @@ def _stream(ctx: Any, verb: str, work: Work) -> Iterator[GeneratedMessage]:
         yield ctx.ops.open_dataset(outcome.dataset)
     elif not outcome.failed:
         yield ctx.ops.reload_dataset()
+        if outcome.dataset is not None:
+            yield ctx.trigger("reset_color_scheme")  # the page keeps the one that it opened with
     yield from _finish(ctx, verb, outcome)
 
 

@@ -8,6 +8,7 @@ from fiftyone.operators.types import RiskLevel
 
 from fiftyone_legpose.appearance import dress
 from fiftyone_legpose.fields import GROUND_TRUTH, PREDICTIONS
+from fiftyone_legpose.operators.forms import as_path
 from fiftyone_legpose.operators.running import Outcome, is_running, run
 from fiftyone_legpose.progress import Report
 
@@ -47,6 +48,9 @@ class Verb(foo.Operator):
             risk_level=self.risk,
             view_target=self.on_view,
         )
+
+    paths: tuple[str, ...] = ()
+    """Options that are paths, which the App's file browser wraps."""
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the verb's options to the form."""
@@ -117,6 +121,7 @@ class Verb(foo.Operator):
             ``.result`` holds headline, facts and notes. In a notebook an `asyncio.Task` of it.
         """
         ctx = {} if collection is None else {"view": collection.view()}
+        options |= {name: as_path(options[name]) for name in self.paths if name in options}
         return foo.execute_operator(self.uri, ctx, params=options, request_delegation=delegate)
 
 

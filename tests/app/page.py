@@ -1,0 +1,189 @@
+"""What a person does in the App, in the words of a person."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+NAME = "@legpose/legpose"
+_PATIENCE_MS = 40_000
+_FORM = "[data-cy=operators-prompt-modal]"
+_PANEL = "[data-cy=panel-content-leg_pose]"
+
+# FiftyOne's own page asks for fonts; it works without them.
+_FONTS = re.compile(r"https://fonts\.(googleapis|gstatic)\.com/")
+
+
+class AppPage:
+    """One page of the App, cut off from everything but its own server.
+
+    Parameters
+    ----------
+    browser
+        Of playwright.
+    address
+        Of the App.
+    dataset
+        Name of the dataset to open.
+    pictures
+        Folder for screenshots.
+    """
+
+    def __init__(self, browser: Any, address: str, dataset: str, pictures: Path):
+        self._pictures = pictures
+        self.outside: list[str] = []
+        """Addresses outside of this machine that the page asked for, in vain."""
+        self.errors: list[str] = []
+        """What the page's console calls an error."""
+        self._context = browser.new_context(viewport={"width": 1600, "height": 1000})
+        self._context.set_default_timeout(_PATIENCE_MS)
+        self._context.add_init_script(
+            "localStorage.setItem('fiftyone-enterprise-tooltip', 'true');"
+            "localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true');"
+        )
+        self._context.route("**/*", self._only_here)
+        self.page = self._context.new_page()
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(f"{address}/datasets/{dataset}")
+
+    def close(self) -> None:
+        self._context.close()
+
+    def picture(self, name: str) -> None:
+        self.page.screenshot(path=self._pictures / f"{name}.png")
+
+    @property
+    def requests_that_matter(self) -> list[str]:
+        return [url for url in self.outside if not _FONTS.match(url)]
+
+    # Forms
+
+    def open_form(self, verb: str) -> None:
+        self.page.locator(f'[data-item-id="{NAME}/{verb}"]').click()
+        self.page.locator(_FORM).wait_for()
+
+    def open_first_form(self, title: str) -> None:
+        """Open a form on a dataset without samples, which has no buttons yet."""
+        self.page.get_by_text("browse operations").click()
+        self.page.get_by_text(title, exact=True).click()
+        self.page.locator(_FORM).wait_for()
+
+    def fill(self, label: str, value: object) -> None:
+        box = self.page.locator(_FORM).locator(
+            f'xpath=.//*[normalize-space(text())="{label}"]/following::input[1]'
+        )
+        box.fill(str(value))
+
+    def switch(self, label: str) -> None:
+        self.page.locator(_FORM).get_by_label(label).click()
+
+    def submit(self, label: str, *, within_s: float = 90) -> str:
+        """Press the form's button and give what the App says when the verb is done."""
+        self.page.locator(_FORM).get_by_role("button", name=label, exact=True).click()
+        # The window of the progress has the button too, the form has alerts too.
+        done = (
+            self.page.locator("[role=dialog]")
+            .filter(has=self.page.locator("[class*=MuiAlert-root]"))
+            .filter(has=self.page.get_by_role("button", name="Done"))
+        )
+        done.wait_for(timeout=within_s * 1000)
+        said = done.inner_text()
+        self.picture(f"{label.lower().replace(' ', '-')}-done")
+        done.get_by_role("button", name="Done").click()
+        done.wait_for(state="detached")
+        return said
+
+    # The panel
+
+    def open_panel(self) -> None:
+        self.page.locator("[data-cy=new-panel-btn]").first.click()
+        self.page.locator("[data-cy=new-panel-option-leg_pose]").click()
+        self.panel.get_by_text("Next:").wait_for()
+
+    @property
+    def panel(self) -> Any:
+        return self.page.locator(_PANEL).last
+
+    def press(self, label: str) -> None:
+        """Press a button of the panel that opens a form."""
+        self.panel.get_by_role("button", name=label, exact=True).click()
+        self.page.locator(_FORM).wait_for()
+
+    def click_curve(self, trace: str, frame: int) -> None:
+        """Click the point of a frame (from 1) on a curve of the panel beside the open video."""
+        place = self.page.evaluate(_POINT, [trace, frame - 1])
+        self.page.mouse.move(*place)
+        self.page.locator(".hoverlayer .hovertext").first.wait_for()
+        self.page.mouse.click(*place)
+
+    # The video
+
+    def open_video(self) -> None:
+        self.page.locator("[data-cy=looker]").first.click()
+        self.page.locator("[data-cy=modal]").wait_for()
+        self.page.wait_for_function(_IS_LOADED)
+
+    def put_panel_beside_video(self) -> None:
+        self.page.locator("[data-cy=modal] [data-cy=panel-tab-leg_pose]").click()
+        self.page.locator("[data-cy=modal] [title='Split horizontally']").click()
+        self.page.wait_for_function(_IS_LOADED)
+
+    def close_video(self) -> None:
+        self.page.keyboard.press("Escape")
+        self.page.locator("[data-cy=modal]").wait_for(state="detached")
+
+    def wait_until_at(self, seconds: float) -> None:
+        """Wait until the player shows a time."""
+        self.page.wait_for_function(_IS_AT, arg=f"0:{seconds:05.2f}")
+
+    def wait_for_color(self, color: str, at_least_px: int = 100) -> None:
+        """Wait until so many px of the open video have nearly this colour."""
+        for _ in range(_PATIENCE_MS // 500):
+            if self._colored_px(color) >= at_least_px:
+                return
+            self.page.wait_for_timeout(500)
+        self.picture("no-color")
+        raise AssertionError(f"less than {at_least_px} px of the video are {color}")
+
+    def _colored_px(self, color: str) -> int:
+        shot = self.page.locator("[data-cy=modal-looker-container]").screenshot()
+        picture = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), int)
+        wanted = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+        return int((np.abs(picture - wanted).max(axis=-1) < 24).sum())
+
+    def _only_here(self, route: Any) -> None:
+        url = route.request.url
+        if url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            route.continue_()
+        else:
+            self.outside.append(url)
+            route.abort()
+
+    def _listen(self, message: Any) -> None:
+        blocked = "net::ERR_FAILED" in message.text
+        if message.type == "error" and not blocked:
+            self.errors.append(message.text)
+
+
+_IS_LOADED = """() => {
+  const shown = document.querySelector("[data-cy=modal] [data-cy=looker-video-time]");
+  return shown && /\\d\\/|\\/ 0:0[1-9]/.test(shown.textContent);
+}"""
+
+_IS_AT = """(time) => document.querySelector("[data-cy=modal]").innerText.includes(time + " /")"""
+
+_POINT = """([name, i]) => {
+  const plots = [...document.querySelectorAll("[data-cy=modal] .js-plotly-plot")];
+  const plot = plots.find((one) => one.data.some((trace) => trace.name === name));
+  const trace = plot.data.find((one) => one.name === name);
+  const { xaxis, yaxis } = plot._fullLayout;
+  const box = plot.getBoundingClientRect();
+  return [
+    box.left + xaxis._offset + xaxis.d2p(trace.x[i]),
+    box.top + yaxis._offset + yaxis.d2p(trace.y[i]),
+  ];
+}"""

@@ -1,0 +1,137 @@
+"""A newcomer's first hour: from a video to a comparison, by clicks alone."""
+
+import json
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from cvat_bridge.backup import read_backup
+from cvat_bridge.pose_sets import Frame, PoseSet
+from cvat_bridge.poses import Pose
+from cvat_bridge.yolo_pose import write_yolo_pose
+from fiftyone_legpose import fields, legs, review_state
+from fiftyone_legpose.annotation_results import load_results
+from fiftyone_legpose.appearance import CORRECTION_COLOR, PREDICTION_COLOR
+from fiftyone_legpose.evaluation_results import list_evaluations
+from fiftyone_legpose.poses import read_poses
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_path):
+    app.open_first_form("Load videos")
+    app.fill("Folder or video", sample_clip)
+    app.fill("Dataset", f"{dataset_name}-gait")
+    app.picture("load")
+    assert "Added\t1" in app.submit("Load")
+    dataset = fo.load_dataset(f"{dataset_name}-gait")
+    assert len(dataset) == 1
+
+    app.open_form("predict")
+    app.switch("More settings")
+    app.fill("Lowest confidence of a person", 0.4)
+    app.fill("Size of the model's input (px)", 320)
+    app.picture("predict")
+    assert "Frames predicted\t100" in app.submit("Predict", within_s=150)
+    dataset.reload()
+    assert dataset.count(f"frames.{fields.PREDICTIONS}") == 100
+
+    app.open_video()
+    for color in (PREDICTION_COLOR, legs.LEFT_COLOR, legs.RIGHT_COLOR):
+        app.wait_for_color(color)
+    app.picture("video")
+    app.close_video()
+
+    app.open_form("select")
+    app.fill("Frames", 6)
+    assert "6 frames selected" in app.submit("Select")
+    assert len(review_state.read(dataset).ids(fields.SELECTED)) == 6
+
+    app.open_form("push")
+    app.fill("Folder for the file", tmp_path)
+    app.picture("push")
+    assert "Frames\t6" in app.submit("Push")
+    handover = tmp_path / "round1.zip"
+    assert len(read_backup(handover).frame_names) == 6
+
+    corrected = correct(dataset, handover, sample_labels, tmp_path / "corrected.zip")
+    app.open_form("pull")
+    app.fill("File that CVAT exported", corrected)
+    app.picture("pull")
+    assert "6 of 6 frames written" in app.submit("Pull")
+    truth = read_poses(dataset, fields.GROUND_TRUTH)
+    assert truth.looked_at.sum() == 6
+    assert_labels(truth, sample_labels)
+
+    app.open_panel()
+    assert "6 corrected frames" in app.panel.inner_text()
+    app.press("Evaluate")
+    assert "in 6 frames compared" in app.submit("Evaluate")
+    assert len(list_evaluations(dataset)) == 1
+    app.panel.get_by_text("Comparison").wait_for()
+    app.panel.locator(".js-plotly-plot .bars").first.wait_for()
+    app.picture("comparison")
+
+    worst = app.panel.locator("tbody tr", has=app.page.get_by_role("button", name="Open")).first
+    worst.scroll_into_view_if_needed()
+    frame = int(worst.locator("td").nth(1).inner_text())
+    assert frame in dataset.match_frames(
+        fo.ViewField(fields.GROUND_TRUTH) != None  # noqa: E711 - a FiftyOne expression
+    ).values("frames.frame_number", unwind=True)
+    app.picture("worst-frames")
+    worst.get_by_role("button", name="Open").click()
+    app.wait_until_at((frame - 1) / 20)
+    app.wait_for_color(CORRECTION_COLOR)
+    app.picture("worst-frame")
+
+    app.put_panel_beside_video()
+    app.click_curve("confidence", 61)
+    app.wait_until_at(60 / 20)
+    app.picture("timeline")
+
+    assert app.errors == []
+    assert app.requests_that_matter == []
+
+
+def correct(dataset: fo.Dataset, handover: Path, labels: Path, target: Path) -> Path:
+    """Do what a reviewer does in CVAT: draw the labelled points, export the task."""
+    numbers = dict(
+        zip(*dataset.values(["frames.id", "frames.frame_number"], unwind=True), strict=True)
+    )
+    backup = read_backup(handover)
+    persons = labelled(labels)
+    results = load_results(dataset, "round1")
+    frames = {}
+    for name, size, frame_id in zip(
+        backup.frame_names, backup.sizes, results.frames["id"], strict=True
+    ):
+        poses = [
+            Pose(np.where(p[:, 2:] > 0, p[:, :2], np.nan), p[:, 2].astype(int))
+            for p in persons[numbers[frame_id]]
+        ]
+        frames[Path(name).stem] = Frame(Path(name).stem, poses, size)
+    write_yolo_pose(target, PoseSet((legs.SKELETON.name,), len(legs.KEYPOINTS), frames))
+    return target
+
+
+def assert_labels(truth, labels: Path) -> None:
+    """Every point that came back is where it was labelled."""
+    persons = labelled(labels)
+    for pose in range(len(truth.points)):
+        frame = int(truth.frame_number[truth.pose_frame[pose]])
+        seen = truth.visibility[pose] > 0
+        distances = [
+            np.abs(truth.points[pose][seen] - person[seen, :2]).max() for person in persons[frame]
+        ]
+        assert min(distances) < 0.05
+
+
+def labelled(labels: Path) -> dict[int, list[np.ndarray]]:
+    """Persons (10, 3) of x, y, visibility by frame number, from 1."""
+    frames = json.loads(labels.read_text())["frames"]
+    return {
+        one["frame"] + 1: [np.array(person["keypoints"], float) for person in one["persons"]]
+        for one in frames
+    }

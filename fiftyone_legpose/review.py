@@ -10,7 +10,13 @@ from typing import Any
 
 import fiftyone as fo
 
-from cvat_bridge.errors import PayloadError
+from cvat_bridge.errors import (
+    ConflictError,
+    NotFoundError,
+    PayloadError,
+    PermissionDeniedError,
+    RejectedError,
+)
 from cvat_bridge.server import FRAMES_PER_TASK
 from fiftyone_legpose import fields, poses, review_state
 from fiftyone_legpose.annotation_backend import is_begun
@@ -35,6 +41,9 @@ from fiftyone_legpose.review_out import (
 )
 from fiftyone_legpose.review_status import RunStatus, run_status
 from fiftyone_legpose.views import source_dataset
+
+_REFUSED = (PayloadError, ConflictError, NotFoundError, PermissionDeniedError, RejectedError)
+"""Errors that come again however often the same push is tried."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,8 @@ def push(
                 send_file(dataset, key, Path(backup), report)
             else:
                 send(dataset, key, login, report)
-        except (LegposeError, PayloadError):
+        except (LegposeError, *_REFUSED):
+            # Going on with it would take the same settings to the same refusal.
             forget_unsent(dataset, key)
             raise
     return _pushed(dataset, key, backup=backup)

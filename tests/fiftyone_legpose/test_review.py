@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 
-from cvat_bridge.errors import AddressError, ConflictError, LoginError, ServerError
+from cvat_bridge import Skeleton, connect
+from cvat_bridge.errors import (
+    AddressError,
+    ConflictError,
+    LoginError,
+    NotFoundError,
+    ServerError,
+)
 from fiftyone_legpose import (
     annotation_results,
     corrections,
@@ -201,6 +208,21 @@ def test_a_wrong_login_leaves_nothing_behind(video, server, monkeypatch):
     assert video.list_annotation_runs() == []
     assert states(video)[0] == "selected"
     assert set(video.get_frame_field_schema()) == schema
+
+
+def test_a_push_that_is_refused_can_be_tried_with_other_settings(video, server):
+    select(video, 0, 1)
+    with pytest.raises(NotFoundError, match="no user 'anna'"):
+        review.push(video, "round1", assignee="anna")
+    with connect(server.url, token=server.token) as cvat:
+        cvat.project("theirs", Skeleton("legs", ("hip", "knee")))
+    with pytest.raises(ConflictError, match="another label"):
+        review.push(video, "round1", project="theirs")
+    assert video.list_annotation_runs() == []
+    assert server.tasks == {}
+    server.add_user("ana")
+    assert review.push(video, "round1", assignee="ana").frames == 2
+    assert len(server.tasks) == 1
 
 
 def test_status_tells_where_each_frame_is(video, server):

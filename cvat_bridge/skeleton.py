@@ -111,8 +111,8 @@ class Skeleton:
     def differences(self, other: "Skeleton") -> list[str]:
         """List in words how `other` differs; empty if both mean the same label.
 
-        Positions and colours are decoration and are not compared; the direction and order of
-        lines neither.
+        Names and their order are what annotations and exports speak in. Lines, positions and
+        colours are how the label is drawn; they are not compared.
         """
         found = []
         if self.name != other.name:
@@ -128,11 +128,6 @@ class Skeleton:
         if self.keypoints != other.keypoints:
             order = ", ".join(other.keypoints)
             found.append(f"its keypoints come in another order ({order})")
-        mine, theirs = _named_edges(self), _named_edges(other)
-        if mine != theirs:
-            shown = [f"no line {'-'.join(e)}" for e in sorted(mine - theirs)]
-            shown += [f"a line {'-'.join(e)}" for e in sorted(theirs - mine)]
-            found.append(f"it has {', '.join(shown)}")
         return found
 
 
@@ -251,11 +246,6 @@ def _check_drawing(skeleton: Skeleton) -> None:
             raise SkeletonError(
                 f"Skeleton {skeleton.name!r}: the colour of {name} is {color!r}; write #rrggbb."
             )
-
-
-def _named_edges(skeleton: Skeleton) -> set[tuple[str, str]]:
-    names = skeleton.keypoints
-    return {(min(names[a], names[b]), max(names[a], names[b])) for a, b in skeleton.edges}
 
 
 def _to_svg(skeleton: Skeleton) -> str:

@@ -311,6 +311,15 @@ def test_a_project_is_found_compared_or_made(server, cvat_server):
         server.project("gait", Skeleton("arm", ("elbow",)))
 
 
+def test_a_project_drawn_by_hand_with_other_lines_is_used(server, make_frames):
+    by_hand = Skeleton("legs", KEYPOINTS, ((0, 1), (2, 9)), colors=("#ff0000",) * 10)
+    theirs = server.project("gait", by_hand)
+    ours = server.project("gait", SKELETON)
+    assert (ours.created, ours.id, ours.label) == (False, theirs.id, theirs.label)
+    task = server.push_task(ours, "t", make_frames(1))
+    assert server.download(task.id, finished_only=False, label=SKELETON).poses
+
+
 @pytest.mark.parametrize("svg", ["", "<svg>{}</svg>", "<circle"])
 def test_a_project_whose_label_cannot_be_exported(server, cvat_server, svg):
     label = SKELETON.to_label()

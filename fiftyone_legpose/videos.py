@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,12 @@ SOURCE = "source"
 VIDEO = "video"
 """Sample field of stills with the name of the video that they were taken from."""
 
+logger = logging.getLogger(__name__)
+
 _INFO = "legpose_load"
+
+# What a pattern holds and the name of a person does not.
+_PATTERN_SIGNS = re.compile(r"[()\[\]\\*+?^$|]")
 
 Sources = str | Path | Iterable[str | Path]
 Subject = str | Path | re.Pattern[str] | Mapping[str, str]
@@ -48,8 +54,9 @@ def load(
 ) -> fo.Dataset:
     """Load videos, or a folder of images, into a persistent dataset.
 
-    Loading the same files again adds nothing. A video that browsers cannot show frame by frame
-    (variable frame rate, rotated, odd codec) is copied as H.264; its original stays untouched.
+    Loading the same files again adds nothing; a subject given then is noted on them. A video
+    that browsers cannot show frame by frame (variable frame rate, rotated, odd codec) is copied as
+    H.264; its original stays untouched.
 
     Parameters
     ----------
@@ -105,6 +112,8 @@ def load(
         target.add_samples(samples, progress=False)
         if kind == "video":
             target.ensure_frames()
+        if subject is not None:
+            _name_subjects(target, set(videos or images) - set(new), subject_of)
     summary = LoadSummary(len(samples), known_count, copied, skipped)
     target.info[_INFO] = vars(summary)
     target.save()
@@ -151,11 +160,14 @@ def extract_frames(
     Raises
     ------
     NothingLoadedError
-        No video could be read.
+        No video could be read; one among others is left out with a warning.
+    DatasetError
+        Two videos have one name, so that their stills would have too.
     """
     if fps <= 0:
         raise DatasetError(f"fps must be above 0, not {fps}: give stills per second of video.")
     found, _, skipped = _find_files(videos)
+    _refuse_namesakes(found)
     subject_of = _subject_lookup(subject)
     stills: dict[Path, list[Path]] = {}
     with reporting("frames", progress) as report:
@@ -168,6 +180,8 @@ def extract_frames(
         report(len(found), len(found), "done")
     if not stills:
         raise NothingLoadedError(_nothing_loaded(videos, skipped))
+    for item in skipped:
+        logger.warning("Left out %s: %s", item["path"], item["reason"])
     written = [still for of_video in stills.values() for still in of_video]
     if dataset is not None:
         loaded = load(written, dataset, progress=False)
@@ -189,8 +203,7 @@ def _find_files(sources: Sources) -> tuple[list[Path], list[Path], list[dict[str
     for source in given:
         path = Path(source).expanduser()
         if path.is_dir():
-            candidates = sorted(p for p in path.rglob("*") if p.is_file())
-            chosen = [p for p in candidates if _suffix(p) and not p.name.startswith(".")]
+            chosen = _media_in(path)
             if not chosen:
                 skipped.append(_skip(path, "the folder holds no videos and no images"))
         elif path.exists():
@@ -198,15 +211,36 @@ def _find_files(sources: Sources) -> tuple[list[Path], list[Path], list[dict[str
             if not _suffix(path):
                 skipped.append(_skip(path, f"{path.suffix or 'no suffix'} is no video or image"))
         else:
-            chosen = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+            matches = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+            chosen = [f for match in matches for f in _media_in(match)]
             if not chosen:
-                skipped.append(_skip(path, "there is no such file"))
+                reason = (
+                    "no video and no image is called so" if matches else "there is no such file"
+                )
+                skipped.append(_skip(path, reason))
         for file in chosen:
             if file.suffix.lower() in media.VIDEO_SUFFIXES:
                 videos[file.resolve()] = None
             elif file.suffix.lower() in media.IMAGE_SUFFIXES:
                 images[file.resolve()] = None
     return list(videos), list(images), skipped
+
+
+def _media_in(path: Path) -> list[Path]:
+    """List the videos and images of a folder and all below it, or the file itself if it is one."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return [file for file in files if _suffix(file) and not file.name.startswith(".")]
+
+
+def _refuse_namesakes(videos: Iterable[Path]) -> None:
+    by_name: dict[str, Path] = {}
+    for path in videos:
+        other = by_name.setdefault(path.stem, path)
+        if other != path:
+            raise DatasetError(
+                f"{other} and {path} have one name, so the stills of one would replace those of "
+                "the other: extract them into folders of their own, one after the other."
+            )
 
 
 def _suffix(path: Path) -> bool:
@@ -224,6 +258,17 @@ def _nothing_loaded(sources: Sources, skipped: list[dict[str, str]]) -> str:
         "(mp4, avi, mov, mkv, m4v, webm) or folders of images.\n"
         + "\n".join(lines or [str(sources)])
     )
+
+
+def _name_subjects(
+    dataset: fo.Dataset, paths: Iterable[Path], subject_of: Callable[[Path], str | None]
+) -> None:
+    """Note whom files that were loaded before show, where the lookup tells it."""
+    told = {str(path): who for path in paths if (who := subject_of(path)) is not None}
+    is_known = fo.ViewField(SOURCE).is_in(list(told)) | fo.ViewField("filepath").is_in(list(told))
+    view = dataset.match(is_known)
+    rows = zip(*view.values([SOURCE, "filepath"]), strict=True)
+    view.set_values(fields.SUBJECT, [told.get(source) or told[path] for source, path in rows])
 
 
 def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> fo.Dataset:
@@ -278,8 +323,9 @@ def _image_sample(path: Path) -> fo.Sample:
     try:
         with Image.open(path) as image:
             image.load()
-    except (OSError, ImportError) as error:
-        # ImportError: once loaded, ultralytics asks a missing HEIF reader about what PIL refuses.
+    except Exception as error:
+        # Besides OSError: SyntaxError of a broken PNG, a picture too large to be true, ImportError
+        # of a missing HEIF reader that ultralytics, once loaded, asks about what PIL refuses.
         reason = "the file is empty" if path.stat().st_size == 0 else f"no readable image: {error}"
         raise media.UnreadableError(reason.replace(str(path), "the file")) from None
     metadata = fo.ImageMetadata.build_for(str(path))
@@ -287,10 +333,10 @@ def _image_sample(path: Path) -> fo.Sample:
 
 
 def _declare(dataset: fo.Dataset) -> None:
-    """Set the fields, their descriptions and the skeleton, so that an empty dataset explains itself."""
+    """Set fields, their descriptions and the skeleton: an empty dataset explains itself."""
     for name, description in {
         SOURCE: "The file as it was loaded; the filepath may be a playable copy of it",
-        fields.SUBJECT: "The person filmed; training never has one subject on both sides of a split",
+        fields.SUBJECT: "The person filmed; training keeps one subject on one side of a split",
     }.items():
         dataset.add_sample_field(name, fo.StringField, description=description)
     poses.declare(dataset, fields.PREDICTIONS, boxes=True)
@@ -305,7 +351,7 @@ def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
         return lambda path: named.get(path.name, named.get(path.stem))
     if isinstance(subject, Path) or (isinstance(subject, str) and subject.endswith(".csv")):
         return _subject_lookup(_read_subjects(Path(subject)))
-    if isinstance(subject, str) and "(" not in subject:
+    if isinstance(subject, str) and not _PATTERN_SIGNS.search(subject):
         return lambda path: subject
     try:
         pattern = re.compile(subject)
@@ -328,10 +374,15 @@ def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
 
 def _read_subjects(path: Path) -> dict[str, str]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.expanduser().open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise DatasetError(f"The subject table {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise DatasetError(
+            f"The subject table {path} is not in UTF-8: save it as 'CSV UTF-8', as spreadsheets "
+            "call it."
+        ) from None
     if rows and not {"file", "subject"} <= set(rows[0]):
         raise DatasetError(
             f"The subject table {path} needs the columns 'file' and 'subject', it has "

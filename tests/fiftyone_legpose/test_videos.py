@@ -10,6 +10,7 @@ import fiftyone_legpose as lp
 from fiftyone_legpose import fields, legs
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError
 from fiftyone_legpose.videos import SOURCE, load_summary
+from tests.conftest import make_clip
 
 
 @pytest.fixture
@@ -65,8 +66,6 @@ def test_nothing_loaded_is_an_error_and_leaves_no_dataset(tmp_path, dataset_name
 
 def test_a_copy_remembers_its_original(folder, dataset_name):
     original = folder / "old.avi"
-    from tests.conftest import make_clip
-
     make_clip(folder / "P01_walk.mp4", original, "-c:v", "mjpeg")
     dataset = lp.load(original, dataset_name)
     sample = dataset.first()
@@ -89,8 +88,26 @@ def test_subjects_come_from_a_name_a_table_or_a_pattern(kind, folder, dataset_na
     assert lp.load(videos, dataset_name, subject=subject).values(fields.SUBJECT) == expected
 
 
-@pytest.mark.parametrize("subject", ["(unclosed", "missing.csv", re.compile("nogroup")])
-def test_a_bad_subject_is_named(subject, folder, dataset_name):
+def test_a_subject_that_is_told_later_is_noted(folder, dataset_name):
+    original = make_clip(folder / "P01_walk.mp4", folder / "P04.avi", "-c:v", "mjpeg")
+    lp.load([folder / "P02_walk.mp4", original], dataset_name)
+    dataset = lp.load(folder, dataset_name, subject=r"(P\d+)")
+    assert load_summary(dataset).known == 2
+    assert dataset.distinct(fields.SUBJECT) == ["P01", "P02", "P03", "P04"]
+    assert None not in dataset.values(fields.SUBJECT)
+
+
+def test_a_pattern_of_folders_loads_what_is_in_them(folder, dataset_name):
+    dataset = lp.load(str(folder / "nest*"), dataset_name)
+    assert [Path(path).name for path in dataset.values("filepath")] == ["P03 walk ü.mp4"]
+
+
+@pytest.mark.parametrize(
+    "subject", ["(unclosed", r"P\d+", "missing.csv", "latin.csv", re.compile("no")]
+)
+def test_a_bad_subject_is_named(subject, folder, dataset_name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("latin.csv").write_bytes("file,subject\nP01_walk.mp4,Jörg\n".encode("latin-1"))
     with pytest.raises(DatasetError):
         lp.load(folder, dataset_name, subject=subject)
     assert not fo.dataset_exists(dataset_name)
@@ -116,6 +133,25 @@ def test_broken_images_are_skipped(short_clip, dataset_name, tmp_path):
     dataset = lp.load(tmp_path, dataset_name)
     assert len(dataset) == len(stills) - 1
     assert load_summary(dataset).skipped[0]["path"] == str(stills[0])
+
+
+def test_an_image_too_large_to_be_true_is_skipped(short_clip, dataset_name, tmp_path, monkeypatch):
+    lp.extract_frames(short_clip, tmp_path, fps=5)
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(NothingLoadedError, match="decompression bomb"):
+        lp.load(tmp_path, dataset_name)
+
+
+def test_videos_of_one_name_do_not_replace_each_others_stills(folder, tmp_path):
+    shutil.copy(folder / "P01_walk.mp4", folder / "nested" / "P01_walk.mp4")
+    with pytest.raises(DatasetError, match="one name"):
+        lp.extract_frames(folder, tmp_path / "stills")
+    assert not (tmp_path / "stills").exists()
+
+
+def test_videos_that_give_no_stills_are_told(folder, tmp_path, caplog):
+    lp.extract_frames(folder, tmp_path / "stills", fps=5)
+    assert "empty.mp4: the file is empty" in caplog.text
 
 
 def test_stills_of_a_slow_video_are_its_frames(short_clip, tmp_path):

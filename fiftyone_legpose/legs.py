@@ -16,7 +16,7 @@ KEYPOINTS: Final = (
     "left_foot",
     "right_foot",
 )
-"""Keypoint names in order; sides are the subject's own (anatomical), foot is the tip of the toes."""
+"""Names in order; sides are the subject's own (anatomical), foot is the tip of the toes."""
 
 EDGES: Final = (
     (0, 1),

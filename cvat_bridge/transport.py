@@ -300,6 +300,8 @@ def _client(
     configuration.ssl_ca_cert = str(ca_file) if ca_file is not None else None
     configuration.retries = Retry(
         total=retries,
+        # TLS that breaks while a request is on its way: urllib3 repeats even a POST then.
+        other=0,
         backoff_factor=backoff_s,
         status_forcelist=RETRIED_STATUSES,
         allowed_methods=SAFE_METHODS,

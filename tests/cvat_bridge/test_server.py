@@ -9,6 +9,7 @@ from io import BytesIO
 import numpy as np
 import PIL.Image
 import pytest
+import urllib3
 
 from cvat_bridge import Pose, connect
 from cvat_bridge.errors import (
@@ -543,6 +544,12 @@ def test_what_is_safe_is_repeated(server, cvat_server):
     cvat_server.arm({0: Fault("cut"), 1: Fault(503), 2: Fault(429)})
     assert server.find_task("t") is None
     assert len(cvat_server.log) == 4
+
+
+def test_a_post_whose_tls_breaks_is_not_repeated(server):
+    retries = server._transport._client.api_client.configuration.retries
+    with pytest.raises(urllib3.exceptions.MaxRetryError):
+        retries.increment("POST", "/api/tasks", error=urllib3.exceptions.SSLError("EOF"))
 
 
 def test_a_slow_server_is_given_up(cvat_server):

@@ -300,7 +300,8 @@ def _check_size(source: Path, members: list[zipfile.ZipInfo]) -> None:
 
 def _check_member(source: Path, name: str, info: zipfile.ZipInfo) -> None:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in info.filename:
+    named = path.parts and ":" not in path.parts[0] and "\0" not in info.filename
+    if not named or path.is_absolute() or ".." in path.parts:
         raise FormatError(f"{source} wants to write outside of its folder: {name}. Refused.")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise FormatError(f"{source} holds a link ({name}). Make the zip from real files instead.")

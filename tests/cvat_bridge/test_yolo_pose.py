@@ -316,7 +316,9 @@ def test_yaml_cannot_run_code_or_exhaust_the_stack(tmp_path: Path):
 # Zips from outside
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil.txt", "C:\\evil.txt", "a/..\\..\\b"])
+@pytest.mark.parametrize(
+    "name", ["../evil.txt", "/etc/evil.txt", "C:\\evil.txt", "a/..\\..\\b", "."]
+)
 def test_a_zip_that_leaves_its_folder_is_refused(tmp_path: Path, name: str):
     source = make_zip(tmp_path / "x.zip", members() | {name: "x"})
     with pytest.raises(FormatError, match="outside of its folder"):

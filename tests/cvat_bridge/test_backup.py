@@ -118,6 +118,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, people, segment_si
     assert count == sum(map(len, people))
     backup = read_backup(path)
     assert (backup.name, backup.subset, backup.skeleton.differences(LEG)) == ("task", "Train", [])
+    assert backup.skeleton.edges == LEG.edges
     assert [len(backup.poses.get(i, ())) for i in range(len(people))] == list(map(len, people))
     covered = [range(job.start_frame, job.stop_frame + 1) for job in backup.jobs]
     assert [number for job in covered for number in job] == list(range(len(people)))

@@ -39,7 +39,7 @@ class LabelWriter:
         self._key_field = f"{prefix}id"
         self._fields = (f"{prefix}{field}", f"{prefix}{field}{fields.BOXES_SUFFIX}")
         self._made_by = made_by
-        self._waiting: dict[str, Labels] = {}
+        self._waiting: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self.seconds = 0.0
 
     def add(
@@ -47,7 +47,7 @@ class LabelWriter:
     ) -> None:
         """Take what the model found in a frame."""
         height, width = frame.shape
-        labels = poses.predicted_labels(
+        self._waiting[frame_id] = poses.predicted_documents(
             raw.boxes,
             raw.scores,
             raw.points,
@@ -56,7 +56,7 @@ class LabelWriter:
             track_ids=track_ids,
             made_by=self._made_by,
         )
-        self.put(frame_id, labels)
+        self._flush_if_full()
 
     def retrack(self, frame_id: str, stored: "StoredLabels", tracker: PersonTracker) -> None:
         """Pass a frame that is done through the tracker, and write its ids where they changed."""
@@ -71,7 +71,11 @@ class LabelWriter:
 
     def put(self, frame_id: str, labels: Labels) -> None:
         """Take the labels of a frame."""
-        self._waiting[frame_id] = labels
+        keypoints, boxes = labels
+        self._waiting[frame_id] = (keypoints.to_dict(), boxes.to_dict())
+        self._flush_if_full()
+
+    def _flush_if_full(self) -> None:
         if len(self._waiting) >= _FRAMES_A_WRITE:
             self.flush()
 
@@ -83,7 +87,13 @@ class LabelWriter:
         # Boxes first: a frame counts as done by its keypoints, so none is ever left without boxes.
         for position in (1, 0):
             values = {frame_id: labels[position] for frame_id, labels in self._waiting.items()}
-            self._view.set_values(self._fields[position], values, key_field=self._key_field)
+            self._view.set_values(
+                self._fields[position],
+                values,
+                key_field=self._key_field,
+                expand_schema=False,
+                validate=False,
+            )
         self._waiting.clear()
         self.seconds += time.perf_counter() - started
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs, metrics
@@ -159,7 +160,7 @@ def visibility(
     return values
 
 
-def predicted_labels(
+def predicted_documents(
     boxes: np.ndarray,
     scores: np.ndarray,
     points: np.ndarray,
@@ -168,8 +169,11 @@ def predicted_labels(
     *,
     track_ids: np.ndarray | None = None,
     made_by: str | None = None,
-) -> tuple[fo.Keypoints, fo.Detections]:
-    """Build the labels of one frame from what a model put out, keeping all of it.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Build the labels of one frame from what a model put out, as the database holds them.
+
+    Objects would be checked field by field, which for ten keypoints takes ten times as long; the
+    arrays a model puts out need no check.
 
     Parameters
     ----------
@@ -190,45 +194,54 @@ def predicted_labels(
 
     Returns
     -------
-    keypoints : fo.Keypoints
-        Every point keeps its coordinates; below `legs.OCCLUDED_BELOW` it is marked occluded.
-    detections : fo.Detections
-        Each linked to its keypoints by `fo.Instance`.
+    keypoints : dict
+        A serialized `fo.Keypoints`. Every point keeps its coordinates; below `legs.OCCLUDED_BELOW` it is marked occluded.
+    detections : dict
+        A serialized `fo.Detections`, each linked to its keypoints by `fo.Instance`.
     """
-    count = len(boxes)
-    seen = visibility(points, confidence)
+    seen = visibility(points, confidence).tolist()
     relative_points = (points / size).tolist()
     corners = boxes.reshape(-1, 2, 2) / size
     relative_boxes = np.concatenate([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1).tolist()
+    confidences = [None] * len(boxes) if confidence is None else confidence.tolist()
     keypoints, detections = [], []
-    for i in range(count):
-        instance = fo.Instance()
-        index = int(track_ids[i]) if track_ids is not None and track_ids[i] >= 0 else None
-        score = float(scores[i])
+    for i, score in enumerate(scores.tolist()):
+        shared = {"attributes": {}, "tags": [], "label": LABEL}
+        link: dict[str, Any] = {"instance": {"_id": ObjectId(), "_cls": "Instance"}}
+        if track_ids is not None and track_ids[i] >= 0:
+            link["index"] = int(track_ids[i])
         keypoints.append(
-            fo.Keypoint(
-                label=LABEL,
-                points=relative_points[i],
-                confidence=None if confidence is None else confidence[i].tolist(),
-                visible=seen[i].tolist(),
-                score=score,
-                index=index,
-                instance=instance,
-            )
+            {
+                "_id": ObjectId(),
+                "_cls": "Keypoint",
+                **shared,
+                "points": relative_points[i],
+                "confidence": confidences[i],
+                "visible": seen[i],
+                "score": score,
+                **link,
+            }
         )
         detections.append(
-            fo.Detection(
-                label=LABEL,
-                bounding_box=relative_boxes[i],
-                confidence=score,
-                index=index,
-                instance=instance,
-            )
+            {
+                "_id": ObjectId(),
+                "_cls": "Detection",
+                **shared,
+                "bounding_box": relative_boxes[i],
+                "confidence": score,
+                **link,
+            }
         )
     return (
-        fo.Keypoints(keypoints=keypoints, made_by=made_by),
-        fo.Detections(detections=detections),
+        {"_cls": "Keypoints", "keypoints": keypoints, "made_by": made_by},
+        {"_cls": "Detections", "detections": detections},
     )
+
+
+def predicted_labels(*found: Any, **options: Any) -> tuple[fo.Keypoints, fo.Detections]:
+    """Build the labels of one frame as objects; arguments as of `predicted_documents`."""
+    keypoints, detections = predicted_documents(*found, **options)
+    return fo.Keypoints.from_dict(keypoints), fo.Detections.from_dict(detections)
 
 
 def exchange_sides(keypoint: fo.Keypoint) -> None:

@@ -193,7 +193,7 @@ def test_openvino_finds_what_torch_finds_and_exports_once(videos):
 
 def test_exchanged_legs_are_exchanged_back_where_asked(sample_clip, dataset_name, monkeypatch):
     """The model is made to mix up the legs of everybody on frames 30 to 39."""
-    original = label_writer.poses.predicted_labels
+    original = label_writer.poses.predicted_documents
     calls = []
 
     def mixing_up(boxes, scores, points, confidence, size, **rest):
@@ -205,7 +205,7 @@ def test_exchanged_legs_are_exchanged_back_where_asked(sample_clip, dataset_name
     dataset = lp.load(sample_clip, dataset_name)
     settings = {"backend": "torch", "imgsz": 320, "conf": 0.5}
     lp.predict(dataset, label_field="true", **settings)
-    monkeypatch.setattr(label_writer.poses, "predicted_labels", mixing_up)
+    monkeypatch.setattr(label_writer.poses, "predicted_documents", mixing_up)
     lp.predict(dataset, repair_swaps=True, **settings)
     expected, found = table(dataset, "true"), table(dataset)
     wrong = np.abs(expected.points - found.points).max(axis=(1, 2)) > 1

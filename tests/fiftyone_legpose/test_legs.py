@@ -3,7 +3,8 @@ from fiftyone_legpose import legs
 
 def test_order_is_left_then_right_from_hip_to_foot():
     parts = ("hip", "knee", "ankle", "heel", "foot")
-    assert legs.KEYPOINTS == tuple(f"{s}_{p}" for p in parts for s in ("left", "right"))
+    expected = tuple(f"{side}_{part}" for part in parts for side in ("left", "right"))
+    assert expected == legs.KEYPOINTS
 
 
 def test_mirroring_swaps_sides_and_nothing_else():

@@ -141,7 +141,7 @@ def import_labels(
             orders = [_order(labels, target, keypoint_order) for labels in read]
             if made:
                 folder = Path(media_dir or Path(fo.config.default_dataset_dir) / dataset)
-                pictures = write_pictures(place, login, folder)
+                pictures = write_pictures(place, login, folder, label=label)
                 if not pictures:
                     raise DatasetError(
                         f"There is no dataset {dataset!r}, and {source} holds no pictures to make "

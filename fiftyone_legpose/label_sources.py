@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _ON_SERVER = re.compile(
     r"(?:(?P<url>https?://[^?#]+?)/)?(?P<kind>task|project)s?[:/](?P<number>\d+)(?:[/?#].*)?"
 )
-_UNSAFE = re.compile(r"[^\w.-]+")
+# Windows takes none of these in a file's name. Everything else stays: labels find their pictures
+# by name.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*]+')
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,17 @@ def read_labels(
             yield _from_task(server, task_id, label, unfinished)
 
 
-def write_pictures(source: Place | Path, login: Login, folder: Path) -> list[Path]:
+def write_pictures(
+    source: Place | Path, login: Login, folder: Path, *, label: str | None = None
+) -> list[Path]:
     """Write the pictures of a file or of tasks into a folder.
+
+    Parameters
+    ----------
+    source, login, label
+        As for `read_labels`.
+    folder
+        Made where it is not there.
 
     Returns
     -------
@@ -111,7 +122,8 @@ def write_pictures(source: Place | Path, login: Login, folder: Path) -> list[Pat
     written: list[Path] = []
     for archive_path in _with_pictures(source, login):
         with open_archive(archive_path) as archive:
-            for name in read_label_file(archive_path, normalized=True).pictures.values():
+            found = read_label_file(archive_path, label=label, normalized=True)
+            for name in found.pictures.values():
                 folder.mkdir(parents=True, exist_ok=True)
                 target = folder / _safe_name(name)
                 if target in written:
@@ -168,6 +180,6 @@ def _with_pictures(source: Place | Path, login: Login) -> Iterator[Path]:
 
 
 def _safe_name(member: str) -> str:
-    # The archive is not ours: only the last part of a name counts, and only plain characters.
+    # The archive is not ours: only the last part of a name counts.
     name = _UNSAFE.sub("_", PurePosixPath(member.replace("\\", "/")).name).lstrip(".")
     return name or "picture"

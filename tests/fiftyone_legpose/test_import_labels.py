@@ -209,7 +209,8 @@ def test_an_export_with_pictures_becomes_an_image_dataset(dataset_name, tmp_path
 
     picture = tmp_path / "p.jpg"
     cv2.imwrite(str(picture), np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
-    source = export(tmp_path / "e.zip", {"a": [person(1)], "b": [person(2)]}, picture)
+    people_by_name = {"IMG (1) a": [person(1)], "IMG (2) ä": [person(2)]}
+    source = export(tmp_path / "e.zip", people_by_name, picture)
     monkeypatch.setattr(fo.config, "default_dataset_dir", str(tmp_path / "fo"))
     summary = import_labels(dataset_name, source, keypoint_order="left_first")
     assert (summary.made, summary.written) == (True, 2)

@@ -1,6 +1,7 @@
 """Labels that a person downloaded from CVAT: an export or a task backup, read alike."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -63,16 +64,9 @@ def read_label_file(
     found = read_yolo_pose(
         source, label=label, sizes=sizes, keypoint_count=keypoint_count, normalized=normalized
     )
-    stems: dict[str, str] = {}
-    for key, frame in found.frames.items():
-        stem = PurePosixPath(frame.name).name
-        if stem in stems:
-            raise FormatError(
-                f"{source} has two pictures named {stem} ({stems[stem]} and {key}), so their "
-                "labels cannot be told apart. Export each task by itself."
-            )
-        stems[stem] = key
-    frames = {stem: found.frames[key] for stem, key in stems.items()}
+    keys = list(found.frames)
+    stems = check_stems([PurePosixPath(found.frames[key].name).name for key in keys], source)
+    frames = {stem: found.frames[key] for stem, key in zip(stems, keys, strict=True)}
     return LabelFile(
         poses={stem: list(frame.poses) for stem, frame in frames.items()},
         keypoint_count=found.keypoint_count,
@@ -82,6 +76,23 @@ def read_label_file(
     )
 
 
+def check_stems(stems: Sequence[str], origin: object) -> Sequence[str]:
+    """Refuse two pictures of one name, in two folders: labels go by names without folders.
+
+    Raises
+    ------
+    FormatError
+        Naming the picture.
+    """
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise FormatError(
+            f"{origin} has two pictures named {twice[0]}, so their labels cannot be told apart. "
+            "Export each task by itself, or rename one."
+        )
+    return stems
+
+
 def to_shares(pose: Pose, size: tuple[int, int]) -> Pose:
     """Give a pose in px as shares of a picture of this width and height."""
     return replace(pose, points=pose.points / size)
@@ -89,7 +100,7 @@ def to_shares(pose: Pose, size: tuple[int, int]) -> Pose:
 
 def _from_backup(source: str | Path, label: str | None, normalized: bool) -> LabelFile:
     backup = read_backup(source, label=label)
-    stems = [PurePosixPath(name).stem for name in backup.frame_names]
+    stems = check_stems([PurePosixPath(name).stem for name in backup.frame_names], source)
     present = [i for i in range(len(stems)) if i not in backup.deleted_frames]
     poses = {i: list(backup.poses.get(i, ())) for i in present}
     if normalized:

@@ -11,7 +11,7 @@ from cvat_bridge.archives import open_archive
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.cvat_login import Login
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.label_files import read_label_file, to_shares
+from fiftyone_legpose.label_files import check_stems, read_label_file, to_shares
 
 if TYPE_CHECKING:
     from cvat_bridge.server import Server, Task
@@ -146,9 +146,11 @@ def _from_task(server: "Server", task_id: int, label: str | None, unfinished: bo
         chosen = sorted(found.finished)
     else:
         chosen = [i for i in frames if i not in found.deleted]
-    stems = {i: PurePosixPath(found.frame_names[i]).stem for i in chosen}
+    origin = f"{server.url}/tasks/{task_id}"
+    names = check_stems([PurePosixPath(found.frame_names[i]).stem for i in chosen], origin)
+    stems = dict(zip(chosen, names, strict=True))
     return Labels(
-        origin=f"{server.url}/tasks/{task_id}",
+        origin=origin,
         poses={
             stem: [to_shares(pose, found.sizes[i]) for pose in found.poses.get(i, ())]
             for i, stem in stems.items()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fiftyone_legpose as lp
+from cvat_bridge.errors import FormatError
 from cvat_bridge.frames import Frame
 from cvat_bridge.pose_sets import Frame as LabelledFrame
 from cvat_bridge.pose_sets import PoseSet
@@ -239,6 +240,19 @@ def test_frames_of_a_task_made_of_the_only_video(video, server):
     assert (summary.written, summary.not_looked_at) == (1, 3)
     # Frame 1 of the task is frame 5 of the video from 0, 6 from 1.
     assert [i + 1 for i, label in enumerate(labels(video, fields.GROUND_TRUTH)) if label] == [6]
+
+
+def test_two_pictures_of_one_name_are_refused(video, server):
+    with connect(server.url, token=server.token) as session:
+        project = session.project("theirs", legs.SKELETON)
+        session.push_task(
+            project, "t", [frame(name, SIZE, [person(1)]) for name in ("short_00001", "b")]
+        )
+    server.complete_jobs(1)
+    for folder, shown in zip("ab", server.tasks[1].frames, strict=True):
+        shown.name = f"{folder}/short_00001.png"  # as of a task made of a shared folder
+    with pytest.raises(FormatError, match="two pictures named short_00001"):
+        import_labels(video, "task:1")
 
 
 def test_pictures_that_belong_nowhere_and_sources_that_are_nothing_are_told(video, tmp_path):

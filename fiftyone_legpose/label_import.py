@@ -13,7 +13,13 @@ from fiftyone_legpose import fields, legs, poses, review_state
 from fiftyone_legpose.corrections import people_by_frame, same_people
 from fiftyone_legpose.cvat_login import find_login
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.label_sources import Labels, parse_source, read_labels, write_pictures
+from fiftyone_legpose.label_sources import (
+    Labels,
+    at_source,
+    parse_source,
+    read_labels,
+    write_pictures,
+)
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review_out import write_labels
 from fiftyone_legpose.still_names import StillNames
@@ -124,12 +130,9 @@ def import_labels(
         The file or the server is not what is needed.
     """
     place = parse_source(source)
-    login = find_login(
-        url=url or getattr(place, "url", None),
-        token=token,
-        user=user,
-        password=password,
-        organization=organization,
+    login = at_source(
+        place,
+        find_login(url=url, token=token, user=user, password=password, organization=organization),
     )
     with reporting("import", progress) as report:
         report(0, 1, "reading")

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cvat_bridge.archives import open_archive
 from cvat_bridge.poses import Pose
@@ -70,6 +71,25 @@ def parse_source(source: str | Path) -> Place | Path:
     return Place(found["kind"], int(found["number"]), found["url"])
 
 
+def at_source(source: Place | Path, login: Login) -> Login:
+    """Aim a login at the server that the source names.
+
+    Raises
+    ------
+    DatasetError
+        The login is for another server: a task of the same number there is another one, and its
+        token is nobody else's business.
+    """
+    if isinstance(source, Path) or source.url is None:
+        return login
+    if login.url and _host(login.url) != _host(source.url):
+        raise DatasetError(
+            f"{source.kind} {source.number} is on {source.url}, but the login is for {login.url}: "
+            "give that server's url and login."
+        )
+    return replace(login, url=source.url)
+
+
 def read_labels(
     source: Place | Path, login: Login, *, label: str | None, unfinished: bool
 ) -> Iterator[Labels]:
@@ -80,7 +100,7 @@ def read_labels(
     source
         From `parse_source`.
     login
-        Where to look for tasks; an address that the source names wins.
+        Where to look for tasks.
     label
         Name of the skeleton label, where there are several.
     unfinished
@@ -137,6 +157,10 @@ def write_pictures(
                 part.replace(target)
                 written.append(target)
     return written
+
+
+def _host(url: str) -> str:
+    return urlsplit(url if "://" in url else f"https://{url}").netloc.lower()
 
 
 def _from_task(server: "Server", task_id: int, label: str | None, unfinished: bool) -> Labels:

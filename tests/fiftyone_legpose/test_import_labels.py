@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fiftyone_legpose as lp
-from cvat_bridge.errors import FormatError
+from cvat_bridge.errors import FormatError, NotFoundError
 from cvat_bridge.frames import Frame
 from cvat_bridge.pose_sets import Frame as LabelledFrame
 from cvat_bridge.pose_sets import PoseSet
@@ -240,6 +240,15 @@ def test_frames_of_a_task_made_of_the_only_video(video, server):
     assert (summary.written, summary.not_looked_at) == (1, 3)
     # Frame 1 of the task is frame 5 of the video from 0, 6 from 1.
     assert [i + 1 for i, label in enumerate(labels(video, fields.GROUND_TRUTH)) if label] == [6]
+
+
+def test_a_task_on_another_server_than_the_logins_is_refused(video, server, monkeypatch):
+    with pytest.raises(DatasetError, match=r"task 7 is on https://theirs\.example\.org, but the"):
+        import_labels(video, "https://theirs.example.org/tasks/7")
+    assert server.log == []
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", server.url.upper().replace("HTTP", "http") + "/")
+    with pytest.raises(NotFoundError):
+        import_labels(video, f"{server.url}/tasks/7")
 
 
 def test_two_pictures_of_one_name_are_refused(video, server):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -81,11 +81,11 @@ def select(
     Raises
     ------
     DatasetError
-        The view has no predictions, or is cut out of a dataset (frames, clips).
+        The view has no predictions, or is cut out of a dataset (frames, clips), or an option is
+        none.
     """
     check_whole(dataset_or_view)
-    if count < 1:
-        raise DatasetError(f"count is {count}; ask for at least one frame")
+    _check_options(count, strategy, per, easy_share)
     whole = _whole_videos(dataset_or_view)
     with reporting("select", progress) as report:
         report(0, 4, "reading predictions")
@@ -126,6 +126,17 @@ def select(
             view.tag_labels(tag, label_fields=[prefix + fields.REVIEW])
         report(4, 4, f"{int(chosen.sum())} frames")
     return view
+
+
+def _check_options(count: int, strategy: str, per: str, easy_share: float) -> None:
+    if count < 1:
+        raise DatasetError(f"count is {count}; ask for at least one frame")
+    if not 0 <= easy_share <= 1:
+        raise DatasetError(f"easy_share is {easy_share}; give a share between 0 and 1")
+    for name, value, kinds in (("strategy", strategy, Strategy), ("per", per, Per)):
+        if value not in get_args(kinds):
+            known = ", ".join(get_args(kinds))
+            raise DatasetError(f"there is no {name} {value!r}; take one of {known}")
 
 
 def score_frames(table: PoseTable) -> dict[str, np.ndarray]:

@@ -250,3 +250,12 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_cl
     dataset.register_run("predict_other", other)
     with pytest.raises(DatasetError, match="made by old, not by legpose-yolov8n"):
         select(dataset, count=1, disagreement=True)
+
+
+@pytest.mark.parametrize(
+    "option", [{"strategy": "sharpest"}, {"per": "videos"}, {"easy_share": 3}, {"count": 0}]
+)
+def test_an_option_that_is_none_is_refused(predicted, option):
+    with pytest.raises(DatasetError, match=next(iter(option))):
+        select(predicted, **{"count": 2, **option})
+    assert not predicted.has_frame_field(REVIEW)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from fiftyone_legpose.comparison import SAME_PERSON_FROM
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.videos import SOURCE
 from fiftyone_legpose.views import check_whole
 
 Format = Literal["csv", "parquet"]
@@ -88,15 +89,15 @@ def export(
     Raises
     ------
     DatasetError
-        There are neither predictions nor corrections.
+        There are neither predictions nor corrections, or no such format.
 
     Notes
     -----
-    Columns: ``video`` (the file's base name, never its folders), ``subject``, ``frame`` (from 1),
-    ``time_s`` (from the first frame, empty for images), ``track``, ``keypoint``, ``x_px`` and
-    ``y_px`` (empty where cut off), ``confidence`` (empty where corrected), ``visibility`` (2
-    visible, 1 occluded, 0 cut off), ``corrected``. A corrected person without a track takes the
-    track of the predicted person in the same place.
+    Columns: ``video`` (base name of the file that was loaded, never its folders), ``subject``,
+    ``frame`` (from 1), ``time_s`` (from the first frame, empty for images), ``track``,
+    ``keypoint``, ``x_px`` and ``y_px`` (empty where cut off), ``confidence`` (empty where
+    corrected), ``visibility`` (2 visible, 1 occluded, 0 cut off), ``corrected``. A corrected person
+    without a track takes the track of the predicted person in the same place.
     """
     target = Path(path)
     view = dataset_or_view
@@ -108,6 +109,11 @@ def export(
             "the fields"
         )
     kind = format or ("parquet" if target.suffix.lower() == ".parquet" else "csv")
+    if kind not in get_args(Format):
+        raise DatasetError(
+            f"there is no format {kind!r}: take csv or parquet; for YOLO-pose and COCO see "
+            "dataset.export and YOLOPoseDataset"
+        )
     rows = frames = corrected = 0
     with reporting("export", progress) as report, _table_writer(target, kind) as writer:
         names = _names(view)
@@ -151,7 +157,9 @@ def _has_keypoints(view: Any, field: str) -> bool:
 def _names(view: Any) -> dict[str, str]:
     """Name each sample by its file; files of the same name are told apart by their sample ids."""
     ids, paths = view.values(["id", "filepath"])
-    names = [Path(path).name for path in paths]
+    # A playable copy is named by a hash: nobody knows it by that.
+    given = view.values(SOURCE) if view.has_sample_field(SOURCE) else [None] * len(ids)
+    names = [Path(source or path).name for source, path in zip(given, paths, strict=True)]
     count = Counter(names)
     return {
         sample: name if count[name] == 1 else f"{name}#{sample}"

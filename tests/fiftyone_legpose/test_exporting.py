@@ -128,6 +128,19 @@ def test_folders_stay_out_and_equal_names_are_told_apart(videos, tmp_path):
     }
 
 
+def test_a_playable_copy_bears_the_name_of_its_original(videos, tmp_path):
+    videos.add_sample_field("source", fo.StringField)
+    videos.set_values("source", ["/ward/miller/P01.mov", None])
+    export(videos, tmp_path / "legs.csv")
+    assert {r["video"] for r in read(tmp_path / "legs.csv")} == {"P01.mov", "b.mp4"}
+
+
+def test_an_unknown_format_is_refused(videos, tmp_path):
+    with pytest.raises(DatasetError, match="'yolo-pose': take csv or parquet"):
+        export(videos, tmp_path / "legs.zip", format="yolo-pose")
+    assert not list(tmp_path.iterdir())
+
+
 def test_images_have_no_time(dataset_name, tmp_path):
     dataset = fo.Dataset(dataset_name)
     poses.declare(dataset, "legpose")

@@ -1,7 +1,9 @@
 """Videos and pictures with the skeletons drawn in."""
 
+import logging
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +13,9 @@ import numpy as np
 
 from fiftyone_legpose import decoding, fields, legs, media, poses
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.videos import SOURCE
+
+logger = logging.getLogger(__name__)
 
 
 def write_annotated_videos(
@@ -36,23 +41,27 @@ def write_annotated_videos(
     Returns
     -------
     list of Path
-        One a video that could be decoded.
+        One a video that could be decoded; for another there is a warning.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
+    names = view.values(SOURCE) if view.has_sample_field(SOURCE) else [None] * len(view)
     with reporting("save video", progress) as report:
         for number, sample in enumerate(view.select_fields(f"frames.{label_field}")):
             source = Path(sample.filepath)
-            report(number, len(view), source.name)
-            output = _free_name(target, source.stem, written)
+            # A playable copy is named by a hash: nobody knows it by that.
+            name = Path(names[number] or source).stem
+            report(number, len(view), name)
+            output = _free_name(target, name, written)
             size = (sample.metadata.frame_width, sample.metadata.frame_height)
             found = {
                 n: poses.to_poses(frame[label_field], size) for n, frame in sample.frames.items()
             }
             try:
                 _write_video(source, output, found, sample.metadata)
-            except media.UnreadableError:
+            except media.UnreadableError as error:
+                logger.warning("No annotated video of %s: %s", name, error)
                 continue
             written.append(output)
         report(len(view), len(view), "done")
@@ -116,10 +125,13 @@ def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metada
         assert encoder.stdin is not None
         try:
             numbers = range(1, metadata.total_frame_count + 1)
-            for number, frame in decoding.read_frames(source, numbers):
-                encoder.stdin.write(draw_poses(frame, found.get(number, [])).tobytes())
+            # An encoder that gave up closes the pipe; its exit status is looked at below.
+            with suppress(BrokenPipeError):
+                for number, frame in decoding.read_frames(source, numbers):
+                    encoder.stdin.write(draw_poses(frame, found.get(number, [])).tobytes())
         finally:
-            encoder.stdin.close()
+            with suppress(BrokenPipeError):
+                encoder.stdin.close()
             encoder.wait()
         if encoder.returncode:
             raise media.UnreadableError("ffmpeg could not write the annotated video")

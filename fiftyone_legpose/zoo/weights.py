@@ -82,7 +82,7 @@ def find_weights(
         return _registered(registry.current_version())
     if isinstance(spec, str) and spec.startswith(f"{NAME}@"):
         return _registered(spec.removeprefix(f"{NAME}@"))
-    if isinstance(spec, str) and not Path(spec).exists() and registry.has_version(spec):
+    if isinstance(spec, str) and not Path(spec).is_file() and registry.has_version(spec):
         return _registered(spec)
     if spec == AUTHOR_NAME:
         return _file(_author_file(), AUTHOR_NAME, trust, right_first)

@@ -126,6 +126,13 @@ def test_versions_are_found_by_name_and_by_use(zoo, bomb):
         find_weights(bomb, version="round1")
 
 
+def test_a_folder_of_a_versions_name_is_no_checkpoint(zoo, tmp_path, monkeypatch):
+    # `legpose evaluate --weights 1 --report 1` makes one.
+    (tmp_path / "1").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_weights("1") == find_weights()
+
+
 def test_shipped_weights_have_the_ten_keypoints(zoo):
     yolo = load_yolo(find_weights())
     assert tuple(yolo.model.kpt_shape) == (10, 3)

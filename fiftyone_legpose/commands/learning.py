@@ -63,7 +63,7 @@ def train_command(
         epochs=epochs,
         imgsz=imgsz,
         optimizer=optimizer,
-        batch="auto" if batch == "auto" else int(batch),
+        batch="auto" if batch == "auto" else _pictures(batch),
         val=_share_or_tag(val),
         allow_shared_subjects=allow_shared_subjects,
         device=device,
@@ -259,6 +259,13 @@ def _line(version: Any) -> str:
     if version.parent:
         parts.append(f"from {version.parent}")
     return ", ".join(parts)
+
+
+def _pictures(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"--batch {text}: give a number of pictures, or auto.") from None
 
 
 def _share_or_tag(text: str) -> float | str:

@@ -62,11 +62,10 @@ def refuse_known(dataset: fo.Dataset, chosen: Any) -> None:
         for frame_id, state, key in zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
         if frame_id in wanted and state in review_state.SETTLED
     )
-    for key in review_keys(dataset):
-        if is_begun(dataset, key):
-            begun = wanted & set(_frame_ids(dataset.load_annotation_view(key)))
-            if begun:
-                known[f"in the interrupted push {key!r}"] = len(begun)
+    for key in begun_keys(dataset):
+        begun = wanted & set(_frame_ids(dataset.load_annotation_view(key)))
+        if begun:
+            known[f"in the interrupted push {key!r}"] = len(begun)
     if known:
         told = "; ".join(f"{count} are {where}" for where, count in known.items())
         raise DatasetError(
@@ -179,6 +178,11 @@ def review_keys(dataset: fo.Dataset) -> list[str]:
     """List the keys of all pushes of a dataset."""
     runs = dataset.list_annotation_runs(method=BACKEND)
     return [key for key in runs if dataset.get_annotation_info(key).config.predictions is not None]
+
+
+def begun_keys(dataset: fo.Dataset) -> list[str]:
+    """List the keys of the pushes that were interrupted before all of their frames were sent."""
+    return [key for key in review_keys(dataset) if is_begun(dataset, key)]
 
 
 def write_labels(dataset: fo.Dataset, field: str, labels: dict[str, fo.Keypoints | None]) -> None:

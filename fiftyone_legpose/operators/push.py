@@ -39,13 +39,14 @@ class Push(Verb):
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the run's name and the way."""
         from fiftyone_legpose.panels.glance import glance
+        from fiftyone_legpose.review_out import begun_keys
 
-        selected = glance(ctx.dataset).selected
-        inputs.view(
-            "selected",
-            types.Notice(label=f"{selected} selected frames go out; the videos stay here."),
-        )
-        proposed = next_key(ctx.dataset)
+        selected, begun = glance(ctx.dataset).selected, begun_keys(ctx.dataset)
+        proposed = begun[0] if begun else next_key(ctx.dataset)
+        told = f"{selected} selected frames go out; the videos stay here."
+        if begun:
+            told = f"Round {proposed!r} was interrupted: push it again to complete it."
+        inputs.view("selected", types.Notice(label=told))
         key = inputs.str(
             "key",
             default=proposed,
@@ -53,10 +54,10 @@ class Push(Verb):
             description="Seen in CVAT, so no patient's name",
         )
         name = ctx.params.get("key") or proposed
-        if name in ctx.dataset.list_annotation_runs() and selected:
+        if name in ctx.dataset.list_annotation_runs() and name not in begun and selected:
             key.invalid = True
             key.error_message = f"There is a round {name!r} already: choose another name"
-        if not selected:
+        if not selected and not begun:
             refuse(inputs, "No frame is selected: run select first.")
         if way(ctx, inputs, "Send to the CVAT server", "Write a file for CVAT") == "file":
             path_input(

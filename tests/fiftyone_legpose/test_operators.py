@@ -8,10 +8,12 @@ from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
-from fiftyone_legpose import fields, review_state
+from cvat_bridge.errors import CvatError
+from fiftyone_legpose import fields, review, review_state
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.operators.running import Outcome, run
+from tests.cvat_server import Fault
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.plugin_fixtures import app_context, operator, outcome, refusals
 
@@ -114,6 +116,22 @@ def test_the_server_is_offered_only_with_a_login(predicted, monkeypatch):
     assert refusals("push", predicted, way="server") == []
     form = operator("push").resolve_input(app_context(predicted, "push", way="server"))
     assert "s3cret" not in json.dumps(form.to_json(), default=str)
+
+
+def test_an_interrupted_push_is_completed_through_the_form(predicted, cvat_server, monkeypatch):
+    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", cvat_server.url)
+    monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", cvat_server.token)
+    cvat_server.arm({6: Fault(500)})
+    with pytest.raises(CvatError):
+        review.push(predicted, "first")
+    form = operator("push").resolve_input(app_context(predicted, "push")).to_json()
+    assert form["type"]["properties"]["key"]["default"] == "first"
+    assert refusals("push", predicted, key="first") == []
+    review.push(predicted, "first")
+    review_state.mark(predicted, reviewing.frame_ids(predicted)[4:5], state=fields.SELECTED)
+    [told] = refusals("push", predicted, key="first")
+    assert "already" in told
 
 
 def test_a_video_goes_through_the_buttons_from_file_to_table(short_clip, dataset_name, tmp_path):

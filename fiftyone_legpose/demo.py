@@ -37,11 +37,9 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     with as_file(files("fiftyone_legpose") / "assets" / "sample" / "legs_sample.mp4") as clip:
         dataset = load(clip, DATASET, subject="sample")
     summary = predict(dataset, save_video=out)
-    if dataset.has_annotation_run(KEY) and not handover.exists():
-        dataset.delete_annotation_run(KEY)
     if not dataset.has_annotation_run(KEY):
         select(dataset, count=FRAMES_TO_CORRECT)
-        push(dataset, KEY, backup=handover)
+    push(dataset, KEY, backup=handover)
     _print_table(dataset, summary.mean_confidence, time.perf_counter() - started)
     _print_next(out, handover)
     if open_app and _has_screen():

@@ -234,6 +234,8 @@ class PullSummary:
     """Over all finished frames, against what was shown."""
     gone: list[str] = field(default_factory=list)
     """Tasks that are not there any more."""
+    file: str | None = None
+    """The file that was read; all of its frames counted as completed."""
 
 
 def pull(
@@ -295,6 +297,7 @@ def pull(
     with reporting("pull", progress) as report:
         report(0, summary.frames, "asking" if export is None else "reading")
         if export is not None:
+            summary.file = str(export)
             take_in(dataset, results, from_file(results, export), summary)
         else:
             with login.connect(results.url) as server:

@@ -175,10 +175,14 @@ def pull_command(
     )
     if moved.mean_px is not None:
         say(f"Points moved by {moved.mean_px:.1f} px on average, {moved.max_px:.1f} px at most.")
+    if summary.file:
+        say(f"All frames of {summary.file} counted as completed.")
     if summary.deleted_frames:
         say(f"{summary.deleted_frames} frames were deleted in CVAT and stay out.")
     if summary.elsewhere:
         say(f"{summary.elsewhere} frames went out again in a later round, which alone writes them.")
+    if summary.missing:
+        say(f"{summary.missing} frames are not in the dataset any more.")
     for task in summary.gone:
         say(f"gone: {task}", fg="yellow")
     say(f"Next: legpose train {dataset} --name round1")

@@ -68,11 +68,14 @@ class Pull(Verb):
             source = {"export": given_path(options, "export")}
         summary = pull(ctx.dataset, options["key"], **source, progress=report)
         changes = summary.corrections
-        facts = {
+        facts: dict[str, Any] = {
             "Frames written": summary.written,
             "Frames that were back before": summary.unchanged,
             "Frames confirmed to show nobody": summary.empty,
             "Frames still with the reviewer": summary.waiting,
+            "Frames deleted in CVAT, still out": summary.deleted_frames,
+            "Frames that went out again in a later round": summary.elsewhere,
+            "Frames that are not in the dataset any more": summary.missing,
             "Persons corrected": changes.changed,
             "Persons added": changes.added,
             "Persons deleted": changes.deleted,
@@ -82,5 +85,7 @@ class Pull(Verb):
             facts["Points moved, mean"] = f"{changes.mean_px:.1f} px"
             facts["Points moved, farthest"] = f"{changes.max_px:.1f} px"
         notes = [f"{link} is gone" for link in summary.gone]
+        if summary.file:
+            notes.append(f"All frames of {summary.file} counted as completed.")
         notes.append("Next: **Evaluate** the model on the corrected frames, or **Train** on them.")
         return Outcome(f"{summary.written} of {summary.frames} frames written.", facts, notes)

@@ -155,6 +155,7 @@ def test_a_video_goes_through_the_buttons_from_file_to_table(short_clip, dataset
     back = {"key": "round1", "way": "file", "export": str(tmp_path / "round1.zip")}
     done = outcome(dataset, "pull", **back)
     assert done["facts"]["Frames written"] == 2
+    assert done["notes"][0] == f"All frames of {tmp_path / 'round1.zip'} counted as completed."
     assert outcome(dataset, "pull", **back)["facts"]["Frames that were back before"] == 2
 
     done = outcome(dataset, "evaluate")

@@ -195,7 +195,8 @@ def predicted_documents(
     Returns
     -------
     keypoints : dict
-        A serialized `fo.Keypoints`. Every point keeps its coordinates; below `legs.OCCLUDED_BELOW` it is marked occluded.
+        A serialized `fo.Keypoints`. Every point keeps its coordinates; below
+        `legs.OCCLUDED_BELOW` it is marked occluded.
     detections : dict
         A serialized `fo.Detections`, each linked to its keypoints by `fo.Instance`.
     """

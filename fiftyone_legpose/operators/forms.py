@@ -61,7 +61,7 @@ def as_path(path: str | Path) -> dict[str, str]:
     return {"absolute_path": str(path)}
 
 
-def cvat_login(ctx: Any) -> dict[str, str | None]:
+def cvat_login(ctx: Any) -> dict[str, Any]:
     """Take the CVAT server and account from FiftyOne's secrets; they never enter a form."""
     return {
         "url": ctx.secrets.get("FIFTYONE_CVAT_URL") or None,

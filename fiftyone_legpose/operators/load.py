@@ -53,7 +53,7 @@ class Load(Verb):
         """Load."""
         from fiftyone_legpose.videos import load, load_summary
 
-        source = given_path(options, "sources")
+        source = given_path(options, "sources") or ""
         dataset = load(
             source, options["dataset"], subject=options.get("subject") or None, progress=report
         )
@@ -62,7 +62,7 @@ class Load(Verb):
         notes += [f"Skipped: {Path(i['path']).name}: {i['reason']}" for i in summary.skipped]
         notes.append("Next: **Predict** the leg keypoints.")
         return Outcome(
-            f"{summary.added} files loaded into {dataset.name}.",
+            f"Loaded into {dataset.name}: {summary.added} new, {summary.known} known before.",
             {
                 "Added": summary.added,
                 "Known before": summary.known,

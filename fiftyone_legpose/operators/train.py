@@ -78,7 +78,7 @@ class Train(Verb):
 
         given = {name: options[name] for name in OPTIONS if name in options}
         summary = train(ctx.target_view(), **given, progress=report)
-        facts = {
+        facts: dict[str, Any] = {
             "Frames to train": summary.train_frames,
             "Frames to validate": summary.val_frames,
             "of these without anybody": summary.empty_frames,

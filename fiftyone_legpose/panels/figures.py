@@ -170,7 +170,7 @@ def _dots(
         "name": name,
         "x": x[rows].tolist(),
         "y": [height] * len(rows),
-        "customdata": [reasons[i] for i in rows],
+        "customdata": [reasons[i] for i in rows.tolist()],
         "marker": {"color": color, "size": 9, "symbol": symbol},
         "hovertemplate": f"{name} at %{{x}} s<br>%{{customdata}}<extra></extra>",
     }

@@ -141,24 +141,20 @@ def _plugin() -> list[Finding]:
 
 
 def _cvat() -> list[Finding]:
-    url = os.environ.get("FIFTYONE_CVAT_URL")
-    if not url:
+    from fiftyone_legpose.cvat_login import find_login
+
+    login = find_login()
+    if not login.url:
         remedy = (
             "To push to a server, set FIFTYONE_CVAT_URL and FIFTYONE_CVAT_TOKEN; without one, "
             "hand over files: legpose push --backup, legpose pull --export."
         )
         return [Finding("CVAT", None, "no server set", remedy)]
     from cvat_bridge.errors import CvatError
-    from cvat_bridge.server import connect
 
     try:
-        with connect(
-            url,
-            token=os.environ.get("FIFTYONE_CVAT_TOKEN"),
-            user=os.environ.get("FIFTYONE_CVAT_USERNAME"),
-            password=os.environ.get("FIFTYONE_CVAT_PASSWORD"),
-        ):
-            return [Finding("CVAT", True, f"reached at {url}")]
+        with login.connect() as server:
+            return [Finding("CVAT", True, f"reached at {server.url}")]
     except CvatError as error:
         return [Finding("CVAT", False, str(error))]
 

@@ -6,7 +6,7 @@ import fiftyone as fo
 import pytest
 from typer.testing import CliRunner
 
-from fiftyone_legpose import videos
+from fiftyone_legpose import doctor, videos
 from fiftyone_legpose.cli import app, main
 from fiftyone_legpose.commands.learning import _pass_through
 
@@ -79,6 +79,17 @@ def test_doctor_names_what_is_missing(monkeypatch):
     assert result.exit_code == 1
     assert "FAIL ffmpeg" in result.output
     assert "Run:" in result.output
+
+
+def test_doctor_logs_in_to_cvat_as_push_does(monkeypatch, tmp_path):
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", "https://127.0.0.1:1")
+    assert "set FIFTYONE_CVAT_TOKEN" in doctor._cvat()[0].detail
+    monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", "secret")
+    monkeypatch.setenv("FIFTYONE_CVAT_CA_FILE", str(tmp_path / "clinic.pem"))
+    [finding] = doctor._cvat()
+    assert finding.good is False
+    assert "clinic.pem" in finding.detail
+    assert "secret" not in finding.detail
 
 
 def test_weights_are_listed(tmp_path: Path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cvat_bridge.errors import ConflictError, FormatError, NotFoundError
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.label_files import read_label_file
+from fiftyone_legpose.zoo.checkpoints import file_sha256
 
 if TYPE_CHECKING:
     from cvat_bridge.server import Job, Server, TaskPoses
@@ -88,8 +89,14 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
     Raises
     ------
     FormatError
-        It is no such file, or holds no frame of this run.
+        It is no such file, holds no frame of this run, or is the very file that went out.
     """
+    path = Path(path)
+    if results.file_sha256 and path.is_file() and file_sha256(path) == results.file_sha256:
+        raise FormatError(
+            f"{path} is the file that push wrote, so nobody has corrected it: create a task from "
+            "it in CVAT, and pull the export of that task."
+        )
     position = {name: i for i, name in enumerate(results.frames["name"])}
     sizes = dict(zip(position, map(tuple, results.frames["size"]), strict=True))
     skeleton = results.to_skeleton()

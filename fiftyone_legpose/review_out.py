@@ -17,6 +17,7 @@ from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.outgoing import declare_like, plain_view
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.views import source_dataset
+from fiftyone_legpose.zoo.checkpoints import file_sha256
 
 SHOWN_PREFIX = "legpose_out_"
 """The field ``legpose_out_<key>`` holds what the run shows to the reviewer."""
@@ -164,6 +165,7 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
     report(total, total, "written")
     if known is None or not known.complete:
         results.file = results.complete = True
+        results.file_sha256 = file_sha256(path)
         backend.mark_out(results, range(total))
         results.save()
 

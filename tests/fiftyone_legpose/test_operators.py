@@ -134,7 +134,9 @@ def test_an_interrupted_push_is_completed_through_the_form(predicted, cvat_serve
     assert "already" in told
 
 
-def test_a_video_goes_through_the_buttons_from_file_to_table(short_clip, dataset_name, tmp_path):
+def test_a_video_goes_through_the_buttons_from_file_to_table(
+    short_clip, dataset_name, tmp_path, cvat_server
+):
     done = outcome(None, "load", sources=str(short_clip), dataset=dataset_name, subject="eve")
     assert done["facts"]["Added"] == 1
     assert done["dataset"] == dataset_name
@@ -153,9 +155,14 @@ def test_a_video_goes_through_the_buttons_from_file_to_table(short_clip, dataset
     assert outcome(dataset, "status")["facts"] == {"round1": "2 out"}
 
     back = {"key": "round1", "way": "file", "export": str(tmp_path / "round1.zip")}
+    with pytest.raises(ExecutionError, match="nobody has corrected it"):
+        outcome(dataset, "pull", **back)
+    task = cvat_server.restore_backup((tmp_path / "round1.zip").read_bytes())
+    (tmp_path / "export.zip").write_bytes(cvat_server.export(task.id))
+    back["export"] = str(tmp_path / "export.zip")
     done = outcome(dataset, "pull", **back)
     assert done["facts"]["Frames written"] == 2
-    assert done["notes"][0] == f"All frames of {tmp_path / 'round1.zip'} counted as completed."
+    assert done["notes"][0] == f"All frames of {tmp_path / 'export.zip'} counted as completed."
     assert outcome(dataset, "pull", **back)["facts"]["Frames that were back before"] == 2
 
     done = outcome(dataset, "evaluate")

@@ -78,7 +78,7 @@ class PoseModel:
     conf
         Lowest box confidence that counts as a person.
     device
-        ``auto``, ``cpu``, or a torch device such as ``0`` or ``mps``.
+        ``auto``, ``cpu``, or a torch device such as ``0`` or ``mps``. OpenVINO runs on the CPU.
 
     Raises
     ------
@@ -101,7 +101,8 @@ class PoseModel:
 
         self.weights = weights
         self.conf = conf
-        self.device = _pick_device(device)
+        # Ours runs OpenVINO on the CPU, beside a GPU too.
+        self.device = _pick_device("cpu" if backend == "openvino" else device)
         self.backend = _pick_backend(backend, self.device)
         self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
         yolo = load_yolo(weights)

@@ -62,7 +62,8 @@ class Evaluate(Verb):
         names = [version.name for version in registry.list_versions()]
         chosen = [name for name in names if options.get(_switch(name))]
         folder = given_path(options, "report")
-        given = {k: options[k] for k in ("min_score", "group_by") if options.get(k)}
+        filled = (k for k in ("min_score", "group_by") if options.get(k) not in (None, ""))
+        given = {name: options[name] for name in filled}
         result = evaluate(
             ctx.target_view(),
             weights=chosen or None,

@@ -70,11 +70,11 @@ def mirror_signal(
     return strength
 
 
-def _same_weights(view: Any, field: str, weights: str | Path | None) -> tuple[Weights, int]:
+def _same_weights(view: Any, field: str, weights: str | Path | None) -> tuple[Weights, int | None]:
     found = find_weights(weights)
     dataset = source_dataset(view)
     prefix = "frames." if view.media_type == "video" else ""
-    imgsz = 640
+    imgsz = None
     for key in view.distinct(f"{prefix}{field}.made_by"):
         config = dataset.get_run_info(key).config
         imgsz = config.imgsz

@@ -47,7 +47,7 @@ os.environ["YOLO_CONFIG_DIR"] = str(_HOME / "ultralytics")
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 for _name in [n for n in os.environ if n.startswith("FIFTYONE_CVAT_")]:
-    if not os.environ.get("LEGPOSE_TEST_LIVE_CVAT"):
+    if not os.environ.get("LEGPOSE_CVAT_URL"):
         del os.environ[_name]
 
 import pytest  # noqa: E402

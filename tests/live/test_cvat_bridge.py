@@ -1,6 +1,6 @@
 """The bridge's scenarios against a real CVAT server.
 
-Set LEGPOSE_TEST_LIVE_CVAT=1, FIFTYONE_CVAT_URL and FIFTYONE_CVAT_TOKEN, or _USERNAME and _PASSWORD.
+Set LEGPOSE_CVAT_URL and FIFTYONE_CVAT_TOKEN, or FIFTYONE_CVAT_USERNAME and _PASSWORD.
 Everything made is in a project of its own and deleted at the end.
 """
 
@@ -18,10 +18,11 @@ from cvat_bridge.frames import Frame
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose.legs import SKELETON
 
-LIVE = os.environ.get("LEGPOSE_TEST_LIVE_CVAT") and os.environ.get("FIFTYONE_CVAT_URL")
+URL = os.environ.get("LEGPOSE_CVAT_URL", "")
+LOGIN = os.environ.get("FIFTYONE_CVAT_TOKEN") or os.environ.get("FIFTYONE_CVAT_PASSWORD")
 pytestmark = [
     pytest.mark.live_cvat,
-    pytest.mark.skipif(not LIVE, reason="set FIFTYONE_CVAT_URL and LEGPOSE_TEST_LIVE_CVAT=1"),
+    pytest.mark.skipif(not (URL and LOGIN), reason="set LEGPOSE_CVAT_URL and a login"),
 ]
 SIZE = (320, 240)
 
@@ -30,7 +31,7 @@ SIZE = (320, 240)
 def server():
     names = {"token": "TOKEN", "user": "USERNAME", "password": "PASSWORD"}
     login = {key: os.environ.get(f"FIFTYONE_CVAT_{name}") for key, name in names.items()}
-    with connect(os.environ["FIFTYONE_CVAT_URL"], **login) as connected:
+    with connect(URL, **login) as connected:
         yield connected
 
 

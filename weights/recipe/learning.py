@@ -58,7 +58,8 @@ CPU_PIECES: Final = (
     Piece(imgsz=192, epochs=4, lr0=0.0012, settings={"lrf": 0.9, "batch": 32, "nbs": 32}),
     Piece(imgsz=160, epochs=2, lr0=0.0012, settings={"lrf": 0.8, "batch": 32, "nbs": 32}),
     Piece(imgsz=160, epochs=1, lr0=0.001, widen=1.6),
-    Piece(imgsz=192, epochs=5, lr0=0.0009, widen=1.3, settings={"lrf": 0.02}),
+    Piece(imgsz=192, epochs=2, lr0=0.0009, widen=1.3, settings={"lrf": 0.4}),
+    Piece(imgsz=192, epochs=2, lr0=0.00036, settings={"lrf": 0.05}),
 )
 """Small pictures first: a picture costs four times as much at twice the size."""
 

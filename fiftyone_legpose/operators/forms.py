@@ -38,14 +38,15 @@ def path_input(
     label: str,
     description: str,
     choose_dir: bool = False,
-    default: str | Path | None = None,
 ) -> None:
-    """Ask for a path, typed or picked in the file browser; read it with `given_path`."""
+    """Ask for a path, typed or picked in the file browser; read it with `given_path`.
+
+    There is no default: the App (1.22) sets a path that was typed back to it.
+    """
     inputs.file(
         name,
         label=label,
         description=description,
-        default=None if default is None else as_path(default),
         view=types.FileExplorerView(choose_dir=choose_dir, choose_button_label="Take this"),
     )
 

@@ -1,5 +1,6 @@
 """The operator loop."""
 
+from pathlib import Path
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -43,9 +44,10 @@ class Loop(Verb):
             inputs,
             "handover",
             label="Folder to exchange files through",
-            description="Empty: by way of the CVAT server",
+            description=(
+                f"Empty: {handover_folder()}" if missing else "Empty: by way of the CVAT server"
+            ),
             choose_dir=True,
-            default=handover_folder() if missing else None,
         )
         if not len(ctx.dataset):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")
@@ -54,13 +56,16 @@ class Loop(Verb):
         """Go on with the loop."""
         from fiftyone_legpose.rounds import loop
 
+        folder: str | Path | None = given_path(options, "handover")
+        if folder is None and cvat_missing(ctx):
+            folder = handover_folder()
         training = {name: options[name] for name in ("epochs", "allow_shared_subjects")}
         state = loop(
             ctx.dataset,
             rounds=options["rounds"],
             count=options["count"],
             strategy=options["strategy"],
-            handover=given_path(options, "handover"),
+            handover=folder,
             training=training,
             progress=report,
         )

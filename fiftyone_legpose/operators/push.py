@@ -64,9 +64,8 @@ class Push(Verb):
                 inputs,
                 "folder",
                 label="Folder for the file",
-                description='In CVAT: Tasks, +, "Create from backup"',
+                description=f"Empty: {handover_folder()}",
                 choose_dir=True,
-                default=handover_folder(),
             )
             return
         missing = cvat_missing(ctx)

@@ -1,6 +1,9 @@
 """Run a verb from the App, from Python or from a queue, with progress each of them can show."""
 
-import logging
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -10,11 +13,7 @@ import fiftyone.operators.types as types
 from fiftyone.operators.executor import ExecutionResult
 from fiftyone.operators.message import GeneratedMessage, MessageType
 
-from cvat_bridge.errors import CvatError
-from fiftyone_legpose.errors import LegposeError
 from fiftyone_legpose.progress import Report
-
-logger = logging.getLogger(__name__)
 
 _REFRESH_S = 0.3
 _RUNNING: set[tuple[str | None, str]] = set()
@@ -36,7 +35,7 @@ class Outcome:
     """A dataset that the App should open now."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the dictionary that the App hands to ``resolve_output``."""
+        """Give the dictionary that the App hands on."""
         return asdict(self)
 
 
@@ -62,7 +61,7 @@ def run(ctx: Any, verb: str, work: Work) -> Iterator[GeneratedMessage] | dict[st
         operations, to which a generator's result would be lost, the outcome itself.
     """
     if _is_app(ctx):
-        return _stream(ctx, verb, work)
+        return _stream(ctx, verb)
     report: Report | None = None
     if ctx.delegated:
 
@@ -82,13 +81,13 @@ def _is_app(ctx: Any) -> bool:
     return not ctx.delegated and "operator_uri" in ctx.request_params
 
 
-def _stream(ctx: Any, verb: str, work: Work) -> Iterator[GeneratedMessage]:
-    """Run a verb in a thread and yield its progress.
+def _stream(ctx: Any, verb: str) -> Iterator[GeneratedMessage]:
+    """Run a verb in a process of its own and yield its progress.
 
-    The thread goes on when the page is closed: what it does is kept, and calling the verb again
-    finds it done.
+    Not in the App's server: it makes a new object of a dataset each time that one is loaded, so
+    that what a verb declares on one is missing on the next. The process goes on when the page is
+    closed: what it does is kept, and calling the verb again finds it done.
     """
-    job = _Job(work)
     key = (ctx.dataset_name, verb)
     with _LOCK:
         busy = key in _RUNNING
@@ -97,29 +96,30 @@ def _stream(ctx: Any, verb: str, work: Work) -> Iterator[GeneratedMessage]:
         reason = f"{verb} is already at work on this dataset: wait until it is done."
         yield from _finish(ctx, verb, Outcome(reason, failed=True))
         return
-    job.start(lambda: _RUNNING.discard(key))
+    job = _Job({**ctx.request_params, "params": ctx.params}, lambda: _RUNNING.discard(key))
     shown: tuple[float, str] | None = None
     while not job.done.wait(_REFRESH_S):
         if job.state != shown:
             shown = job.state
             yield ctx.ops.set_progress(label=f"{verb}: {shown[1]}", progress=shown[0])
     outcome = job.outcome
-    if outcome.dataset is not None and outcome.dataset != ctx.dataset_name:
-        yield ctx.ops.open_dataset(outcome.dataset)
-    elif not outcome.failed:
+    elsewhere = outcome.dataset is not None and outcome.dataset != ctx.dataset_name
+    if not outcome.failed and not elsewhere:
         yield ctx.ops.reload_dataset()
         if outcome.dataset is not None:
             yield ctx.trigger("reset_color_scheme")  # the page keeps the one that it opened with
     yield from _finish(ctx, verb, outcome)
+    if elsewhere:
+        yield ctx.ops.open_dataset(outcome.dataset)
 
 
 def _finish(ctx: Any, verb: str, outcome: Outcome) -> Iterator[GeneratedMessage]:
     # Shown where the progress was: an operator's own output would open a second window under it.
-    yield ctx.ops.show_output(_layout(verb, outcome).to_json(), {})
+    yield ctx.ops.show_output(_layout(verb, outcome), {})
     yield GeneratedMessage(MessageType.SUCCESS, cls=ExecutionResult, body=outcome)
 
 
-def _layout(verb: str, outcome: Outcome) -> types.Property:
+def _layout(verb: str, outcome: Outcome) -> dict[str, Any]:
     """Lay out headline, numbers and notes."""
     outputs = types.Object()
     severity = "error" if outcome.failed else "success"
@@ -129,40 +129,48 @@ def _layout(verb: str, outcome: Outcome) -> types.Property:
         outputs.md(f"| {verb} | |\n|---|---:|\n{rows}", name="facts")
     if outcome.notes:
         outputs.md("\n".join(f"- {note}" for note in outcome.notes), name="notes")
-    return types.Property(outputs, view=types.View(label=verb))
+    return types.Property(outputs, view=types.View(label=verb)).to_json()
 
 
 def _share(done: float, total: float) -> float:
     return min(1.0, done / total) if total else 0.0
 
 
+def _environment() -> dict[str, str]:
+    """Give the environment of a process that is not the App's server, so one object a dataset."""
+    return {name: value for name, value in os.environ.items() if name != "FIFTYONE_SERVER"}
+
+
 class _Job:
-    """A verb at work in a thread of its own."""
+    """A verb at work in a process of its own; see `fiftyone_legpose.operators.worker`."""
 
-    def __init__(self, work: Work):
-        self._work = work
+    def __init__(self, request: dict[str, Any], at_end: Callable[[], None]):
         self.state: tuple[float, str] = (0.0, "starting")
+        self.outcome = Outcome(
+            "The work ended without a word; the App's log has more.", failed=True
+        )
         self.done = threading.Event()
-        self.outcome = Outcome("Nothing happened.", failed=True)
+        threading.Thread(target=self._follow, args=(request, at_end), daemon=True).start()
 
-    def start(self, at_end: Callable[[], None]) -> None:
-        threading.Thread(target=self._run, args=(at_end,), daemon=True).start()
-
-    def _run(self, at_end: Callable[[], None]) -> None:
+    def _follow(self, request: dict[str, Any], at_end: Callable[[], None]) -> None:
+        command = [sys.executable, "-m", "fiftyone_legpose.operators.worker"]
         try:
-            self.outcome = self._work(self._report)
-        except (LegposeError, CvatError) as error:
-            self.outcome = Outcome(str(error), failed=True)
-        except Exception as error:
-            logger.exception("An operator failed")
-            self.outcome = Outcome(
-                f"{type(error).__name__}: {error}. This is a fault of the plugin; the App's log "
-                "has the details.",
-                failed=True,
-            )
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=_environment(),
+            ) as process:
+                assert process.stdin is not None and process.stdout is not None
+                with process.stdin:
+                    json.dump(request, process.stdin)
+                for line in process.stdout:
+                    told = json.loads(line)
+                    if "outcome" in told:
+                        self.outcome = Outcome(**told["outcome"])
+                    else:
+                        self.state = (_share(told["done"], told["total"]), told["message"])
         finally:
             at_end()
             self.done.set()
-
-    def _report(self, done: float, total: float, message: str) -> None:
-        self.state = (_share(done, total), message)

@@ -81,15 +81,14 @@ class Verb(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         """Call the verb with progress."""
-        options = self.options(ctx)
+        return run(ctx, self.verb, lambda report: self.work(ctx, report))
 
-        def work(report: Report | None) -> Outcome:
-            outcome = self.call(ctx, options, report)
-            if ctx.dataset is not None:
-                dress(ctx.dataset)  # for the fields that the verb has added
-            return outcome
-
-        return run(ctx, self.verb, work)
+    def work(self, ctx: Any, report: Report | None) -> Outcome:
+        """Call the verb, and dress the fields that it has added."""
+        outcome = self.call(ctx, self.options(ctx), report)
+        if ctx.dataset is not None:
+            dress(ctx.dataset)
+        return outcome
 
     def options(self, ctx: Any) -> dict[str, Any]:
         """Read the form: what the user gave, and the form's own defaults for the rest."""

@@ -1,0 +1,60 @@
+"""One verb in a process of its own: a request of the App comes in, progress and outcome go out.
+
+Lines of JSON on standard output are the answer; whatever the libraries print goes to standard
+error, which is the App's log.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from typing import Any, TextIO
+
+from fiftyone.operators.executor import ExecutionContext, Executor
+
+from cvat_bridge.errors import CvatError
+from fiftyone_legpose.errors import LegposeError
+from fiftyone_legpose.operators import OPERATORS
+from fiftyone_legpose.operators.running import Outcome
+
+SECRETS = [f"FIFTYONE_CVAT_{name}" for name in ("URL", "USERNAME", "PASSWORD", "TOKEN")]
+"""As ``fiftyone.yml`` lists them."""
+
+
+def main() -> None:
+    """Read one request, call its verb, and tell what became of it."""
+    with os.fdopen(os.dup(1), "w", buffering=1) as out:
+        os.dup2(2, 1)
+        _tell(out, outcome=_work(json.load(sys.stdin), out).to_json())
+
+
+def _work(request: dict[str, Any], out: TextIO) -> Outcome:
+    uri = request["operator_uri"]
+    [operator] = [cls() for cls in OPERATORS if uri.endswith(f"/{cls.verb}")]
+    ctx = ExecutionContext(request, executor=Executor(), operator_uri=uri, required_secrets=SECRETS)
+
+    def report(done: float, total: float, message: str) -> None:
+        _tell(out, done=done, total=total, message=message)
+
+    try:
+        return operator.work(ctx, report)
+    except (LegposeError, CvatError) as error:
+        return Outcome(str(error), failed=True)
+    except Exception as error:
+        logging.exception("An operator failed")
+        return Outcome(
+            f"{type(error).__name__}: {error}. This is a fault of the plugin; the App's log has "
+            "the details.",
+            failed=True,
+        )
+
+
+def _tell(out: TextIO, **message: Any) -> None:
+    # The App may be gone; the work goes on all the same.
+    with contextlib.suppress(BrokenPipeError):
+        out.write(json.dumps(message) + "\n")
+
+
+if __name__ == "__main__":
+    main()

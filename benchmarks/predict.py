@@ -111,6 +111,8 @@ def run_apart(name: str, clip: Path) -> dict[str, float]:
         environment = {
             **os.environ,
             "FIFTYONE_DATABASE_DIR": f"{home}/mongo",
+            # FiftyOne joins any mongod of its own that runs already, whatever the folder.
+            "FIFTYONE_DATABASE_NAME": Path(home).name,
             "FIFTYONE_DO_NOT_TRACK": "true",
             "FIFTYONE_SHOW_PROGRESS_BARS": "false",
             "YOLO_OFFLINE": "true",

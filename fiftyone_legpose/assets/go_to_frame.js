@@ -7,6 +7,7 @@
 
   const PATIENCE_MS = 15000;
   const POLL_MS = 100;
+  const SETTLED_AFTER = 10;
 
   class GoToFrame extends Operator {
     get config() {
@@ -23,13 +24,17 @@
 
     async execute({ hooks, params }) {
       const deadline = Date.now() + PATIENCE_MS;
-      while (Date.now() < deadline) {
+      let stayed = 0;
+      while (Date.now() < deadline && stayed < SETTLED_AFTER) {
         const player = hooks.player();
-        // A sample that is just being opened has no player yet, or still that of the one before.
+        // A sample that is just being opened has no player yet, or still that of the one before;
+        // a player that has just loaded goes back to the start once.
         if (player?.seekToFrame && player.state?.loaded && isOf(player, params.sample)) {
-          player.pause();
-          player.seekToFrame(params.frame);
-          return;
+          stayed = player.frameNumber === params.frame ? stayed + 1 : 0;
+          if (!stayed) {
+            player.pause();
+            player.seekToFrame(params.frame);
+          }
         }
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }

@@ -274,10 +274,10 @@ def glance_table(seen: Glance) -> str:
         "frames": seen.frames,
         "predicted": seen.predicted,
         "selected": seen.selected,
-        "out for review": seen.out,
+        "out": seen.out,
         "corrected": seen.corrected,
         "empty": seen.empty,
-        "weights in use": seen.weights,
+        "weights": seen.weights,
     }
     if seen.media == "image":
         del cells["frames"]

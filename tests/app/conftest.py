@@ -3,6 +3,8 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import fiftyone as fo
 import pytest
+from fiftyone.constants import SERVER_DIR
 
 from fiftyone_legpose.plugin_install import install
 from tests.app.page import AppPage
@@ -62,7 +65,10 @@ def app(browser, dataset_name: str, pictures: Path) -> Iterator[AppPage]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
+    # The server without a session of Python's: a session sets the page back to its own dataset
+    # whenever it connects, seconds after the start on a slow machine.
+    command = [sys.executable, "main.py", "--port", str(port), "--address", "127.0.0.1"]
+    server = subprocess.Popen(command, cwd=SERVER_DIR)
     try:
         _wait_for(f"http://127.0.0.1:{port}/")
         page = AppPage(browser, f"http://127.0.0.1:{port}", dataset.name, pictures)
@@ -70,7 +76,8 @@ def app(browser, dataset_name: str, pictures: Path) -> Iterator[AppPage]:
         page.picture("last")
         page.close()
     finally:
-        session.close()
+        server.terminate()
+        server.wait(timeout=30)
 
 
 def _wait_for(url: str) -> None:

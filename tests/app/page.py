@@ -13,6 +13,9 @@ _PATIENCE_MS = 40_000
 _FORM = "[data-cy=operators-prompt-modal]"
 _PANEL = "[data-cy=panel-content-leg_pose]"
 
+# Thrown by FiftyOne's own sidebar when a dataset is reloaded while a video is open.
+_FIFTYONES = ("entry is loading",)
+
 # FiftyOne's own page asks for fonts; it works without them.
 _FONTS = re.compile(r"https://fonts\.(googleapis|gstatic)\.com/")
 
@@ -47,7 +50,7 @@ class AppPage:
         self._context.route("**/*", self._only_here)
         self.page = self._context.new_page()
         self.page.on("console", self._listen)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self._note(str(error)))
         self.page.goto(f"{address}/datasets/{dataset}")
 
     def close(self) -> None:
@@ -76,13 +79,25 @@ class AppPage:
         box = self.page.locator(_FORM).locator(
             f'xpath=.//*[normalize-space(text())="{label}"]/following::input[1]'
         )
-        box.fill(str(value))
+        # What is typed counts once the form has asked the server about it.
+        with self.page.expect_response("**/operators/resolve-type"):
+            box.fill(str(value))
 
     def switch(self, label: str) -> None:
         self.page.locator(_FORM).get_by_label(label).click()
 
-    def submit(self, label: str, *, within_s: float = 90) -> str:
-        """Press the form's button and give what the App says when the verb is done."""
+    def submit(self, label: str, *, opens: str | None = None, within_s: float = 90) -> str:
+        """Press the form's button and give what the App says when the verb is done.
+
+        Parameters
+        ----------
+        label
+            Of the button.
+        opens
+            Name of the dataset that the App goes on to.
+        within_s
+            How long it may take.
+        """
         self.page.locator(_FORM).get_by_role("button", name=label, exact=True).click()
         # The window of the progress has the button too, the form has alerts too.
         done = (
@@ -93,6 +108,8 @@ class AppPage:
         done.wait_for(timeout=within_s * 1000)
         said = done.inner_text()
         self.picture(f"{label.lower().replace(' ', '-')}-done")
+        if opens is not None:
+            self.page.wait_for_url(f"**/datasets/{opens}*")
         done.get_by_role("button", name="Done").click()
         done.wait_for(state="detached")
         return said
@@ -166,7 +183,11 @@ class AppPage:
     def _listen(self, message: Any) -> None:
         blocked = "net::ERR_FAILED" in message.text
         if message.type == "error" and not blocked:
-            self.errors.append(message.text)
+            self._note(message.text)
+
+    def _note(self, error: str) -> None:
+        if error not in _FIFTYONES:
+            self.errors.append(error)
 
 
 _IS_LOADED = """() => {
@@ -174,7 +195,8 @@ _IS_LOADED = """() => {
   return shown && /\\d\\/|\\/ 0:0[1-9]/.test(shown.textContent);
 }"""
 
-_IS_AT = """(time) => document.querySelector("[data-cy=modal]").innerText.includes(time + " /")"""
+_IS_AT = """(time) =>
+  document.querySelector("[data-cy=modal]")?.innerText.includes(time + " /")"""
 
 _POINT = """([name, i]) => {
   const plots = [...document.querySelectorAll("[data-cy=modal] .js-plotly-plot")];

@@ -25,7 +25,7 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     app.fill("Folder or video", sample_clip)
     app.fill("Dataset", f"{dataset_name}-gait")
     app.picture("load")
-    assert "Added\t1" in app.submit("Load")
+    assert "Added\t1" in app.submit("Load", opens=f"{dataset_name}-gait")
     dataset = fo.load_dataset(f"{dataset_name}-gait")
     assert len(dataset) == 1
 
@@ -47,12 +47,14 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     app.open_form("select")
     app.fill("Frames", 6)
     assert "6 frames selected" in app.submit("Select")
+    dataset.reload()
     assert len(review_state.read(dataset).ids(fields.SELECTED)) == 6
 
     app.open_form("push")
     app.fill("Folder for the file", tmp_path)
     app.picture("push")
     assert "Frames\t6" in app.submit("Push")
+    dataset.reload()
     handover = tmp_path / "round1.zip"
     assert len(read_backup(handover).frame_names) == 6
 
@@ -61,14 +63,16 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     app.fill("File that CVAT exported", corrected)
     app.picture("pull")
     assert "6 of 6 frames written" in app.submit("Pull")
+    dataset.reload()
     truth = read_poses(dataset, fields.GROUND_TRUTH)
     assert truth.looked_at.sum() == 6
     assert_labels(truth, sample_labels)
 
     app.open_panel()
-    assert "6 corrected frames" in app.panel.inner_text()
+    assert "6 frames are corrected" in app.panel.inner_text()
     app.press("Evaluate")
     assert "in 6 frames compared" in app.submit("Evaluate")
+    dataset.reload()
     assert len(list_evaluations(dataset)) == 1
     app.panel.get_by_text("Comparison").wait_for()
     app.panel.locator(".js-plotly-plot .bars").first.wait_for()

@@ -1,6 +1,8 @@
 import inspect
+import io
 import json
-import threading
+import sys
+from typing import Any
 
 import fiftyone as fo
 import pytest
@@ -10,12 +12,11 @@ from fiftyone.operators.executor import ExecutionError
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
 from fiftyone_legpose import fields, review, review_state
-from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.operators import OPERATORS
-from fiftyone_legpose.operators.running import Outcome, run
+from fiftyone_legpose.operators import OPERATORS, running, worker
+from fiftyone_legpose.operators.forms import as_path
 from tests.cvat_server import Fault
 from tests.fiftyone_legpose import reviewing
-from tests.fiftyone_legpose.plugin_fixtures import app_context, operator, outcome, refusals
+from tests.fiftyone_legpose.plugin_fixtures import NAME, app_context, operator, outcome, refusals
 
 FAST = {"backend": "torch", "imgsz": 160, "conf": 0.1}
 
@@ -194,56 +195,73 @@ def test_the_queue_runs_a_verb_and_shows_its_progress(loaded):
     assert loaded.count(f"frames.{fields.PREDICTIONS}") == 12
 
 
-def messages(dataset, work, verb="predict"):
-    return [m.to_json() for m in run(app_context(dataset, verb), verb, work)]
+def from_the_app(dataset, verb, **params):
+    """Start a verb as a click does; the work is done by a process of its own."""
+    target = operator(verb)
+    return target.execute(app_context(dataset, verb, **params))
 
 
-def test_the_app_sees_progress_then_the_outcome(predicted):
-    shown = threading.Event()
+def messages(verb: str, dataset: Any, **params: Any) -> list[dict[str, Any]]:
+    """Give what the App is told when a form is executed."""
+    context = app_context(dataset, verb, **params)
+    return [message.to_json()["body"] for message in operator(verb).execute(context)]
 
-    def work(report):
-        report(3, 12, "6.0 frames/s")
-        assert shown.wait(10)
-        return Outcome("12 frames", {"Frames": 12}, ["Next"])
 
-    told = []
-    for message in run(app_context(predicted), "predict", work):
-        told.append(message.to_json()["body"])
-        if told[-1].get("params", {}).get("progress") == 0.25:
-            shown.set()
-    names = [one.get("operator_uri") for one in told]
-    assert names[-3:] == ["reload_dataset", "show_output", None]
-    assert told[-4]["params"]["label"] == "predict: 6.0 frames/s"
-    assert "12 frames" in json.dumps(told[-2])
-    assert told[-1]["facts"] == {"Frames": 12}
+def names(told: list[dict[str, Any]]) -> list[str | None]:
+    return [one.get("operator_uri") for one in told]
+
+
+def test_the_app_sees_progress_then_the_outcome(loaded):
+    told = messages("predict", loaded, **FAST)
+    assert names(told)[-3:] == ["reload_dataset", "show_output", None]
+    assert set(names(told)[:-3]) == {"set_progress"}
+    assert told[0]["params"]["label"].startswith("predict: ")
+    assert "Frames predicted" in json.dumps(told[-2])
+    assert told[-1]["facts"]["Frames predicted"] == 12
+    loaded.reload()
+    assert loaded.count(f"frames.{fields.PREDICTIONS}") == 12
+
+
+def test_a_load_into_another_dataset_opens_it(short_clip, dataset_name):
+    here = fo.Dataset(dataset_name)
+    told = messages("load", here, sources=as_path(short_clip), dataset=f"{dataset_name}-other")
+    assert names(told)[-3:] == ["show_output", None, "open_dataset"]
+    assert told[-1]["params"] == {"dataset": f"{dataset_name}-other"}
 
 
 def test_an_error_is_shown_as_it_is_and_nothing_is_reloaded(predicted):
-    def work(report):
-        raise DatasetError("Frame 3 has no legs: film lower.")
-
-    told = messages(predicted, work)
-    assert [one["body"].get("operator_uri") for one in told] == ["show_output", None]
-    assert told[-1]["body"]["failed"]
-    assert told[-1]["body"]["headline"] == "Frame 3 has no legs: film lower."
+    told = messages("load", predicted, sources={"absolute_path": "/nowhere/at/all.mp4"})
+    assert set(names(told)) <= {"set_progress", "show_output", None}
+    assert told[-1]["failed"]
+    assert told[-1]["headline"].startswith("Nothing could be loaded")
+    assert "there is no such file" in told[-1]["headline"]
 
 
-def test_a_fault_of_ours_says_so(predicted):
-    told = messages(predicted, lambda report: 1 / 0)
-    assert "fault of the plugin" in told[-1]["body"]["headline"]
+def test_a_fault_of_ours_says_so(predicted, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("a leg is missing")
+
+    monkeypatch.setattr(OPERATORS[0], "work", fail)
+    answer = io.StringIO()
+    told = worker.work({"operator_uri": f"{NAME}/{OPERATORS[0].verb}"}, answer)
+    assert told.failed
+    assert "ZeroDivisionError: a leg is missing. This is a fault of the plugin" in told.headline
 
 
-def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted):
-    release = threading.Event()
+def test_a_worker_that_dies_is_reported(predicted, monkeypatch):
+    monkeypatch.setattr(running, "_WORKER", [sys.executable, "-c", "raise SystemExit(3)"])
+    told = messages("select", predicted)
+    assert told[-1]["failed"]
+    assert "without a word" in told[-1]["headline"]
+    assert refusals("select", predicted) == []
 
-    def work(report):
-        assert release.wait(10)
-        return Outcome("done")
 
-    first = run(app_context(predicted), "select", work)
+def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted, monkeypatch):
+    waits = 'import sys; sys.stdin.read(); print(\'{"outcome": {"headline": "done"}}\')'
+    monkeypatch.setattr(running, "_WORKER", [sys.executable, "-c", waits])
+    first = operator("select").execute(app_context(predicted, "select"))
     next(first)
-    assert "at work" in messages(predicted, work, "select")[-1]["body"]["headline"]
     assert "at work" in refusals("select", predicted)[0]
-    release.set()
-    assert list(first)[-1].to_json()["body"]["headline"] == "done"
+    assert "at work" in messages("select", predicted)[-1]["headline"]
+    assert [message.to_json()["body"] for message in first][-1]["headline"] == "done"
     assert refusals("select", predicted) == []

@@ -27,6 +27,8 @@ _OTHER_VERBS = (
     ("export", "Export"),
 )
 _CONFIG = {"displayModeBar": False, "responsive": True}
+_FULL_WIDTH = 94
+"""In percent of the panel: a table of its full width would push its padding out of it."""
 
 
 class LegPose(foo.Panel):
@@ -258,7 +260,7 @@ class LegPose(foo.Panel):
         )
         panel.md(evaluation["table"], name="comparison_table")
         panel.md("**Worst frames**: the button opens the video there.", name="worst_title")
-        table = types.TableView()
+        table = types.TableView(width=_FULL_WIDTH)
         for column, label in (("video", "Video"), ("frame", "Frame"), ("error", "Error")):
             table.add_column(column, label=label)
         table.add_row_action(

@@ -16,6 +16,7 @@ from fiftyone.operators.message import GeneratedMessage, MessageType
 from fiftyone_legpose.progress import Report
 
 _REFRESH_S = 0.3
+_WORKER = [sys.executable, "-m", "fiftyone_legpose.operators.worker"]
 _RUNNING: set[tuple[str | None, str]] = set()
 _LOCK = threading.Lock()
 
@@ -153,10 +154,9 @@ class _Job:
         threading.Thread(target=self._follow, args=(request, at_end), daemon=True).start()
 
     def _follow(self, request: dict[str, Any], at_end: Callable[[], None]) -> None:
-        command = [sys.executable, "-m", "fiftyone_legpose.operators.worker"]
         try:
             with subprocess.Popen(
-                command,
+                _WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

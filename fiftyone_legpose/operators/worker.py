@@ -26,10 +26,11 @@ def main() -> None:
     """Read one request, call its verb, and tell what became of it."""
     with os.fdopen(os.dup(1), "w", buffering=1) as out:
         os.dup2(2, 1)
-        _tell(out, outcome=_work(json.load(sys.stdin), out).to_json())
+        _tell(out, outcome=work(json.load(sys.stdin), out).to_json())
 
 
-def _work(request: dict[str, Any], out: TextIO) -> Outcome:
+def work(request: dict[str, Any], out: TextIO) -> Outcome:
+    """Call the verb of a request; errors become the outcome, in words."""
     uri = request["operator_uri"]
     [operator] = [cls() for cls in OPERATORS if uri.endswith(f"/{cls.verb}")]
     ctx = ExecutionContext(request, executor=Executor(), operator_uri=uri, required_secrets=SECRETS)

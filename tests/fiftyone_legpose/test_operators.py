@@ -195,13 +195,7 @@ def test_the_queue_runs_a_verb_and_shows_its_progress(loaded):
     assert loaded.count(f"frames.{fields.PREDICTIONS}") == 12
 
 
-def from_the_app(dataset, verb, **params):
-    """Start a verb as a click does; the work is done by a process of its own."""
-    target = operator(verb)
-    return target.execute(app_context(dataset, verb, **params))
-
-
-def messages(verb: str, dataset: Any, **params: Any) -> list[dict[str, Any]]:
+def messages(verb: str, dataset: Any, /, **params: Any) -> list[dict[str, Any]]:
     """Give what the App is told when a form is executed."""
     context = app_context(dataset, verb, **params)
     return [message.to_json()["body"] for message in operator(verb).execute(context)]
@@ -256,12 +250,18 @@ def test_a_worker_that_dies_is_reported(predicted, monkeypatch):
     assert refusals("select", predicted) == []
 
 
-def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted, monkeypatch):
-    waits = 'import sys; sys.stdin.read(); print(\'{"outcome": {"headline": "done"}}\')'
+def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted, monkeypatch, tmp_path):
+    may_end = tmp_path / "may-end"
+    waits = (
+        "import pathlib, sys, time; sys.stdin.read()\n"
+        f"while not pathlib.Path({str(may_end)!r}).exists(): time.sleep(0.02)\n"
+        """print('{"outcome": {"headline": "done"}}')"""
+    )
     monkeypatch.setattr(running, "_WORKER", [sys.executable, "-c", waits])
     first = operator("select").execute(app_context(predicted, "select"))
     next(first)
     assert "at work" in refusals("select", predicted)[0]
     assert "at work" in messages("select", predicted)[-1]["headline"]
+    may_end.touch()
     assert [message.to_json()["body"] for message in first][-1]["headline"] == "done"
     assert refusals("select", predicted) == []

@@ -4,7 +4,7 @@ import runpy
 import sys
 import time
 
-BENCHMARKS = ("predict", "selection", "cvat_push", "blazepose", "active_learning")
+BENCHMARKS = ("predict", "selection", "cvat_push", "panel", "blazepose", "active_learning")
 
 
 def main() -> None:

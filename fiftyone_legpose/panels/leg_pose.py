@@ -16,15 +16,14 @@ PLUGIN = "@legpose/legpose"
 GO_TO_FRAME = f"{PLUGIN}/go_to_frame"
 
 _OTHER_VERBS = (
-    ("load", "Load"),
-    ("predict", "Predict"),
-    ("select", "Select"),
-    ("push", "Push"),
-    ("status", "Status"),
-    ("pull", "Pull"),
-    ("evaluate", "Evaluate"),
-    ("train", "Train"),
-    ("export", "Export"),
+    (("load", "Load"), ("predict", "Predict"), ("select", "Select"), ("push", "Push")),
+    (
+        ("status", "Status"),
+        ("pull", "Pull"),
+        ("evaluate", "Evaluate"),
+        ("train", "Train"),
+        ("export", "Export"),
+    ),
 )
 _CONFIG = {"displayModeBar": False, "responsive": True}
 _FULL_WIDTH = 94
@@ -158,7 +157,7 @@ class LegPose(foo.Panel):
         if ctx.current_sample and state.video:
             self._render_video(panel, state)
         if seen:
-            panel.md(glance_table(seen), name="counts")
+            panel.md(glance_line(seen), name="counts")
             self._render_steps(panel, seen)
             if not state.video and seen.predicted and seen.media == "video":
                 panel.md("Open a video to see it over time here.", name="no_video")
@@ -183,16 +182,18 @@ class LegPose(foo.Panel):
         buttons.btn(
             "refresh", label="Refresh", icon="refresh", variant="square", on_click=self.refresh
         )
-        others = panel.h_stack("others", gap=1, align_y="center")
-        for verb, label in _OTHER_VERBS:
-            if verb != step.verb:
-                others.btn(
-                    f"do_{verb}",
-                    label=label,
-                    variant="outlined",
-                    on_click=self.run,
-                    params={"verb": verb},
-                )
+        # Two rows: in a narrow panel one of them all would push everything to the right.
+        for row, verbs in enumerate(_OTHER_VERBS):
+            others = panel.h_stack(f"others_{row}", gap=1)
+            for verb, label in verbs:
+                if verb != step.verb:
+                    others.btn(
+                        f"do_{verb}",
+                        label=label,
+                        variant="outlined",
+                        on_click=self.run,
+                        params={"verb": verb},
+                    )
 
     def _render_video(self, panel: types.Object, state: Any) -> None:
         from fiftyone_legpose.panels.tracks import CURVES
@@ -269,24 +270,21 @@ class LegPose(foo.Panel):
         panel.list("worst", types.Object(), view=table)
 
 
-def glance_table(seen: Glance) -> str:
-    """Write the counts as a table of one line."""
-    cells = {
+def glance_line(seen: Glance) -> str:
+    """Write the counts as one line, which wraps in a narrow panel as no table does."""
+    counts = {
         "videos" if seen.media == "video" else "images": seen.samples,
         "frames": seen.frames,
         "predicted": seen.predicted,
         "selected": seen.selected,
-        "out": seen.out,
+        "out for review": seen.out,
         "corrected": seen.corrected,
         "empty": seen.empty,
-        "weights": seen.weights,
     }
     if seen.media == "image":
-        del cells["frames"]
-    head = " | ".join(cells)
-    told = [f"{value:,}" if isinstance(value, int) else value for value in cells.values()]
-    line = " | ".join(f"**{value}**" for value in told)
-    return f"| {head} |\n|{':---:|' * len(cells)}\n| {line} |"
+        del counts["frames"]
+    told = [f"**{count:,}** {name}" for name, count in counts.items()]
+    return " · ".join([*told, f"weights **{seen.weights}**"])
 
 
 def _sample_in_view(ctx: Any) -> str | None:

@@ -13,7 +13,7 @@ from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import family_folder
 from fiftyone_legpose.zoo.weights import find_weights, keypoint_shape, open_yolo
 
-_OFFICIAL = re.compile(r"yolo(v8|11|26)[nsmlx]-pose\.pt")
+_OFFICIAL = re.compile(r"yolo(v8|11|26)[nsmlx](-pose)?\.pt")
 _ARCHITECTURE = re.compile(r"yolo(v8|11|26)[nsmlx]-pose\.yaml")
 _KEYPOINT_SHAPE = (len(legs.KEYPOINTS), 3)
 
@@ -46,9 +46,9 @@ def find_base(spec: str | Path, *, trust: bool = False) -> Base:
     Parameters
     ----------
     spec
-        One of ultralytics' pose models, as ``yolov8n-pose.pt`` (fetched once, if it is not there);
-        an architecture, as ``yolov8n-pose.yaml``, to start from scratch; or what `find_weights`
-        takes.
+        One of ultralytics' pose models or detectors, as ``yolov8n-pose.pt`` or ``yolov8n.pt``
+        (fetched once, if it is not there); an architecture, as ``yolov8n-pose.yaml``, to start
+        from scratch; or what `find_weights` takes.
     trust
         As for `find_weights`.
 
@@ -93,21 +93,24 @@ def load_base(base: Base) -> tuple[Any, str | None]:
     Raises
     ------
     WeightsError
-        If it cannot be loaded or is no pose model.
+        If it cannot be loaded or is neither a pose model nor a detector.
     """
     if base.path is None:
         return import_ultralytics().YOLO(base.name), "nothing: training starts from scratch"
     yolo = open_yolo(base.path)
     shape = keypoint_shape(yolo)
-    if shape is None:
-        raise WeightsError(f"{base.name} is a {yolo.task} model: give a pose model as base.")
     if shape == _KEYPOINT_SHAPE:
         if base.right_first:
             _reorder_keypoints(yolo.model, legs.RIGHT_FIRST)
         return yolo, None
+    if shape is None:
+        yolo = _detector_as_pose(base, yolo)
+        has = "finds boxes only"
+    else:
+        has = f"has {shape[0]} keypoints of {shape[1]} values"
     kept, total = _matching_tensors(yolo.model)
     return yolo, (
-        f"{kept} of {total} tensors: {base.name} has {shape[0]} keypoints of {shape[1]} values, "
+        f"{kept} of {total} tensors: {base.name} {has}, "
         f"the legs have {_KEYPOINT_SHAPE[0]} of {_KEYPOINT_SHAPE[1]}"
     )
 
@@ -132,6 +135,18 @@ def _fetch(name: str) -> Path:
             f"(base={name.replace('.pt', '.yaml')!r})."
         ) from None
     return found
+
+
+def _detector_as_pose(base: Base, yolo: Any) -> Any:
+    """Give the pose model of the same architecture, with a detector's tensors where they fit."""
+    # A detector's checkpoint does not name its architecture; ultralytics' files do.
+    architecture = f"{base.name.removesuffix('.pt')}-pose.yaml"
+    if yolo.task != "detect" or not _ARCHITECTURE.fullmatch(architecture):
+        raise WeightsError(
+            f"{base.name} is a {yolo.task} model: give a pose model as base, or a detector of "
+            "ultralytics under its own name (yolov8n.pt)."
+        )
+    return import_ultralytics().YOLO(architecture).load(str(base.path))
 
 
 def _matching_tensors(model: Any) -> tuple[int, int]:

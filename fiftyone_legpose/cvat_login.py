@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cvat_bridge.errors import AddressError, LoginError
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from cvat_bridge.server import Server
 
 _VARIABLE = "FIFTYONE_CVAT_"
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,14 @@ class Login:
     organization: str | None = None
     ca_file: str | None = None
 
-    def connect(self, usual_url: str | None = None) -> "Server":
+    def connect(self, run_url: str | None = None) -> "Server":
         """Log in.
 
         Parameters
         ----------
-        usual_url
-            Server to take where none was given.
+        run_url
+            Address that a dataset remembers. It is told where no server is given, but the login
+            is never sent there on the dataset's word: a dataset from elsewhere can name any host.
 
         Raises
         ------
@@ -38,8 +41,12 @@ class Login:
         """
         from cvat_bridge.server import connect
 
-        url = self.url or usual_url
-        if not url:
+        if not self.url:
+            if run_url:
+                raise AddressError(
+                    f"This run went to {run_url}, and no server is given to send a login to: if "
+                    f"that is yours, set {_VARIABLE}URL to it."
+                )
             raise AddressError(
                 f"No CVAT server is given: set {_VARIABLE}URL, for example to "
                 "https://cvat.example.org. Without a server, exchange files instead: push to a "
@@ -47,11 +54,12 @@ class Login:
             )
         if not self.token and not (self.user and self.password):
             raise LoginError(
-                f"No login for {url} is given: set {_VARIABLE}TOKEN to an access token (CVAT: "
-                f"Profile, Security), or {_VARIABLE}USERNAME and {_VARIABLE}PASSWORD."
+                f"No whole login for {host_of(self.url)} is given: set {_VARIABLE}TOKEN to an "
+                f"access token (CVAT: Profile, Security), or both {_VARIABLE}USERNAME and "
+                f"{_VARIABLE}PASSWORD."
             )
         return connect(
-            url,
+            self.url,
             token=self.token,
             user=self.user,
             password=self.password,
@@ -70,21 +78,40 @@ def find_login(
 ) -> Login:
     """Take what is given, and the rest from ``FIFTYONE_CVAT_URL``, ``_TOKEN`` and so on.
 
-    A token or user that is given is never mixed with one of the environment.
+    Token, user and password come from one place: where one of them is given, none is taken from
+    the environment. Those of the environment are for the server of ``FIFTYONE_CVAT_URL`` alone.
+
+    Raises
+    ------
+    LoginError
+        The login of the environment is for another server than `url`.
     """
-    if token is None and user is None:
-        token = _from_environment("TOKEN")
-        user = _from_environment("USERNAME")
+    known = _from_environment("URL")
+    if not (token or user or password):
+        token, user, password = map(_from_environment, ("TOKEN", "USERNAME", "PASSWORD"))
+        if url and known and (token or user or password) and host_of(url) != host_of(known):
+            raise LoginError(
+                f"The login of the environment is for {host_of(known)}, not for {host_of(url)}: "
+                f"set {_VARIABLE}URL, and {_VARIABLE}TOKEN to an access token of that server."
+            )
     if organization is None:
         organization = _from_environment("ORGANIZATION")
     return Login(
-        url=url or _from_environment("URL"),
+        url=url or known,
         token=token,
         user=user,
-        password=password or _from_environment("PASSWORD"),
+        password=password,
         organization=organization,
         ca_file=_from_environment("CA_FILE"),
     )
+
+
+def host_of(url: str) -> str:
+    """Give host and port of an address, without a login that it may hold."""
+    parts = urlsplit(url.strip() if "://" in url else f"https://{url.strip()}")
+    _, _, place = parts.netloc.lower().rpartition("@")
+    usual = _USUAL_PORTS.get(parts.scheme)
+    return place.removesuffix(f":{usual}") if usual else place
 
 
 def _from_environment(name: str) -> str | None:

@@ -15,7 +15,7 @@ from fiftyone_legpose.cvat_login import find_login
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_sources import (
     Labels,
-    at_source,
+    check_login,
     parse_source,
     read_labels,
     write_pictures,
@@ -130,10 +130,10 @@ def import_labels(
         The file or the server is not what is needed.
     """
     place = parse_source(source)
-    login = at_source(
-        place,
-        find_login(url=url, token=token, user=user, password=password, organization=organization),
+    login = find_login(
+        url=url, token=token, user=user, password=password, organization=organization
     )
+    check_login(place, login)
     with reporting("import", progress) as report:
         report(0, 1, "reading")
         read = list(read_labels(place, login, label=label, unfinished=unfinished))

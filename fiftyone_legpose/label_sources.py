@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cvat_bridge.archives import open_archive
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.cvat_login import Login, host_of
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_files import check_stems, read_label_file, to_shares
 
@@ -71,23 +70,22 @@ def parse_source(source: str | Path) -> Place | Path:
     return Place(found["kind"], int(found["number"]), found["url"])
 
 
-def at_source(source: Place | Path, login: Login) -> Login:
-    """Aim a login at the server that the source names.
+def check_login(source: Place | Path, login: Login) -> None:
+    """Refuse a source on another server than the login is for.
 
     Raises
     ------
     DatasetError
-        The login is for another server: a task of the same number there is another one, and its
-        token is nobody else's business.
+        A task of the same number there is another one, and the login is nobody else's business.
     """
     if isinstance(source, Path) or source.url is None:
-        return login
-    if login.url and _host(login.url) != _host(source.url):
+        return
+    if login.url is None or host_of(login.url) != host_of(source.url):
+        told = f"is for {host_of(login.url)}" if login.url else "names no server"
         raise DatasetError(
-            f"{source.kind} {source.number} is on {source.url}, but the login is for {login.url}: "
-            "give that server's url and login."
+            f"{source.kind} {source.number} is on {source.url}, but the login {told}: if you trust "
+            "that server, give it as url, or in FIFTYONE_CVAT_URL, with a login to it."
         )
-    return replace(login, url=source.url)
 
 
 def read_labels(
@@ -157,10 +155,6 @@ def write_pictures(
                 part.replace(target)
                 written.append(target)
     return written
-
-
-def _host(url: str) -> str:
-    return urlsplit(url if "://" in url else f"https://{url}").netloc.lower()
 
 
 def _from_task(server: "Server", task_id: int, label: str | None, unfinished: bool) -> Labels:

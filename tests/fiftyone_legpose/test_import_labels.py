@@ -246,6 +246,10 @@ def test_a_task_on_another_server_than_the_logins_is_refused(video, server, monk
     with pytest.raises(DatasetError, match=r"task 7 is on https://theirs\.example\.org, but the"):
         import_labels(video, "https://theirs.example.org/tasks/7")
     assert server.log == []
+    monkeypatch.delenv("FIFTYONE_CVAT_URL")
+    with pytest.raises(DatasetError, match=r"the login names no server: if you trust"):
+        import_labels(video, f"{server.url}/tasks/7")
+    assert server.log == []
     monkeypatch.setenv("FIFTYONE_CVAT_URL", server.url.upper().replace("HTTP", "http") + "/")
     with pytest.raises(NotFoundError):
         import_labels(video, f"{server.url}/tasks/7")

@@ -576,6 +576,28 @@ def test_another_server_with_the_same_task_number_is_noticed(video, server):
     assert states(video)[0] == "out"
 
 
+def test_the_login_does_not_go_where_a_dataset_says(video, server, monkeypatch):
+    """A dataset from elsewhere can name any host."""
+    select(video, 0)
+    review.push(video, "round1")
+    with CvatServer() as theirs:
+        results = video.load_annotation_results("round1", cache=False)
+        results.url = theirs.url
+        results.save()
+        monkeypatch.delenv("FIFTYONE_CVAT_URL")
+        for verb in (
+            lambda: review.pull(video),
+            lambda: review.status(video),
+            lambda: video.load_annotation_results("round1", cache=False).cleanup(),
+            lambda: video.load_annotations("round1"),
+        ):
+            with pytest.raises(AddressError, match=f"went to {theirs.url}, .*set FIFTYONE_CVAT_U"):
+                verb()
+        assert theirs.log == []
+    review.pull(video, url=server.url)
+    assert review.status(video, url=server.url)[0].by_state == {"new": 1}
+
+
 def test_progress_ends_with_everything_done(video, server):
     told = []
     select(video, 0, 1)

@@ -33,6 +33,8 @@ def test_everything_listed_registers_without_an_error():
         "FIFTYONE_CVAT_USERNAME",
         "FIFTYONE_CVAT_PASSWORD",
         "FIFTYONE_CVAT_TOKEN",
+        "FIFTYONE_CVAT_ORGANIZATION",
+        "FIFTYONE_CVAT_CA_FILE",
     ]
 
 

@@ -68,7 +68,8 @@ def connect(
     Parameters
     ----------
     url
-        Like ``https://cvat.example.org``; without a scheme it is https.
+        Like ``https://cvat.example.org``; without a scheme it is https. Plain http to another
+        machine works, with a warning.
     token
         Personal access token (CVAT: Profile, Security); preferred to user and password.
     user, password

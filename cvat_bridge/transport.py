@@ -11,6 +11,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -264,6 +266,8 @@ def open_transport(
     """
     client = _client(url, ca_file=ca_file, verify=verify, retries=retries, backoff_s=backoff_s)
     transport = Transport(client, timeout_s=timeout_s, poll_s=poll_s, wait_s=wait_s)
+    if transport.url.startswith("http://") and not _is_local(transport.url):
+        _warn_of_plain_http(transport.url)
     _check_version(transport)
     if organization is not None:
         client.organization_slug = organization
@@ -332,6 +336,23 @@ def _checked_url(url: str) -> str:
             f"{url!r} is no address of a server; write it like https://cvat.example.org."
         )
     return f"{scheme}://{rest}"
+
+
+def _is_local(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+@cache  # Whoever waits for a reviewer connects every minute; once is enough.
+def _warn_of_plain_http(address: str) -> None:
+    warnings.warn(
+        f"{address} is not encrypted: anybody on the way can read the login and the pictures. "
+        "Use the server's https address; where it has none, ask for one.",
+        stacklevel=4,
+    )
 
 
 def _check_version(transport: Transport) -> None:

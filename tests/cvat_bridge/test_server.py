@@ -2,6 +2,7 @@ import json
 import logging
 import shutil
 import subprocess
+import warnings
 import zipfile
 from collections import Counter
 from io import BytesIO
@@ -462,6 +463,27 @@ def test_addresses_that_lead_nowhere(url, error, told):
 def test_an_address_without_scheme_is_https(cvat_server):
     with pytest.raises(TlsError, match="http://"):
         connect(cvat_server.url.removeprefix("http://"), token="t", retries=0)
+
+
+def test_plain_http_to_another_machine_is_warned_of_once():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for url in ("http://cvat.plain.invalid", "http://cvat.plain.invalid/"):
+            with pytest.raises(AddressError):
+                connect(url, user="ana", password="s3cret", retries=0)
+    [warning] = told
+    assert "http://cvat.plain.invalid is not encrypted" in str(warning.message)
+    assert "s3cret" not in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_what_stays_on_the_machine_or_is_encrypted_is_not_warned_of(cvat_server):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        connect(cvat_server.url, token=cvat_server.token).close()
+        for url in ("http://localhost:9", "http://[::1]:9", "https://cvat.tls.invalid"):
+            with pytest.raises(AddressError):
+                connect(url, token="t", retries=0)
 
 
 @pytest.fixture(scope="module")

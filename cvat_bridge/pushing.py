@@ -138,7 +138,8 @@ def _settled(transport: Transport, task: Task | None) -> Task | None:
             with suppress(RequestFailedError, NotFoundError):
                 transport.wait(str(request["id"]), doing=doing)
     with suppress(NotFoundError):
-        item = transport.json("GET", f"/api/tasks/{task.id}", doing=doing)
+        path = f"/api/tasks/{task.id}"
+        item = transport.json("GET", path, doing=doing, needs=("id", "name"))
         if item.get("size"):
             return Task.from_server(item, transport.url)
         delete_task(transport, task.id)
@@ -153,7 +154,7 @@ def _make(
     progress: Progress,
 ) -> Task:
     doing = f"Making task {spec['name']!r}"
-    made = transport.json("POST", "/api/tasks", doing=doing, body=spec)
+    made = transport.json("POST", "/api/tasks", doing=doing, needs=("id", "name"), body=spec)
     task = Task.from_server(made, transport.url)
     try:
         request_id = _upload(transport, task, frames, image_quality, progress)

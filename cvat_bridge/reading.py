@@ -38,7 +38,8 @@ def read_jobs(transport: Transport, task_id: int) -> list[Job]:
 def read_annotations(transport: Transport, task_id: int) -> dict[str, Any]:
     """Return the annotations of a task as the server gives them."""
     path = f"/api/tasks/{int(task_id)}/annotations/"
-    return dict(transport.json("GET", path, doing=f"Reading the poses of task {task_id}"))
+    doing = f"Reading the poses of task {task_id}"
+    return dict(transport.json("GET", path, doing=doing, needs=("shapes", "tracks")))
 
 
 def read_frames(
@@ -46,7 +47,8 @@ def read_frames(
 ) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...], set[int]]:
     """Return the frames' names and (width, height) in px, and which frames were deleted."""
     doing = f"Reading the frames of task {task_id}"
-    meta = transport.json("GET", f"/api/tasks/{int(task_id)}/data/meta", doing=doing)
+    path = f"/api/tasks/{int(task_id)}/data/meta"
+    meta = transport.json("GET", path, doing=doing, needs=("frames",))
     frames = meta["frames"]
     count = int(meta.get("size") or len(frames))
     names = tuple(str(frame["name"]) for frame in frames)

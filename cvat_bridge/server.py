@@ -178,6 +178,7 @@ class Server:
             "POST",
             "/api/projects",
             doing=f"Making project {name!r}",
+            needs=("id",),
             body={"name": name, "labels": [skeleton.to_label()]},
         )
         label, difference = compare_label(self._transport, int(made["id"]), skeleton)

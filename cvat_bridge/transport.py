@@ -135,24 +135,49 @@ class Transport:
             response.read()
         raise refusal(response, doing, self.url)
 
-    def json(self, method: str, path: str, *, doing: str, **options: Any) -> Any:
-        """Send one request and return its JSON; parameters as `request`."""
+    def json(
+        self, method: str, path: str, *, doing: str, needs: tuple[str, ...] = (), **options: Any
+    ) -> Any:
+        """Send one request and return its JSON.
+
+        Parameters
+        ----------
+        method, path, doing, **options
+            As `request`.
+        needs
+            Keys of the object that CVAT answers with here; none are asked for where it is no
+            object, or may be another.
+
+        Raises
+        ------
+        NotCvatError
+            The answer is no JSON, or lacks a key: a proxy's page can come with status 200, and
+            what it lacks is not to be taken for an empty list.
+        """
         response = self.request(method, path, doing=doing, **options)
         try:
-            return json.loads(response.data)
+            answer = json.loads(response.data)
         except ValueError:
-            raise NotCvatError(
-                f"{doing}: the answer of {self.url} is no JSON, as if something other than CVAT "
-                "had answered; check the address, and proxies in between."
-            ) from None
+            raise self._strange(path, doing, "is no JSON") from None
+        if needs and not isinstance(answer, dict):
+            raise self._strange(path, doing, "is no JSON object")
+        for key in needs:
+            if key not in answer:
+                raise self._strange(path, doing, f"has no {key!r}")
+        return answer
+
+    def _strange(self, path: str, doing: str, how: str) -> NotCvatError:
+        return NotCvatError(
+            f"{doing}: the answer of {self.url}{path} {how}, as if something other than CVAT had "
+            "answered; check the address, and proxies in between."
+        )
 
     def pages(self, path: str, *, doing: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Iterate over all results of a paginated list."""
         page = 1
         while True:
-            answer = self.json(
-                "GET", path, doing=doing, query=query | {"page": page, "page_size": 100}
-            )
+            asked = query | {"page": page, "page_size": 100}
+            answer = self.json("GET", path, doing=doing, needs=("results",), query=asked)
             yield from answer["results"]
             if not answer.get("next"):
                 return
@@ -165,7 +190,7 @@ class Transport:
         result is as good.
         """
         try:
-            answer = self.json(method, path, doing=doing, **options)
+            answer = self.json(method, path, doing=doing, needs=("rq_id",), **options)
         except RunningError as busy:
             return busy.request_id
         return str(answer["rq_id"])
@@ -195,7 +220,7 @@ class Transport:
         pause = self._poll_s
         path = f"/api/requests/{quote(request_id, safe='')}"
         while True:
-            state = self.json("GET", path, doing=doing)
+            state = self.json("GET", path, doing=doing, needs=("status",))
             if state["status"] == "finished":
                 return dict(state)
             if state["status"] == "failed":
@@ -280,8 +305,8 @@ def open_transport(
             f"{transport.url} needs a login: give an access token (CVAT: Profile, Security) or a "
             "user and password."
         )
-    who = transport.json("GET", "/api/users/self", doing="Logging in")
-    return transport, str(who.get("username", ""))
+    who = transport.json("GET", "/api/users/self", doing="Logging in", needs=("username",))
+    return transport, str(who["username"])
 
 
 def _client(

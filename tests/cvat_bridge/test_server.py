@@ -562,6 +562,41 @@ def test_each_answer_has_its_error(server, cvat_server, status, error):
         server.find_task("t")
 
 
+@pytest.mark.parametrize("page", [{"error": "sign in first"}, ["sign in first"]])
+def test_a_page_of_something_in_between_is_named_with_its_address(
+    server, project, cvat_server, make_frames, tmp_path, page
+):
+    task = server.push_task(project, "t", make_frames(1))
+    strange = Fault(200, page=page)
+    for ask, path, requests in (
+        (lambda: server.find_task("t"), "/api/tasks", 1),
+        (lambda: server.frames(task.id), f"/api/tasks/{task.id}/data/meta", 1),
+        (lambda: server.project("new", SKELETON), "/api/projects", 2),
+        (lambda: server.push_task(project, "new", make_frames(1)), "/api/tasks", 2),
+        (lambda: server.export_yolo_pose(task.id, tmp_path / "x"), "/dataset/export", 1),
+        (lambda: server.export_yolo_pose(task.id, tmp_path / "x"), "/api/requests/", 2),
+        (lambda: connect(cvat_server.url, token=cvat_server.token), "/api/users/self", 2),
+    ):
+        cvat_server.arm({requests - 1: strange})
+        with pytest.raises(NotCvatError, match="as if something other than CVAT") as told:
+            ask()
+        assert cvat_server.url in str(told.value)
+        assert path in str(told.value)
+
+
+def test_a_page_of_something_in_between_is_not_taken_for_an_empty_frame(
+    server, project, cvat_server
+):
+    task = server.push_task(project, "t", [Frame(jpeg(), 64, 48, [PERSON])])
+    cvat_server.complete_jobs(task.id)
+    cvat_server.arm({})
+    server.download(task.id)
+    [last] = [i for i, (_, path) in enumerate(cvat_server.log) if "annotations" in path]
+    cvat_server.arm({last: Fault(200, page={})})
+    with pytest.raises(NotCvatError, match="has no 'shapes'"):
+        server.download(task.id)
+
+
 def test_what_is_safe_is_repeated(server, cvat_server):
     cvat_server.arm({0: Fault("cut"), 1: Fault(503), 2: Fault(429)})
     assert server.find_task("t") is None

@@ -68,7 +68,8 @@ class Handler(BaseHTTPRequestHandler):
             self.cut()
         else:
             sent_on = {"Location": "https://cvat.example.org/api"} if fault.kind < 400 else {}
-            self.send(fault.kind, server_error().body, sent_on)
+            page = server_error().body if fault.page is None else fault.page
+            self.send(fault.kind, page, sent_on)
         return True
 
     def cut(self) -> None:

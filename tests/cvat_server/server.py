@@ -20,12 +20,13 @@ class Fault:
 
     `kind` is "cut" (the connection breaks), "slow", or the HTTP status of an error page. `when`
     is before the server acts, after it acted but before it answers, or during the upload of the
-    request's body.
+    request's body. `page` is what is answered with that status, instead of CVAT's error page.
     """
 
     kind: Literal["cut", "slow"] | int
     when: Literal["before", "after", "during"] = "before"
     seconds: float = 0.0
+    page: Any = None
 
 
 class _HttpServer(ThreadingHTTPServer):

@@ -29,6 +29,9 @@ from fiftyone_legpose.zoo.bases import Base, find_base, knows_legs
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import Version
 
+OPTIMIZERS = ("AdamW", "auto", "SGD", "MuSGD", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop")
+"""Those of ultralytics, which lists them only in the error that comes after all preparation."""
+
 _METHOD = "legpose/train"
 _BATCH_A_DEVICE = 16
 _ADAMW = {"lr0": 0.002, "momentum": 0.9, "warmup_bias_lr": 0.0}
@@ -43,6 +46,8 @@ with 0.0005, and to 0.24 with 0.0001, whose AP50 rose from 0.09 to 0.10."""
 _OWN_ARGUMENTS = frozenset(
     {"data", "model", "mode", "task", "project", "name", "exist_ok", "resume", "save", "save_dir"}
 )
+_DEVICES = re.compile(r"cpu|mps|\d+(,\d+)*|(cuda|npu|xpu)(:\d+)?")
+_SMALLEST_IMGSZ = 32  # the network's largest stride
 _LIBRARIES = ("fiftyone-legpose", "ultralytics", "torch", "torchvision", "numpy", "opencv-python")
 
 
@@ -116,7 +121,7 @@ def train(
     imgsz
         Longer side of the model's input in px.
     optimizer
-        As ultralytics names them.
+        One of `OPTIMIZERS`.
     batch
         Pictures a step; ``auto`` is 16 a device, ultralytics' default. -1 takes as many as a GPU
         holds, which is faster, but differs from machine to machine.
@@ -167,7 +172,7 @@ def train(
     WeightsError
         If the base is missing, unknown or no pose model, or the name is taken by other weights.
     TrainingError
-        If an argument is unknown, or there is nothing to resume.
+        If an argument is unknown or out of its range, or there is nothing to resume.
 
     Notes
     -----
@@ -175,7 +180,19 @@ def train(
     weights, to the bit. On a GPU they differ in the last digits, because some of its sums have no
     fixed order.
     """
-    _check_arguments(ultralytics_arguments)
+    _check_names(ultralytics_arguments)
+    device = _device(device)
+    arguments: dict[str, Any] = {
+        "epochs": epochs,
+        "imgsz": imgsz,
+        "optimizer": optimizer,
+        "batch": _BATCH_A_DEVICE * (device.count(",") + 1) if batch == "auto" else batch,
+        "seed": seed,
+        "val": validate,
+        "plots": False,
+        **ultralytics_arguments,
+    }
+    _check_values(arguments, box_margin, threads)
     registry.check_name(name)
     dataset = source_dataset(dataset_or_view)
     start = find_base(base, trust=trust)
@@ -187,18 +204,7 @@ def train(
         allow_shared_subjects=allow_shared_subjects,
         gt_field=gt_field,
     )
-    device = _device(device)
-    arguments: dict[str, Any] = {
-        "epochs": epochs,
-        "imgsz": imgsz,
-        "optimizer": optimizer,
-        "batch": _BATCH_A_DEVICE * (device.count(",") + 1) if batch == "auto" else batch,
-        "seed": seed,
-        "val": validate,
-        "plots": False,
-        **_rates(optimizer, start),
-        **ultralytics_arguments,
-    }
+    arguments = _rates(optimizer, start) | arguments
     plan = {
         "labels_sha256": frames.labels_sha256(),
         "settings": {
@@ -253,7 +259,7 @@ def run_key_of(version: str) -> str:
     return "train_" + re.sub(r"\W", "_", version)
 
 
-def _check_arguments(arguments: Mapping[str, Any]) -> None:
+def _check_names(arguments: Mapping[str, Any]) -> None:
     import_ultralytics()
     from ultralytics.cfg import DEFAULT_CFG_DICT
 
@@ -266,6 +272,29 @@ def _check_arguments(arguments: Mapping[str, Any]) -> None:
             raise TrainingError(f"Neither train nor ultralytics knows the argument {name!r}.{hint}")
 
 
+def _check_values(arguments: Mapping[str, Any], box_margin: float, threads: int | None) -> None:
+    """Refuse what ultralytics would stumble over only when all is prepared."""
+    from ultralytics.cfg import check_cfg
+
+    try:
+        check_cfg(dict(arguments), hard=True)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"{error} (Said by ultralytics.)") from None
+    imgsz, batch, optimizer = (arguments[name] for name in ("imgsz", "batch", "optimizer"))
+    if not isinstance(imgsz, int) or imgsz < _SMALLEST_IMGSZ:
+        raise TrainingError(f"imgsz is {imgsz}: give at least {_SMALLEST_IMGSZ} px.")
+    if batch <= 0 and batch != -1:
+        raise TrainingError(f"batch is {batch}: give a number of pictures, -1 or auto.")
+    if optimizer.lower() not in {name.lower() for name in OPTIMIZERS}:
+        raise TrainingError(
+            f"There is no optimizer {optimizer!r}: take one of {', '.join(OPTIMIZERS)}."
+        )
+    if not box_margin >= 0:
+        raise TrainingError(f"box_margin is {box_margin}: give a share that is not below 0.")
+    if threads is not None and threads < 1:
+        raise TrainingError(f"threads is {threads}: give at least one, or None for one a core.")
+
+
 def _rates(optimizer: str, start: Base) -> dict[str, float]:
     if optimizer.lower() != "adamw":
         return {}
@@ -273,11 +302,21 @@ def _rates(optimizer: str, start: Base) -> dict[str, float]:
 
 
 def _device(device: str) -> str:
-    if device != "auto":
-        return str(device).replace(" ", "")
     import torch
 
-    return "0" if torch.cuda.is_available() else "cpu"
+    found = torch.cuda.device_count()
+    if device == "auto":
+        return "0" if found else "cpu"
+    wanted = str(device).replace(" ", "")
+    if not _DEVICES.fullmatch(wanted):
+        raise TrainingError(f"There is no device {device!r}: say auto, cpu, mps, 0 or 0,1.")
+    missing = [gpu for gpu in wanted.split(",") if gpu.isdigit() and int(gpu) >= found]
+    if missing:
+        raise TrainingError(
+            f"There is no GPU {', '.join(missing)}: torch finds {found}, counted from 0. Say auto, "
+            "or cpu."
+        )
+    return wanted
 
 
 def _earlier_sides(view: Any, dataset_name: str) -> dict[str, Side]:

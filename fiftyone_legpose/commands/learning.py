@@ -1,5 +1,6 @@
 """train, evaluate, loop and the versions of the weights."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,19 @@ def train_command(
     allow_shared_subjects: Annotated[
         bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
     ] = False,
+    gt_field: Annotated[str, typer.Option(help="The corrections.")] = fields.GROUND_TRUTH,
+    box_margin: Annotated[
+        float,
+        typer.Option(help="Space around the keypoints in a person's box, as a share of its size."),
+    ] = 0.08,
+    validate: Annotated[
+        bool,
+        typer.Option(help="Look at the validation frames after every epoch and keep the best one."),
+    ] = True,
     device: Device = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Of the CPU; by default one a core.", min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split and of training.")] = 0,
     trust: Trust = False,
     resume: Annotated[
@@ -51,6 +64,9 @@ def train_command(
     ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Make it the default if it beats the present one.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show ultralytics' own output.")
     ] = False,
 ) -> None:
     """Fine-tune the model on corrected frames; other --key value go to ultralytics."""
@@ -66,11 +82,16 @@ def train_command(
         batch="auto" if batch == "auto" else _pictures(batch),
         val=_share_or_tag(val),
         allow_shared_subjects=allow_shared_subjects,
+        gt_field=gt_field,
+        box_margin=box_margin,
+        validate=validate,
         device=device,
+        threads=threads,
         seed=seed,
         trust=trust,
         resume=resume,
         promote=promote,
+        verbose=verbose,
         **_pass_through(context.args),
     )
     what = "trained" if summary.trained else "was trained before"
@@ -279,8 +300,15 @@ def _pass_through(words: list[str]) -> dict[str, Any]:
     """Read ultralytics' own arguments, as ``--lr0 0.001`` or, in its own way, ``lr0=0.001``."""
     import yaml
 
-    pairs = " ".join(words).replace("=", " ").split()
-    names = [word.lstrip("-").replace("-", "_") for word in pairs[::2]]
-    if len(pairs) % 2 or not all(name.isidentifier() for name in names):
-        raise typer.BadParameter(f"{' '.join(words)!r}: give further arguments as --name value.")
-    return dict(zip(names, map(yaml.safe_load, pairs[1::2]), strict=True))
+    found: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        key, given, value = word.partition("=")
+        name = key.lstrip("-").replace("-", "_")
+        text = value if given else next(rest, None)
+        if text is None or not name.isidentifier():
+            raise typer.BadParameter(f"{word!r}: give further arguments as --name value.")
+        if name in inspect.signature(train_command).parameters:
+            raise typer.BadParameter(f"{word!r}: this is an option of train itself, --{name}.")
+        found[name] = yaml.safe_load(text)
+    return found

@@ -1,5 +1,6 @@
 """The operator train."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +17,12 @@ OPTIONS = (
     "base",
     "epochs",
     "imgsz",
+    "optimizer",
     "val",
+    "box_margin",
+    "validate",
     "device",
+    "threads",
     "seed",
     "allow_shared_subjects",
     "promote",
@@ -39,6 +44,7 @@ class Train(Verb):
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the new version's name and what to start from."""
         from fiftyone_legpose.panels.glance import glance
+        from fiftyone_legpose.training import OPTIMIZERS
 
         reviewed = glance(ctx.dataset).reviewed
         if not reviewed and not _is_labelled(ctx.dataset):
@@ -68,16 +74,45 @@ class Train(Verb):
         if not more(ctx, inputs):
             return
         inputs.int("imgsz", min=32, default=640, label="Size of the model's input (px)")
+        inputs.enum("optimizer", list(OPTIMIZERS), default="AdamW", label="Optimizer")
+        batch = inputs.str(
+            "batch",
+            default="auto",
+            label="Pictures a step",
+            description="auto is 16 a device; -1 takes as many as a GPU holds",
+        )
+        if not _is_batch(ctx.params.get("batch")):
+            batch.invalid = True
+            batch.error_message = "Give a number of pictures, -1 or auto"
         inputs.float("val", min=0.01, max=0.99, default=0.2, label="Share to validate with")
+        inputs.bool(
+            "validate",
+            default=True,
+            label="Validate after every epoch and keep the best one",
+            description="Else only at the end, and the last epoch is kept",
+        )
+        inputs.float(
+            "box_margin",
+            min=0.0,
+            default=0.08,
+            label="Space around the keypoints in a person's box, as a share of its size",
+        )
         inputs.str("device", default="auto", label="Device", description="auto, cpu, 0, or 0,1")
+        inputs.int("threads", min=1, label="CPU threads", description="Empty is one a core")
         inputs.int("seed", default=0, label="Seed")
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Train."""
         from fiftyone_legpose.training import train
 
-        given = {name: options[name] for name in OPTIONS if name in options}
-        summary = train(ctx.target_view(), **given, progress=report)
+        given = {name: options[name] for name in OPTIONS if options.get(name) is not None}
+        batch = options.get("batch", "auto")
+        summary = train(
+            ctx.target_view(),
+            **given,
+            batch="auto" if batch == "auto" else int(batch),
+            progress=report,
+        )
         facts: dict[str, Any] = {
             "Frames to train": summary.train_frames,
             "Frames to validate": summary.val_frames,
@@ -95,6 +130,10 @@ class Train(Verb):
         notes.append("Next: **Evaluate** it against the version in use.")
         done = "trained" if summary.trained else "there already"
         return Outcome(f"Version {summary.version.name} is {done}.", facts, notes)
+
+
+def _is_batch(given: str | None) -> bool:
+    return given in (None, "auto") or re.fullmatch(r"-1|[1-9]\d*", given) is not None
 
 
 def _is_labelled(dataset: Any) -> bool:

@@ -1,14 +1,20 @@
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import fiftyone as fo
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from fiftyone_legpose import doctor, videos
+import fiftyone_legpose
+from fiftyone_legpose import doctor, training, videos
 from fiftyone_legpose.cli import app, main
+from fiftyone_legpose.commands import learning
 from fiftyone_legpose.commands.learning import _pass_through
+from fiftyone_legpose.errors import TrainingError
 
 FAST = ["--backend", "torch", "--imgsz", "160", "--conf", "0.1"]
 
@@ -69,8 +75,39 @@ def test_ctrl_c_says_that_the_same_command_goes_on(monkeypatch, capsys):
 
 
 def test_further_arguments_of_train_reach_ultralytics():
-    words = ["--lr0", "0.001", "mosaic=0", "--freeze", "[1,2]", "--cos-lr", "true"]
+    words = ["--lr0", "0.001", "mosaic=0", "--freeze", "[1, 2]", "--cos-lr", "true"]
     assert _pass_through(words) == {"lr0": 0.001, "mosaic": 0, "freeze": [1, 2], "cos_lr": True}
+
+
+@pytest.mark.parametrize("words", [["--cos-lr"], ["0.1", "0.2"], ["epochs=3"], ["box_margin=1"]])
+def test_further_arguments_that_cannot_be_are_refused(words):
+    with pytest.raises(typer.BadParameter, match=re.escape(words[0])):
+        _pass_through(words)
+
+
+def test_train_has_every_option_of_the_verb_with_its_default():
+    verb = inspect.signature(fiftyone_legpose.train).parameters
+    shell = inspect.signature(learning.train_command).parameters
+    ours = {"dataset_or_view", "progress", "ultralytics_arguments"}
+    wanted = {name: entry.default for name, entry in verb.items() if name not in ours}
+    # Typer gives texts.
+    wanted["val"] = str(wanted["val"])
+    assert {name: shell[name].default for name in wanted} == wanted
+
+
+def test_what_train_is_told_reaches_the_verb(dataset_name, monkeypatch):
+    fo.Dataset(dataset_name)
+    told = {}
+
+    def note(_, **options):
+        told.update(options)
+        raise TrainingError("enough")
+
+    monkeypatch.setattr(training, "train", note)
+    words = ["--threads", "1", "--box-margin", "0.2", "--no-validate", "--gt-field", "seen"]
+    run("train", dataset_name, "--name", "a", "--verbose", "--batch", "3", "--val", "tag", *words)
+    expected = {"threads": 1, "box_margin": 0.2, "validate": False, "gt_field": "seen"}
+    assert told.items() >= (expected | {"verbose": True, "batch": 3, "val": "tag"}).items()
 
 
 def test_doctor_names_what_is_missing(monkeypatch):

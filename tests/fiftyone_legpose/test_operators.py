@@ -11,7 +11,8 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import fields, review, review_state
+from fiftyone_legpose import fields, poses, review, review_state, training
+from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.operators import OPERATORS, running, worker
 from fiftyone_legpose.operators.forms import as_path
 from tests.cvat_server import Fault
@@ -45,6 +46,14 @@ def loaded(short_clip, dataset_name) -> fo.Dataset:
 @pytest.fixture
 def predicted(short_clip, dataset_name) -> fo.Dataset:
     return reviewing.video_dataset(dataset_name, short_clip)
+
+
+def add_truth(dataset: fo.Dataset) -> None:
+    """Take the predictions of every frame for corrections."""
+    poses.declare(dataset, fields.GROUND_TRUTH)
+    for sample in dataset.iter_samples(autosave=True):
+        for frame in sample.frames.values():
+            frame[fields.GROUND_TRUTH] = frame[fields.PREDICTIONS]
 
 
 @pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.verb)
@@ -103,6 +112,31 @@ def test_settings_that_cannot_be_are_refused_in_the_form(loaded):
     assert refusals("predict", loaded, more=True, imgsz=333) == [
         "Give a multiple of 32, such as 320, 480 or 640"
     ]
+
+
+@pytest.mark.parametrize(("given", "taken"), [("auto", "auto"), ("3", 3), ("-1", -1)])
+def test_train_takes_pictures_a_step_and_optimizer(predicted, monkeypatch, given, taken):
+    told = {}
+
+    def note(_, **options):
+        told.update(options)
+        raise TrainingError("enough")
+
+    add_truth(predicted)
+    monkeypatch.setattr(training, "train", note)
+    with pytest.raises(ExecutionError, match="enough"):
+        outcome(predicted, "train", name="a", more=True, batch=given, optimizer="SGD")
+    assert (told["batch"], told["optimizer"]) == (taken, "SGD")
+    assert told["progress"] is None
+    assert "threads" not in told
+
+
+def test_pictures_a_step_that_cannot_be_are_refused_in_the_form(predicted):
+    add_truth(predicted)
+    assert refusals("train", predicted, more=True, batch="8") == []
+    for wrong in ("0", "-2", "many"):
+        [told] = refusals("train", predicted, more=True, batch=wrong)
+        assert "number of pictures" in told
 
 
 def test_the_server_is_offered_only_with_a_login(predicted, monkeypatch):

@@ -92,6 +92,9 @@ def loop(
     train: bool = True,
     min_new: int | None = None,
     promote: bool = True,
+    epochs: int = 200,
+    imgsz: int | None = None,
+    allow_shared_subjects: bool = False,
     prediction: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     watch: bool = False,
@@ -129,10 +132,17 @@ def loop(
         all of the round's.
     promote
         Whether new weights become the default if they beat it; the next round uses the default.
+    epochs
+        Of each training.
+    imgsz
+        Longer side in px of the model's input in each training; by default the size that the
+        weights in use were trained at, which is also what they predict at.
+    allow_shared_subjects
+        See `train`.
     prediction
         Options of `predict`, for example ``{"imgsz": 480}``.
     training
-        Options of `train`, for example ``{"epochs": 50, "allow_shared_subjects": True}``.
+        Further options of `train`, for example ``{"lr0": 0.0005}``.
     watch
         Stay and look again every `poll_s` seconds until all rounds are done.
     poll_s
@@ -161,7 +171,14 @@ def loop(
         state = loop_state(dataset, rounds=rounds, train=train, min_new=min_new)
         current = state.rounds[-1]
         if current.stage == "train":
-            options = {"base": NAME, "promote": promote, **(training or {})}
+            options = {
+                "base": NAME,
+                "promote": promote,
+                "epochs": epochs,
+                "imgsz": imgsz,
+                "allow_shared_subjects": allow_shared_subjects,
+                **(training or {}),
+            }
             name = _version_name(dataset, current.number)
             train_verb(dataset, name=name, progress=progress, **options)
         elif current.stage == "push":

@@ -28,6 +28,7 @@ from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import Base, find_base, knows_legs
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import Version
+from fiftyone_legpose.zoo.weights import open_yolo, trained_imgsz
 
 OPTIMIZERS = ("AdamW", "auto", "SGD", "MuSGD", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop")
 """Those of ultralytics, which lists them only in the error that comes after all preparation."""
@@ -48,6 +49,7 @@ _OWN_ARGUMENTS = frozenset(
 )
 _DEVICES = re.compile(r"cpu|mps|\d+(,\d+)*|(cuda|npu|xpu)(:\d+)?")
 _SMALLEST_IMGSZ = 32  # the network's largest stride
+_SIZE_FROM_SCRATCH = 640
 _LIBRARIES = ("fiftyone-legpose", "ultralytics", "torch", "torchvision", "numpy", "opencv-python")
 
 
@@ -82,7 +84,7 @@ def train(
     name: str,
     base: str | Path = "yolov8n-pose.pt",
     epochs: int = 200,
-    imgsz: int = 640,
+    imgsz: int | None = 640,
     optimizer: str = "AdamW",
     batch: int | Literal["auto"] = "auto",
     val: float | str | Any = 0.2,
@@ -119,7 +121,7 @@ def train(
     epochs
         Passes over the training frames.
     imgsz
-        Longer side of the model's input in px.
+        Longer side of the model's input in px; None takes the size that the base was trained at.
     optimizer
         One of `OPTIMIZERS`.
     batch
@@ -205,6 +207,8 @@ def train(
         gt_field=gt_field,
     )
     arguments = _rates(optimizer, start) | arguments
+    if imgsz is None:
+        arguments["imgsz"] = _size_of(start)
     plan = {
         "labels_sha256": frames.labels_sha256(),
         "settings": {
@@ -281,7 +285,7 @@ def _check_values(arguments: Mapping[str, Any], box_margin: float, threads: int 
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{error} (Said by ultralytics.)") from None
     imgsz, batch, optimizer = (arguments[name] for name in ("imgsz", "batch", "optimizer"))
-    if not isinstance(imgsz, int) or imgsz < _SMALLEST_IMGSZ:
+    if imgsz is not None and (not isinstance(imgsz, int) or imgsz < _SMALLEST_IMGSZ):
         raise TrainingError(f"imgsz is {imgsz}: give at least {_SMALLEST_IMGSZ} px.")
     if batch <= 0 and batch != -1:
         raise TrainingError(f"batch is {batch}: give a number of pictures, -1 or auto.")
@@ -299,6 +303,10 @@ def _rates(optimizer: str, start: Base) -> dict[str, float]:
     if optimizer.lower() != "adamw":
         return {}
     return _REFINING if knows_legs(start) else _ADAMW
+
+
+def _size_of(start: Base) -> int:
+    return _SIZE_FROM_SCRATCH if start.path is None else trained_imgsz(open_yolo(start.path))
 
 
 def _device(device: str) -> str:

@@ -175,7 +175,10 @@ def loop_command(
     ] = None,
     promote: Annotated[bool, typer.Option(help="Use new weights that are better.")] = True,
     epochs: Annotated[int, typer.Option(help="Of each training.")] = 200,
-    imgsz: Annotated[int, typer.Option(help="Of each training, in px.")] = 640,
+    imgsz: Annotated[
+        int | None,
+        typer.Option(help="Of each training, in px; by default that of the weights in use."),
+    ] = None,
     allow_shared_subjects: Annotated[
         bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
     ] = False,
@@ -196,11 +199,9 @@ def loop_command(
         train=train,
         min_new=min_new,
         promote=promote,
-        training={
-            "epochs": epochs,
-            "imgsz": imgsz,
-            "allow_shared_subjects": allow_shared_subjects,
-        },
+        epochs=epochs,
+        imgsz=imgsz,
+        allow_shared_subjects=allow_shared_subjects,
         watch=watch,
         poll_s=poll_s,
     )

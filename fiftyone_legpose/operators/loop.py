@@ -6,11 +6,31 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-from fiftyone_legpose.operators.forms import cvat_missing, given_path, handover_folder, path_input
+from fiftyone_legpose.operators.forms import (
+    cvat_missing,
+    given_path,
+    handover_folder,
+    more,
+    path_input,
+)
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.select import STRATEGIES
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
+
+OPTIONS = (
+    "rounds",
+    "count",
+    "strategy",
+    "epochs",
+    "allow_shared_subjects",
+    "imgsz",
+    "project",
+    "as_tracks",
+    "train",
+    "min_new",
+    "promote",
+)
 
 
 class Loop(Verb):
@@ -49,6 +69,8 @@ class Loop(Verb):
             ),
             choose_dir=True,
         )
+        if more(ctx, inputs):
+            _add_more(inputs)
         if not len(ctx.dataset):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")
 
@@ -59,16 +81,8 @@ class Loop(Verb):
         folder: str | Path | None = given_path(options, "handover")
         if folder is None and cvat_missing(ctx):
             folder = handover_folder()
-        training = {name: options[name] for name in ("epochs", "allow_shared_subjects")}
-        state = loop(
-            ctx.dataset,
-            rounds=options["rounds"],
-            count=options["count"],
-            strategy=options["strategy"],
-            handover=folder,
-            training=training,
-            progress=report,
-        )
+        given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
+        state = loop(ctx.dataset, **given, handover=folder, progress=report)
         facts = {
             f"Round {one.number}": (
                 f"{one.out} out, {one.corrected} corrected, {one.empty} empty"
@@ -78,3 +92,22 @@ class Loop(Verb):
         }
         facts["Weights in use"] = state.weights
         return Outcome(f"The loop stands here: {state.next_step}.", facts)
+
+
+def _add_more(inputs: types.Object) -> None:
+    inputs.int(
+        "imgsz",
+        min=32,
+        label="Size of the model's input in each training (px)",
+        description="Empty is the size that the weights in use were trained at",
+    )
+    inputs.str("project", label="CVAT project", description="Made where there is none")
+    inputs.bool("as_tracks", default=False, label="Push persons as tracks")
+    inputs.bool("train", default=True, label="Train after each round")
+    inputs.int(
+        "min_new",
+        min=1,
+        label="Reviewed frames that are enough to train on",
+        description="Empty is all frames of the round",
+    )
+    inputs.bool("promote", default=True, label="Use new weights that are better")

@@ -85,13 +85,21 @@ def test_further_arguments_that_cannot_be_are_refused(words):
         _pass_through(words)
 
 
-def test_train_has_every_option_of_the_verb_with_its_default():
-    verb = inspect.signature(fiftyone_legpose.train).parameters
-    shell = inspect.signature(learning.train_command).parameters
-    ours = {"dataset_or_view", "progress", "ultralytics_arguments"}
-    wanted = {name: entry.default for name, entry in verb.items() if name not in ours}
-    # Typer gives texts.
-    wanted["val"] = str(wanted["val"])
+@pytest.mark.parametrize(
+    ("verb", "command", "elsewhere"),
+    [
+        (fiftyone_legpose.train, learning.train_command, {"ultralytics_arguments"}),
+        (fiftyone_legpose.loop, learning.loop_command, {"prediction", "training"}),
+    ],
+    ids=["train", "loop"],
+)
+def test_the_shell_has_every_option_of_the_verb_with_its_default(verb, command, elsewhere):
+    options = inspect.signature(verb).parameters
+    shell = inspect.signature(command).parameters
+    ours = elsewhere | {"dataset", "dataset_or_view", "progress"}
+    wanted = {name: entry.default for name, entry in options.items() if name not in ours}
+    if "val" in wanted:
+        wanted["val"] = str(wanted["val"])  # a share or a tag: Typer gives texts
     assert {name: shell[name].default for name in wanted} == wanted
 
 

@@ -179,6 +179,27 @@ def test_part_of_a_round_is_enough_where_that_is_said(walks, zoo):
     assert "3 of 8" in loop_state(walks).next_step
 
 
+def test_what_the_loop_is_told_of_training_reaches_it(walks, zoo, monkeypatch):
+    told = []
+
+    def note(_, **options):
+        told.append(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop_module, "train_verb", note)
+    ids = review_state.read(walks).frame_ids
+    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
+    for given in ({}, {"imgsz": 320, "epochs": 3}, {"training": {"lr0": 0.1}}):
+        with pytest.raises(KeyboardInterrupt):
+            loop(walks, rounds=1, count=3, **given)
+    assert [(t["base"], t["imgsz"], t["epochs"]) for t in told] == [
+        ("legpose-yolov8n", None, 200),
+        ("legpose-yolov8n", 320, 3),
+        ("legpose-yolov8n", None, 200),
+    ]
+    assert told[2]["lr0"] == 0.1
+
+
 def test_a_loop_that_cannot_begin_says_why(walks, zoo):
     with pytest.raises(DatasetError, match="rounds=0"):
         loop(walks, rounds=0, count=5)

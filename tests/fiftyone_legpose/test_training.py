@@ -8,11 +8,12 @@ import sys
 import fiftyone as fo
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import read_yolo_pose
-from fiftyone_legpose import legs, training_run
+from fiftyone_legpose import legs, training, training_run
 from fiftyone_legpose.errors import DatasetError, TrainingError, WeightsError
 from fiftyone_legpose.fields import GROUND_TRUTH
 from fiftyone_legpose.poses import to_keypoints
@@ -165,6 +166,22 @@ def test_a_version_tells_what_it_was_made_of_and_is_made_once(walks, zoo, monkey
         train(walks, name="round1", **QUICK | {"imgsz": 96})
 
 
+@pytest.mark.parametrize("base", ["legpose-yolov8n", "yolov8n-pose.yaml"])
+def test_a_size_that_is_not_said_is_that_of_the_base(walks, zoo, monkeypatch, base):
+    told = []
+
+    def note(*_, arguments, **__):
+        told.append(arguments["imgsz"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "run_trainer", note)
+    with pytest.raises(KeyboardInterrupt):
+        train(walks, name="sized", **QUICK | {"base": base, "imgsz": None})
+    path = find_base(base).path
+    checkpoint = path and torch.load(path, map_location="cpu", weights_only=False)
+    assert told == [checkpoint["train_args"]["imgsz"] if checkpoint else 640]
+
+
 def test_the_same_call_gives_the_same_weights(walks, zoo):
     one = train(walks, name="one", **QUICK)
     two = train(walks, name="two", **QUICK)
@@ -266,8 +283,6 @@ def test_of_a_base_with_other_keypoints_the_matching_layers_are_taken(walks, zoo
 
 
 def test_right_first_weights_are_put_into_our_order(zoo):
-    import torch
-
     base = find_base("legpose-yolov8n")
     ours, _ = load_base(base)
     theirs, _ = load_base(type(base)(base.name, base.path, base.sha256, right_first=True))

@@ -100,4 +100,5 @@ def _versions(inputs: types.Object) -> None:
 
 
 def _switch(version: str) -> str:
-    return "weights_" + "".join(c if c.isalnum() else "_" for c in version)
+    # By code, so that a.b and a-b do not share one.
+    return "weights_" + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in version)

@@ -5,7 +5,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose.operators.forms import handover_folder
+from fiftyone_legpose.operators.forms import handover_folder, keypoints_choice
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb
 from fiftyone_legpose.progress import Report
@@ -43,6 +43,7 @@ class Export(Verb):
             label="File",
             description="On the machine that runs FiftyOne; replaced where it is there",
         )
+        keypoints_choice(ctx, inputs, "field", label="Predictions")
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Export."""
@@ -52,6 +53,7 @@ class Export(Verb):
             ctx.target_view(),
             Path(options["path"]).expanduser(),
             format=options["format"],
+            field=options["field"],
             progress=report,
         )
         return Outcome(

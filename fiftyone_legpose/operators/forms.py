@@ -3,7 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators.types as types
+
+from fiftyone_legpose import fields
+from fiftyone_legpose.errors import DatasetError
+
+_NO_DATASET = "Name the dataset: one that is there, or a new one."
 
 
 def weights_choice(inputs: types.Object, name: str = "weights", *, label: str = "Weights") -> None:
@@ -62,6 +68,31 @@ def as_path(path: str | Path) -> dict[str, str]:
     return {"absolute_path": str(path)}
 
 
+def dataset_input(ctx: Any, inputs: types.Object, description: str) -> None:
+    """Ask for the dataset to write to, by default the open one; read it with `given_dataset`."""
+    entry = inputs.str(
+        "dataset", default=ctx.dataset_name, label="Dataset", description=description
+    )
+    given = ctx.params.get("dataset")
+    if not (ctx.dataset_name if given is None else given.strip()):
+        entry.invalid = True
+        entry.error_message = _NO_DATASET
+
+
+def given_dataset(options: dict[str, Any]) -> str:
+    """Read the name of `dataset_input`.
+
+    Raises
+    ------
+    DatasetError
+        There is none.
+    """
+    name = (options.get("dataset") or "").strip()
+    if not name:
+        raise DatasetError(_NO_DATASET)
+    return name
+
+
 def cvat_login(ctx: Any) -> dict[str, Any]:
     """Take the CVAT server and account from FiftyOne's secrets; they never enter a form."""
     return {
@@ -102,6 +133,26 @@ def next_key(dataset: Any) -> str:
     while f"round{number}" in taken:
         number += 1
     return f"round{number}"
+
+
+def keypoints_choice(ctx: Any, inputs: types.Object, name: str, *, label: str) -> None:
+    """Offer the keypoint fields of the dataset; the default is the predictions."""
+    video = ctx.dataset.media_type == "video"
+    schema = ctx.dataset.get_frame_field_schema if video else ctx.dataset.get_field_schema
+    found = dict.fromkeys([fields.PREDICTIONS, *schema(embedded_doc_type=fo.Keypoints)])
+    choices = types.Dropdown()
+    for field in found:
+        choices.add_choice(field, label=field)
+    inputs.enum(name, choices.values(), default=fields.PREDICTIONS, view=choices, label=label)
+
+
+def view_choice(ctx: Any, inputs: types.Object, name: str, *, label: str, none: str) -> None:
+    """Offer the saved views of the dataset, or none of them."""
+    choices = types.Dropdown()
+    choices.add_choice("", label=none)
+    for saved in ctx.dataset.list_saved_views():
+        choices.add_choice(saved, label=saved)
+    inputs.enum(name, choices.values(), default="", view=choices, label=label)
 
 
 def handover_folder() -> Path:

@@ -5,7 +5,12 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose.operators.forms import given_path, path_input
+from fiftyone_legpose.operators.forms import (
+    dataset_input,
+    given_dataset,
+    given_path,
+    path_input,
+)
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
@@ -32,12 +37,7 @@ class Load(Verb):
             description="On the machine that runs FiftyOne; a pattern such as *.mp4 works too",
             choose_dir=True,
         )
-        inputs.str(
-            "dataset",
-            default=ctx.dataset_name,
-            label="Dataset",
-            description="A new name makes a new dataset",
-        )
+        dataset_input(ctx, inputs, "A new name makes a new dataset")
         inputs.str(
             "subject",
             label="Subject",
@@ -55,7 +55,7 @@ class Load(Verb):
 
         source = given_path(options, "sources") or ""
         dataset = load(
-            source, options["dataset"], subject=options.get("subject") or None, progress=report
+            source, given_dataset(options), subject=options.get("subject") or None, progress=report
         )
         summary = load_summary(dataset)
         notes = [f"Copied: {Path(i['path']).name}: {i['reason']}" for i in summary.copied]

@@ -4,12 +4,25 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose.operators.forms import more, weights_choice
+from fiftyone_legpose import fields
+from fiftyone_legpose.operators.forms import given_path, more, path_input, weights_choice
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
 
-OPTIONS = ("weights", "conf", "imgsz", "every", "track", "backend", "device", "overwrite", "trust")
+OPTIONS = (
+    "weights",
+    "conf",
+    "imgsz",
+    "every",
+    "track",
+    "repair_swaps",
+    "backend",
+    "device",
+    "label_field",
+    "overwrite",
+    "trust",
+)
 
 
 class Predict(Verb):
@@ -20,6 +33,7 @@ class Predict(Verb):
     description = "Find hip, knee, ankle, heel and foot of every person, frame by frame"
     submit = "Predict"
     icon = "directions_walk"
+    paths = ("checkpoint", "save_video")
     can_delegate = True
     needs_predictions = False
 
@@ -49,6 +63,15 @@ class Predict(Verb):
             size.error_message = "Give a multiple of 32, such as 320, 480 or 640"
         inputs.int("every", min=1, default=1, label="Look at every n-th frame")
         inputs.bool("track", default=True, label="Follow persons from frame to frame")
+        repair = inputs.bool(
+            "repair_swaps",
+            default=False,
+            label="Exchange left and right back where the motion says so",
+            description="Where the model has mixed up the legs for some frames of a track",
+        )
+        if ctx.params.get("repair_swaps") and not ctx.params.get("track", True):
+            repair.invalid = True
+            repair.error_message = "This looks at tracks: follow persons from frame to frame"
         inputs.enum(
             "backend",
             ["auto", "torch", "openvino", "onnx", "tensorrt"],
@@ -57,14 +80,40 @@ class Predict(Verb):
             description="auto takes the fastest one installed",
         )
         inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
+        inputs.str("label_field", default=fields.PREDICTIONS, label="Field to write")
         inputs.bool("overwrite", default=False, label="Predict again what is done")
+        path_input(
+            inputs,
+            "save_video",
+            label="Folder for annotated videos",
+            description="H.264, with the keypoints drawn in; empty for none",
+            choose_dir=True,
+        )
+        path_input(
+            inputs,
+            "checkpoint",
+            label="Checkpoint",
+            description="A .pt file, instead of the weights above",
+        )
+        inputs.bool(
+            "trust",
+            default=False,
+            label="Trust the checkpoint",
+            description="One of unknown origin can run code on this machine when it is loaded",
+        )
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Predict."""
         from fiftyone_legpose.prediction import describe, predict
 
         given = {name: options[name] for name in OPTIONS if name in options}
-        summary = predict(ctx.target_view(), **given, progress=report)
+        given["weights"] = given_path(options, "checkpoint") or given.get("weights")
+        summary = predict(
+            ctx.target_view(),
+            **given,
+            save_video=given_path(options, "save_video"),
+            progress=report,
+        )
         facts = {
             "Frames predicted": summary.frames,
             "Frames done before": summary.skipped,
@@ -74,5 +123,6 @@ class Predict(Verb):
         if summary.mean_confidence is not None:
             facts["Mean keypoint confidence"] = f"{summary.mean_confidence:.2f}"
         notes = [f"Failed: {item['path']}: {item['reason']}" for item in summary.failures]
+        notes += [f"Annotated video: {path}" for path in summary.videos_saved]
         notes.append("Next: **Select** the frames that a person should correct.")
         return Outcome(describe(summary), facts, notes)

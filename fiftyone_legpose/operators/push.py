@@ -11,16 +11,27 @@ from fiftyone_legpose.operators.forms import (
     cvat_missing,
     given_path,
     handover_folder,
+    keypoints_choice,
     more,
     next_key,
     path_input,
+    view_choice,
     way,
 )
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
 
-OPTIONS = ("project", "assignee", "segment_size", "frames_per_task", "image_quality", "as_tracks")
+OPTIONS = (
+    "label_field",
+    "again",
+    "as_tracks",
+    "project",
+    "assignee",
+    "segment_size",
+    "frames_per_task",
+    "image_quality",
+)
 
 
 class Push(Verb):
@@ -38,14 +49,18 @@ class Push(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the run's name and the way."""
+        from cvat_bridge.server import FRAMES_PER_TASK
         from fiftyone_legpose.panels.glance import glance
         from fiftyone_legpose.review_out import begun_keys
 
         selected, begun = glance(ctx.dataset).selected, begun_keys(ctx.dataset)
         proposed = begun[0] if begun else next_key(ctx.dataset)
+        view = ctx.params.get("view")
         told = f"{selected} selected frames go out; the videos stay here."
         if begun:
             told = f"Round {proposed!r} was interrupted: push it again to complete it."
+        elif view:
+            told = f"The frames of the view {view!r} go out; the videos stay here."
         inputs.view("selected", types.Notice(label=told))
         key = inputs.str(
             "key",
@@ -54,12 +69,14 @@ class Push(Verb):
             description="Seen in CVAT, so no patient's name",
         )
         name = ctx.params.get("key") or proposed
-        if name in ctx.dataset.list_annotation_runs() and name not in begun and selected:
+        ready = selected or view
+        if name in ctx.dataset.list_annotation_runs() and name not in begun and ready:
             key.invalid = True
             key.error_message = f"There is a round {name!r} already: choose another name"
-        if not selected and not begun:
+        if not ready and not begun:
             refuse(inputs, "No frame is selected: run select first.")
-        if way(ctx, inputs, "Send to the CVAT server", "Write a file for CVAT") == "file":
+        to_file = way(ctx, inputs, "Send to the CVAT server", "Write a file for CVAT") == "file"
+        if to_file:
             path_input(
                 inputs,
                 "folder",
@@ -67,17 +84,28 @@ class Push(Verb):
                 description=f"Empty: {handover_folder()}",
                 choose_dir=True,
             )
-            return
-        missing = cvat_missing(ctx)
-        if missing:
+        elif missing := cvat_missing(ctx):
             refuse(inputs, missing, name="cvat")
         if not more(ctx, inputs):
+            return
+        view_choice(
+            ctx, inputs, "view", label="Frames to send", none="The frames that select chose"
+        )
+        keypoints_choice(ctx, inputs, "label_field", label="Keypoints to draw")
+        inputs.bool(
+            "again",
+            default=False,
+            label="Send frames again",
+            description="Also those that are out or reviewed already",
+        )
+        inputs.bool("as_tracks", default=False, label="One track a person over consecutive frames")
+        if to_file:
             return
         inputs.str("project", label="CVAT project", description="Made where there is none")
         inputs.str("assignee", label="Reviewer", description="A CVAT user name")
         inputs.int("segment_size", min=1, label="Frames a job", description="Empty: one job a task")
+        inputs.int("frames_per_task", min=1, default=FRAMES_PER_TASK, label="Frames a task")
         inputs.int("image_quality", min=1, max=100, default=95, label="Picture quality")
-        inputs.bool("as_tracks", default=False, label="One track a person over consecutive frames")
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Push."""
@@ -89,7 +117,9 @@ class Push(Verb):
             given["backup"] = folder / f"{options['key']}.zip"
         else:
             given |= cvat_login(ctx)
-        summary = push(ctx.dataset, options["key"], **given, progress=report)
+        view = options.get("view")
+        frames = ctx.dataset.load_saved_view(view) if view else ctx.dataset
+        summary = push(frames, options["key"], **given, progress=report)
         where = summary.backup or "CVAT"
         notes = [f"[Task in CVAT]({link})" for link in summary.links]
         if summary.backup:

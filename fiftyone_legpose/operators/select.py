@@ -4,12 +4,23 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose.operators.forms import more
+from fiftyone_legpose.operators.forms import keypoints_choice, more, weights_choice
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb
 from fiftyone_legpose.progress import Report
 
-OPTIONS = ("count", "strategy", "per", "min_gap_s", "easy_share", "tag", "seed", "disagreement")
+OPTIONS = (
+    "count",
+    "strategy",
+    "per",
+    "min_gap_s",
+    "easy_share",
+    "tag",
+    "seed",
+    "field",
+    "disagreement",
+    "weights",
+)
 
 STRATEGIES = {
     "review": "What looks wrong most, and in different poses",
@@ -60,6 +71,9 @@ class Select(Verb):
             label="Also compare with the mirrored picture",
             description="Finds what confidence does not tell; runs the model a second time",
         )
+        if ctx.params.get("disagreement"):
+            weights_choice(inputs, label="Weights to compare with")
+        keypoints_choice(ctx, inputs, "field", label="Predictions")
         inputs.str("tag", label="Tag", description="Put on the chosen frames; may stay empty")
         inputs.int("seed", default=51, label="Seed of every random draw")
 

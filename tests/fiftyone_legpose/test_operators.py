@@ -1,20 +1,26 @@
 import inspect
 import io
 import json
+import shutil
 import sys
 from typing import Any
 
 import fiftyone as fo
 import pytest
+import typer
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import fields, poses, review, review_state, training
+from fiftyone_legpose import cli, fields, poses, review, review_state, training
+from fiftyone_legpose.annotation_results import load_results
+from fiftyone_legpose.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.operators import OPERATORS, running, worker
+from fiftyone_legpose.operators.evaluate import _switch
 from fiftyone_legpose.operators.forms import as_path
+from fiftyone_legpose.zoo.registry import SHIPPED, get_version
 from tests.cvat_server import Fault
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.plugin_fixtures import NAME, app_context, operator, outcome, refusals
@@ -24,10 +30,12 @@ FAST = {"backend": "torch", "imgsz": 160, "conf": 0.1}
 CHOSEN_BY_THE_FORM = {
     "load": {"dataset", "sources"},
     "select": {"count"},
-    "push": {"key"},
+    # Of push the frames, in the form the name of a saved view.
+    "push": {"key", "view"},
     "pull": {"key", "export"},
     "status": set(),
-    "import_labels": {"source", "keypoint_order"},
+    # The form has a word for the verb's None.
+    "import_labels": {"dataset", "source", "keypoint_order", "confirm_empty"},
     # The verb's own base has to be fetched; the form proposes the weights that are there.
     "train": {"name", "base"},
     "evaluate": {"report"},
@@ -137,6 +145,111 @@ def test_pictures_a_step_that_cannot_be_are_refused_in_the_form(predicted):
     for wrong in ("0", "-2", "many"):
         [told] = refusals("train", predicted, more=True, batch=wrong)
         assert "number of pictures" in told
+
+
+def test_what_the_command_line_has_the_forms_have_too(predicted):
+    """Apart from what a form asks in another way, or FiftyOne's own form asks."""
+    command = typer.main.get_command(cli.app)
+    asked_otherwise = {
+        "load": {"sources", "dataset"},
+        "predict": set(),
+        "select": set(),
+        "push": {"backup"},
+        "import_labels": set(),
+    }
+    fiftyones = {"dataset", "view", "url", "organization"}
+    for verb, otherwise in asked_otherwise.items():
+        asked: set[str] = set()
+        for way in ("file", "server"):
+            context = app_context(predicted, verb, more=True, way=way, disagreement=True)
+            asked |= set(operator(verb).resolve_input(context).type.properties)
+        options = {one.name for one in command.commands[verb].params} - {"help"}
+        assert options - otherwise - fiftyones <= asked, verb
+
+
+def test_a_load_without_a_name_is_refused_in_words(short_clip, dataset_name):
+    for nothing in ("", "  "):
+        [told] = refusals("load", fo.Dataset(), sources=as_path(short_clip), dataset=nothing)
+        assert told == "Name the dataset: one that is there, or a new one."
+        here = fo.Dataset()
+        shown = messages("load", here, sources=as_path(short_clip), dataset=nothing)[-1]
+        assert shown["headline"] == told
+
+
+def test_an_app_without_a_dataset_can_load(short_clip, dataset_name):
+    [told] = refusals("load", None, sources=as_path(short_clip))
+    assert "Name the dataset" in told
+    assert refusals("load", None, sources=as_path(short_clip), dataset=dataset_name) == []
+
+
+def test_repair_of_swaps_needs_tracks(loaded):
+    assert refusals("predict", loaded, more=True, repair_swaps=True) == []
+    [told] = refusals("predict", loaded, more=True, repair_swaps=True, track=False)
+    assert "follow persons" in told
+
+
+def test_predict_writes_annotated_videos_and_takes_a_checkpoint(loaded, tmp_path):
+    checkpoint = tmp_path / "somebodys.pt"
+    shutil.copy(get_version(SHIPPED).path, checkpoint)
+    done = outcome(
+        loaded,
+        "predict",
+        **FAST,
+        checkpoint=str(checkpoint),
+        save_video=str(tmp_path / "drawn"),
+        label_field="mine",
+    )
+    [video] = (tmp_path / "drawn").glob("*.mp4")
+    assert f"Annotated video: {video}" in done["notes"]
+    assert loaded.count("frames.mine") == 12
+
+
+def test_frames_go_out_again_only_when_it_is_said(predicted, tmp_path):
+    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    outcome(predicted, "push", key="round1", way="file", folder=str(tmp_path))
+    predicted.save_view("again", predicted.match_frames(fo.ViewField("frame_number") <= 2))
+    assert refusals("push", predicted) != []
+    assert refusals("push", predicted, more=True, view="again") == []
+    second = {"key": "round2", "way": "file", "folder": str(tmp_path), "view": "again"}
+    with pytest.raises(ExecutionError, match="2 are out in run 'round1'"):
+        outcome(predicted, "push", **second)
+    assert outcome(predicted, "push", **second, again=True)["facts"]["Frames"] == 2
+    [told] = refusals("push", predicted, more=True, view="again", key="round2")
+    assert "already" in told
+
+
+def test_push_draws_the_keypoints_that_were_chosen(predicted, tmp_path):
+    predicted.clone_frame_field(fields.PREDICTIONS, "other")
+    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    form = operator("push").resolve_input(app_context(predicted, "push", more=True)).type
+    assert form.properties["label_field"].type.values == [fields.PREDICTIONS, "other"]
+    way = {"key": "round1", "way": "file", "folder": str(tmp_path)}
+    outcome(predicted, "push", **way, label_field="other")
+    assert load_results(predicted, "round1").config.predictions == "other"
+
+
+def test_labels_make_a_dataset_of_their_pictures(predicted, tmp_path, cvat_server, dataset_name):
+    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    outcome(predicted, "push", key="round1", way="file", folder=str(tmp_path))
+    new, pictures = f"{dataset_name}-new", tmp_path / "pictures"
+    source = tmp_path / "round1.zip"
+    form = {"source": as_path(source), "dataset": new, "more": True}
+    assert refusals("import_labels", predicted, **form) == []
+    [told] = refusals("import_labels", predicted, **form, fps=0.0)
+    assert "above 0" in told
+    given = {"source": str(source), "dataset": new, "unfinished": True}
+    done = outcome(predicted, "import_labels", **given, media_dir=str(pictures))
+    assert done["dataset"] == new
+    made = fo.load_dataset(new)
+    assert len(made) == 2
+    assert len(list(pictures.iterdir())) == 2
+    mine = next(group for group in made.app_config.sidebar_groups if group.name == GROUP)
+    assert fields.GROUND_TRUTH in mine.paths
+
+
+def test_versions_that_differ_in_a_dot_have_switches_of_their_own():
+    names = ["a.b", "a-b", "a_b", "ab", "1"]
+    assert len({_switch(name) for name in names}) == len(names)
 
 
 def test_the_server_is_offered_only_with_a_login(predicted, monkeypatch):

@@ -16,6 +16,10 @@ _REVIEW_COLOR: Final = "#bf5af2"
 GROUP: Final = "leg pose"
 """Sidebar group of everything that the loop reads and writes."""
 
+_ASIDE: Final = {"evaluations": "eval_", "rounds": "legpose_out_"}
+"""Collapsed sidebar groups, by how the names of their fields begin: what evaluate predicted, and
+what each push has shown to the reviewer."""
+
 _COLORS: Final = {
     fields.PREDICTIONS: PREDICTION_COLOR,
     fields.GROUND_TRUTH: CORRECTION_COLOR,
@@ -69,7 +73,7 @@ def dress(dataset: fo.Dataset) -> None:
     _describe(dataset)
     config = dataset.app_config
     config.color_scheme = _with_colors(config.color_scheme, dataset)
-    config.sidebar_groups = _with_group(dataset)
+    config.sidebar_groups = _with_groups(dataset)
     if config.active_fields is None:
         paths = [path for name in _SHOWN if (path := _path(dataset, name))]
         config.active_fields = fo.ActiveFields(exclude=False, paths=paths)
@@ -121,34 +125,57 @@ def _with_colors(scheme: fo.ColorScheme | None, dataset: fo.Dataset) -> fo.Color
     return scheme
 
 
-def _with_group(dataset: fo.Dataset) -> list[fo.SidebarGroupDocument]:
-    """Put what the loop uses into a group at the top, and leave the others as they are."""
+def _with_groups(dataset: fo.Dataset) -> list[fo.SidebarGroupDocument]:
+    """Put what the loop uses into groups of its own, and leave the others as they are."""
     default = fo.DatasetAppConfig.default_sidebar_groups(dataset)
-    groups = dataset.app_config.sidebar_groups or default
+    groups = list(dataset.app_config.sidebar_groups or default)
     ours = [path for name in _DESCRIPTIONS if (path := _path(dataset, name))]
-    ours += _error_fields(dataset)
-    placed = {path for group in groups if group.name == GROUP for path in group.paths}
-    new = [path for path in ours if path not in placed]
+    ours += [p for p in _paths(dataset) if p.endswith("_error") and not _is_aside(p)]
+    tags = 1 if groups and groups[0].name == "tags" else 0
+    groups = _with_group(groups, GROUP, ours, place=tags)
+    for name, start in _ASIDE.items():
+        paths = [path for path in _paths(dataset) if _bare(path).startswith(start)]
+        groups = _with_group(groups, name, paths, expanded=False)
     for group in groups:
-        if group.name != GROUP:
-            group.paths = [path for path in group.paths if path not in new]
         if group.name == "metadata":
             group.expanded = False
-    mine = next((group for group in groups if group.name == GROUP), None)
-    if mine is None:
-        mine = fo.SidebarGroupDocument(name=GROUP, paths=[], expanded=True)
-        tags = 1 if groups and groups[0].name == "tags" else 0
-        groups = [*groups[:tags], mine, *groups[tags:]]
-    mine.paths = [*mine.paths, *new]
     return [group for group in groups if group.paths]
 
 
-def _error_fields(dataset: fo.Dataset) -> Iterable[str]:
-    """List the fields with the errors that an evaluation measured."""
-    video = dataset.media_type == "video"
-    schema = dataset.get_frame_field_schema() if video else dataset.get_field_schema()
-    prefix = "frames." if video else ""
-    return [prefix + name for name in schema if name.endswith("_error")]
+def _with_group(
+    groups: list[fo.SidebarGroupDocument],
+    name: str,
+    paths: list[str],
+    *,
+    place: int | None = None,
+    expanded: bool = True,
+) -> list[fo.SidebarGroupDocument]:
+    """Move paths into a group; it is made where there is none, at a place or at the end."""
+    mine = next((group for group in groups if group.name == name), None)
+    new = [path for path in paths if mine is None or path not in mine.paths]
+    for group in groups:
+        if group is not mine:
+            group.paths = [path for path in group.paths if path not in new]
+    if mine is None:
+        mine = fo.SidebarGroupDocument(name=name, paths=[], expanded=expanded)
+        at = len(groups) if place is None else place
+        groups = [*groups[:at], mine, *groups[at:]]
+    mine.paths = [*mine.paths, *new]
+    return groups
+
+
+def _paths(dataset: fo.Dataset) -> Iterable[str]:
+    """List all fields, those of the frames with their prefix."""
+    frames = dataset.get_frame_field_schema() if dataset.media_type == "video" else {}
+    return [*(f"frames.{name}" for name in frames), *dataset.get_field_schema()]
+
+
+def _bare(path: str) -> str:
+    return path.removeprefix("frames.")
+
+
+def _is_aside(path: str) -> bool:
+    return _bare(path).startswith(tuple(_ASIDE.values()))
 
 
 def _save_views(dataset: fo.Dataset) -> None:

@@ -9,6 +9,8 @@ from fiftyone_legpose import fields, legs
 from fiftyone_legpose.comparison import PCK_THRESHOLDS
 from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
 from fiftyone_legpose.panels.tracks import Track, curve
+from fiftyone_legpose.zoo import registry
+from fiftyone_legpose.zoo.checkpoints import NAME
 
 Traces = list[dict[str, Any]]
 
@@ -78,11 +80,11 @@ def joint_errors(evaluation: Evaluation) -> Traces:
         traces.append(
             {
                 "type": "bar",
-                "name": name,
+                "name": shown_name(name),
                 "x": [joint.replace("_", " ") for joint in legs.KEYPOINTS],
                 "y": values,
                 "marker": {"color": color},
-                "hovertemplate": "%{x}: %{y:.1f} px<extra>" + name + "</extra>",
+                "hovertemplate": f"%{{x}}: %{{y:.1f}} px<extra>{shown_name(name)}</extra>",
             }
         )
     return traces
@@ -94,11 +96,13 @@ def pck_curves(evaluation: Evaluation) -> Traces:
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "name": name,
+            "name": shown_name(name),
             "x": list(PCK_THRESHOLDS),
             "y": [evaluation.estimates[name][f"pck@{t}/all/all"].value for t in PCK_THRESHOLDS],
             "line": {"color": color, "width": 2},
-            "hovertemplate": "within %{x} leg lengths: %{y:.0%}<extra>" + name + "</extra>",
+            "hovertemplate": (
+                f"within %{{x}} leg lengths: %{{y:.0%}}<extra>{shown_name(name)}</extra>"
+            ),
         }
         for name, color in zip(evaluation.names, _colors(evaluation), strict=True)
     ]
@@ -106,7 +110,7 @@ def pck_curves(evaluation: Evaluation) -> Traces:
 
 def headline_table(evaluation: Evaluation) -> str:
     """Write the headline numbers as a table, a column a version."""
-    head = "| | " + " | ".join(evaluation.names) + " |"
+    head = "| | " + " | ".join(map(shown_name, evaluation.names)) + " |"
     lines = [head, "|---|" + "---:|" * len(evaluation.names)]
     for measure in _MEASURES:
         cells = [show(evaluation.estimates[name][measure]) for name in evaluation.names]
@@ -116,6 +120,13 @@ def headline_table(evaluation: Evaluation) -> str:
                 cells[i] += f" **{change.verdict}**"
         lines.append(f"| {HEADLINES[measure]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def shown_name(name: str) -> str:
+    """Name what was evaluated as the forms do: a version by its name, without the model's."""
+    if name == fields.PREDICTIONS:
+        return "stored predictions"
+    return registry.SHIPPED if name == NAME else name.removeprefix(f"{NAME}@")
 
 
 def layout(

@@ -26,8 +26,8 @@ _OTHER_VERBS = (
     ),
 )
 _CONFIG = {"displayModeBar": False, "responsive": True}
-_FULL_WIDTH = 94
-"""In percent of the panel: a table of its full width would push its padding out of it."""
+_AS_WIDE_AS_THE_PANEL = {"table": {"sx": {"minWidth": 0}}}
+"""The App's own tables are at least 650 px wide, which hides their buttons in narrower panels."""
 
 
 class LegPose(foo.Panel):
@@ -256,12 +256,12 @@ class LegPose(foo.Panel):
         )
         panel.plot(
             "pck",
-            layout=figures.layout("leg lengths", "points within", y_range=(0, 1)),
+            layout=figures.layout("leg lengths", "points within", y_range=(0, 1.05)),
             config=_CONFIG,
         )
         panel.md(evaluation["table"], name="comparison_table")
         panel.md("**Worst frames**: the button opens the video there.", name="worst_title")
-        table = types.TableView(width=_FULL_WIDTH)
+        table = types.TableView(componentsProps=_AS_WIDE_AS_THE_PANEL)
         for column, label in (("video", "Video"), ("frame", "Frame"), ("error", "Error")):
             table.add_column(column, label=label)
         table.add_row_action(
@@ -273,7 +273,7 @@ class LegPose(foo.Panel):
 def glance_line(seen: Glance) -> str:
     """Write the counts as one line, which wraps in a narrow panel as no table does."""
     counts = {
-        "videos" if seen.media == "video" else "images": seen.samples,
+        f"{seen.media}{'' if seen.samples == 1 else 's'}": seen.samples,
         "frames": seen.frames,
         "predicted": seen.predicted,
         "selected": seen.selected,
@@ -284,7 +284,7 @@ def glance_line(seen: Glance) -> str:
     if seen.media == "image":
         del counts["frames"]
     told = [f"**{count:,}** {name}" for name, count in counts.items()]
-    return " · ".join([*told, f"weights **{seen.weights}**"])
+    return " · ".join([*told, f"weights in use: **{seen.weights}**"])
 
 
 def _sample_in_view(ctx: Any) -> str | None:

@@ -92,3 +92,23 @@ def test_saved_views_show_the_frames_that_are_in_a_state_now(dataset):
     else:
         assert view.values("id") == [ids[1], ids[0]]
     assert len(dataset.load_saved_view("out for review")) == 1
+
+
+def test_what_evaluate_and_push_leave_behind_is_put_aside(dataset):
+    add = dataset.add_frame_field if dataset.media_type == "video" else dataset.add_sample_field
+    for name in ("eval_legpose_1", "legpose_out_round1"):
+        poses.declare(dataset, name)
+    for name in ("eval_legpose_1_error", "legpose_error"):
+        add(name, fo.FloatField)
+    appearance.dress(dataset)
+    before = dataset.app_config.to_json()
+    appearance.dress(dataset)
+    assert dataset.app_config.to_json() == before
+    groups = {group.name: group for group in dataset.app_config.sidebar_groups}
+    evaluated = {prefixed(dataset, n) for n in ("eval_legpose_1", "eval_legpose_1_error")}
+    assert set(groups["evaluations"].paths) == evaluated
+    assert groups["rounds"].paths == [prefixed(dataset, "legpose_out_round1")]
+    assert not groups["evaluations"].expanded
+    assert prefixed(dataset, "legpose_error") in groups[appearance.GROUP].paths
+    listed = [path for group in groups.values() for path in group.paths]
+    assert len(listed) == len(set(listed))

@@ -4,9 +4,11 @@ The loop is no process that has to stay alive. Where each round stands follows f
 dataset and the registry of weights hold anyway; a call does whatever can be done now and returns.
 """
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any, Literal
@@ -14,10 +16,12 @@ from typing import Any, Literal
 import fiftyone as fo
 import numpy as np
 
+from cvat_bridge.errors import AddressError, BusyError, NotCvatError, ServerTroubleError
 from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.choosing import Strategy
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.lost_frames import release_lost
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review import pull, push
@@ -27,10 +31,15 @@ from fiftyone_legpose.training import train as train_verb
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
 
+logger = logging.getLogger(__name__)
+
 Stage = Literal["push", "review", "train", "done"]
 
 _KEY = "loop_round{}"
 _KEY_PATTERN = re.compile(r"loop_round(\d+)")
+_LONGEST_PAUSE_S = 900.0
+_PASSING = (AddressError, NotCvatError, ServerTroubleError, BusyError)
+"""What a server that restarts, its proxy or the way to it answers with for a while."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,15 @@ class LoopState:
         Name of the version that is the default now.
     next_step
         In words: whom or what the loop waits for.
+    notes
+        What `loop` came across and a person should know, such as frames that were deleted in CVAT;
+        logged as well.
     """
 
     rounds: tuple[Round, ...]
     weights: str
     next_step: str
+    notes: tuple[str, ...] = ()
 
 
 def loop(
@@ -105,7 +118,9 @@ def loop(
 
     A round is predict, select and push; then a person corrects the frames in CVAT. Called again,
     it pulls what is finished, trains when enough is new, compares the new weights with the old
-    ones, and begins the next round. Killed anywhere, the next call goes on.
+    ones, and begins the next round. Killed anywhere, the next call goes on. Frames that were
+    deleted in CVAT, or whose task is gone, are not waited for: once the rest of their round is
+    back they can be selected again.
 
     Parameters
     ----------
@@ -144,7 +159,8 @@ def loop(
     training
         Further options of `train`, for example ``{"lr0": 0.0005}``.
     watch
-        Stay and look again every `poll_s` seconds until all rounds are done.
+        Stay and look again every `poll_s` seconds until all rounds are done. A server that cannot
+        be reached for a while, after it could be, is logged and asked again, ever less often.
     poll_s
         Seconds between looks.
     progress
@@ -161,45 +177,90 @@ def loop(
     """
     if rounds < 1 or count < 1:
         raise DatasetError(f"A loop needs rounds and frames, not rounds={rounds}, count={count}.")
+    if watch and not poll_s > 0:
+        raise DatasetError(f"poll_s is {poll_s}: give the seconds to wait between looks.")
     folder = None if handover is None else Path(handover)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+    go_on = partial(
+        _go_on,
+        dataset,
+        rounds=rounds,
+        min_new=min_new,
+        prediction=prediction or {},
+        selection={"count": count, "strategy": strategy},
+        sending={"project": project, "as_tracks": as_tracks},
+        folder=folder,
+        training={
+            "base": NAME,
+            "promote": promote,
+            "epochs": epochs,
+            "imgsz": imgsz,
+            "allow_shared_subjects": allow_shared_subjects,
+            **(training or {}),
+        }
+        if train
+        else None,
+        notes=[],
+        progress=progress,
+    )
+    state = go_on()
+    return _watch(go_on, state, poll_s) if watch else state
+
+
+def _go_on(
+    dataset: fo.Dataset,
+    *,
+    rounds: int,
+    min_new: int | None,
+    prediction: Mapping[str, Any],
+    selection: Mapping[str, Any],
+    sending: Mapping[str, Any],
+    folder: Path | None,
+    training: Mapping[str, Any] | None,
+    notes: list[str],
+    progress: Report | bool | None,
+) -> LoopState:
+    """Do what can be done now; the options of each verb come together."""
     while True:
         for begun in loop_state(dataset).rounds:
             if begun.out and begun.stage != "push":
-                _pull(dataset, begun.key, folder, progress)
-        state = loop_state(dataset, rounds=rounds, train=train, min_new=min_new)
+                for note in _pull(dataset, begun.key, folder, progress):
+                    if note not in notes:
+                        # At once, because what comes next can fail.
+                        logger.warning(note)
+                        notes.append(note)
+        state = loop_state(dataset, rounds=rounds, train=training is not None, min_new=min_new)
+        state = replace(state, notes=tuple(notes))
         current = state.rounds[-1]
         if current.stage == "train":
-            options = {
-                "base": NAME,
-                "promote": promote,
-                "epochs": epochs,
-                "imgsz": imgsz,
-                "allow_shared_subjects": allow_shared_subjects,
-                **(training or {}),
-            }
             name = _version_name(dataset, current.number)
-            train_verb(dataset, name=name, progress=progress, **options)
+            train_verb(dataset, name=name, progress=progress, **(training or {}))
         elif current.stage == "push":
             # A push that was interrupted goes on with the frames that it had.
             if not is_begun(dataset, current.key):
-                predict(dataset, progress=progress, **(prediction or {}))
-                chosen = select(dataset, count=count, strategy=strategy, progress=progress)
-                if not len(chosen):
+                predict(dataset, progress=progress, **prediction)
+                if not len(select(dataset, progress=progress, **selection)):
                     return replace(state, next_step="no frame is left to choose: load more videos")
-            push(
-                dataset,
-                current.key,
-                project=project,
-                as_tracks=as_tracks,
-                backup=None if folder is None else folder / f"{current.key}.zip",
-                progress=progress,
-            )
-        elif current.stage == "done" or not watch:
-            return state
+            backup = None if folder is None else folder / f"{current.key}.zip"
+            push(dataset, current.key, backup=backup, progress=progress, **sending)
         else:
-            sleep(poll_s)
+            return state
+
+
+def _watch(go_on: Callable[[], LoopState], state: LoopState, poll_s: float) -> LoopState:
+    """Look again until no reviewer is waited for, through times without a connection."""
+    pause_s = poll_s
+    while state.rounds[-1].stage == "review":
+        sleep(pause_s)
+        try:
+            state = go_on()
+        except _PASSING as error:
+            pause_s = min(2 * pause_s, max(poll_s, _LONGEST_PAUSE_S))
+            logger.warning("%s The loop looks again in %g s.", error, pause_s)
+        else:
+            pause_s = poll_s
+    return state
 
 
 def loop_state(
@@ -254,7 +315,7 @@ def _round(
     stage: Stage = "review"
     if is_begun(dataset, key):
         stage = "push"
-    elif trained or (enough and not train):
+    elif trained or (enough and not (train and corrected + empty)):
         stage = "done"
     elif enough:
         stage = "train"
@@ -282,11 +343,12 @@ def _next_step(rounds: list[Round], wanted: int | None) -> str:
 
 def _pull(
     dataset: fo.Dataset, key: str, folder: Path | None, progress: Report | bool | None
-) -> None:
-    if folder is None:
-        pull(dataset, key, progress=progress)
-    elif (export := folder / f"{key}-export.zip").is_file():
-        pull(dataset, key, export=export, progress=progress)
+) -> list[str]:
+    """Fetch what is finished of a round, and say what of it cannot come back."""
+    export = None if folder is None else folder / f"{key}-export.zip"
+    if export is not None and not export.is_file():
+        return []
+    return release_lost(dataset, key, pull(dataset, key, export=export, progress=progress))
 
 
 def _version_name(dataset: fo.Dataset, number: int) -> str:

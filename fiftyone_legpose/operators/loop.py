@@ -91,7 +91,7 @@ class Loop(Verb):
             for one in state.rounds
         }
         facts["Weights in use"] = state.weights
-        return Outcome(f"The loop stands here: {state.next_step}.", facts)
+        return Outcome(f"The loop stands here: {state.next_step}.", facts, list(state.notes))
 
 
 def _add_more(inputs: types.Object) -> None:

@@ -7,14 +7,17 @@ import sys
 import fiftyone as fo
 import pytest
 
+from cvat_bridge.errors import AddressError
 from fiftyone_legpose import fields, review_state
 from fiftyone_legpose import rounds as loop_module
+from fiftyone_legpose.cli import main
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.rounds import loop, loop_state
 from fiftyone_legpose.videos import load
 from fiftyone_legpose.zoo import registry
 from tests.conftest import make_clip
-from tests.fiftyone_legpose.reviewing import snapshot
+from tests.cvat_server import CvatServer
+from tests.fiftyone_legpose.reviewing import snapshot, video_dataset
 
 OPTIONS = {
     "count": 6,
@@ -38,6 +41,13 @@ def server(cvat_server, monkeypatch):
 
 
 @pytest.fixture
+def cvat_elsewhere():
+    """Another server with the same login, and no task of ours."""
+    with CvatServer() as other:
+        yield other
+
+
+@pytest.fixture
 def walks(dataset_name, sample_clip, tmp_path):
     """A second of video of each of two subjects."""
     folder = tmp_path / "videos"
@@ -46,6 +56,13 @@ def walks(dataset_name, sample_clip, tmp_path):
         options = ["-ss", str(number * 2), "-frames:v", "24", "-vf", "scale=304:264"]
         make_clip(sample_clip, folder / name, *options)
     return load(folder, dataset_name, subject=r"^([a-z]+)_", progress=False)
+
+
+@pytest.fixture
+def foretold(dataset_name, short_clip, monkeypatch):
+    """Two clips that need no model, for what is about the reviewer alone."""
+    monkeypatch.setattr(loop_module, "predict", lambda *_, **__: None)
+    return video_dataset(dataset_name, short_clip, short_clip)
 
 
 def finish(server):
@@ -106,6 +123,127 @@ def test_watching_goes_on_when_the_person_is_done(walks, zoo, server, monkeypatc
     assert naps == [7, 7]
     assert [(r.stage, r.version) for r in state.rounds] == [("done", None)] * 2
     assert [version.name for version in registry.list_versions()] == ["1"]
+
+
+def test_frames_deleted_in_cvat_are_not_waited_for(foretold, zoo, server):
+    options = OPTIONS | {"rounds": 2, "train": False}
+    loop(foretold, **options)
+    [task] = server.tasks
+    out = set(review_state.read(foretold).ids(fields.OUT))
+    server.delete_frame(task, 0)
+    server.delete_frame(task, 1)
+    # Others may still come back, so that the reviewer can restore these.
+    state = loop(foretold, **options)
+    assert "when the rest of the round is back" in state.notes[0]
+    assert set(review_state.read(foretold).ids(fields.OUT)) == out
+
+    finish(server)
+    state = loop(foretold, **options)
+    first, second = state.rounds
+    assert (first.stage, first.corrected + first.empty) == ("done", len(out) - 2)
+    assert second.stage == "review"
+    [note] = state.notes
+    assert "2 frames of" in note
+    assert "deleted in CVAT and are to be selected again." in note
+    # They were free for the second round, and nothing else of the first one was.
+    sent = set(foretold.load_annotation_view(second.key).values("frames.id", unwind=True))
+    settled = set(review_state.read(foretold).ids(fields.CORRECTED, fields.EMPTY))
+    assert len(settled) == len(out) - 2
+    assert not settled & sent
+    assert loop(foretold, **options).notes == ()
+
+
+def test_a_task_that_is_gone_is_not_waited_for(foretold, zoo, server):
+    options = OPTIONS | {"rounds": 2}
+    loop(foretold, **options)
+    out = review_state.read(foretold).ids(fields.OUT)
+    server.tasks.clear()
+    state = loop(foretold, **options)
+    first, second = state.rounds
+    # Nothing came back, so that there is nothing to train on.
+    assert (first.stage, first.out, first.corrected, first.version) == ("done", 0, 0, None)
+    assert second.stage == "review"
+    [note] = state.notes
+    assert f"is gone: its {len(out)} frames of loop_round1 are to be selected again." in note
+    assert len(server.tasks) == 1
+
+
+def test_a_task_that_may_be_elsewhere_is_waited_for(foretold, zoo, server, cvat_elsewhere):
+    options = OPTIONS | {"rounds": 1}
+    loop(foretold, **options)
+    out = review_state.read(foretold).ids(fields.OUT)
+    [task] = server.tasks.values()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIFTYONE_CVAT_URL", cvat_elsewhere.url)
+        state = loop(foretold, **options)
+    assert state.rounds[0].stage == "review"
+    assert "Set FIFTYONE_CVAT_URL" in state.notes[0]
+    # As after "Create from backup": the same task under another number.
+    server.tasks.clear()
+    task.id += 1
+    server.tasks[task.id] = task
+    state = loop(foretold, **options)
+    assert "has its name" in state.notes[0]
+    assert review_state.read(foretold).ids(fields.OUT) == out
+
+
+def test_frames_that_an_export_leaves_out_are_not_waited_for(foretold, zoo, tmp_path, cvat_server):
+    options = OPTIONS | {"rounds": 1, "train": False, "handover": tmp_path / "handover"}
+    key = loop(foretold, **options).rounds[0].key
+    out = review_state.read(foretold).ids(fields.OUT)
+    task = cvat_server.restore_backup((tmp_path / "handover" / f"{key}.zip").read_bytes())
+    cvat_server.delete_frame(task.id, 2)
+    (tmp_path / "handover" / f"{key}-export.zip").write_bytes(cvat_server.export(task.id))
+    state = loop(foretold, **options)
+    [done] = state.rounds
+    assert (done.stage, done.out, done.corrected + done.empty) == ("done", 0, len(out) - 1)
+    assert "1 frames of loop_round1 are not in" in state.notes[0]
+    assert review_state.read(foretold).ids(fields.SELECTED) == [out[2]]
+
+
+def test_watching_rides_out_a_server_that_is_away(foretold, zoo, server, monkeypatch, caplog):
+    naps = []
+
+    def wait(seconds):
+        naps.append(seconds)
+        if len(naps) == 1:
+            monkeypatch.setenv("FIFTYONE_CVAT_URL", "http://127.0.0.1:9")
+        if len(naps) == 3:
+            monkeypatch.setenv("FIFTYONE_CVAT_URL", server.url)
+        if len(naps) == 5:
+            finish(server)
+
+    monkeypatch.setattr(loop_module, "sleep", wait)
+    state = loop(foretold, rounds=1, train=False, watch=True, poll_s=400, **OPTIONS)
+    assert state.rounds[0].stage == "done"
+    assert naps == [400, 800, 900, 400, 400]
+    away = [line for line in caplog.messages if "nobody listens at http://127.0.0.1:9" in line]
+    assert [line.rpartition(" in ")[2] for line in away] == ["800 s.", "900 s."]
+    assert server.token not in caplog.text
+
+
+def test_watching_does_not_wait_for_a_server_that_never_answered(foretold, zoo, monkeypatch):
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", "token")
+    monkeypatch.setattr(loop_module, "sleep", lambda seconds: pytest.fail("it waits"))
+    with pytest.raises(AddressError, match="nobody listens"):
+        loop(foretold, rounds=1, watch=True, **OPTIONS)
+    with pytest.raises(DatasetError, match="poll_s is 0"):
+        loop(foretold, rounds=1, watch=True, poll_s=0, **OPTIONS)
+
+
+def test_ctrl_c_ends_watching(foretold, zoo, server, monkeypatch, capsys):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    loop(foretold, rounds=1, **OPTIONS)
+    monkeypatch.setattr(loop_module, "sleep", interrupt)
+    words = ["--rounds", "1", "--count", "6", "--watch"]
+    monkeypatch.setattr(sys, "argv", ["legpose", "loop", foretold.name, *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_an_interrupted_push_goes_on_with_its_frames(walks, zoo, server, monkeypatch):

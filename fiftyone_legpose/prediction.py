@@ -17,8 +17,9 @@ import numpy as np
 from fiftyone_legpose import decoding, fields, poses
 from fiftyone_legpose.backends import Backend, PoseModel, PreparedFrame, RawPoses
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.label_writer import LabelWriter, exchanged_back, stored_labels
+from fiftyone_legpose.label_writer import LabelWriter, StoredLabels, exchanged_back, stored_labels
 from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.outgoing import plain_view
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.rendering import write_annotated_videos
 from fiftyone_legpose.tracking import PersonTracker, Tracker
@@ -70,7 +71,9 @@ def predict(
     """Find the legs in every frame of videos, or in pictures, and save them to the dataset.
 
     Frames that the same weights and settings have predicted are skipped. Interrupted, it keeps
-    what is finished and goes on from there when called again.
+    what is finished and goes on from there when called again. A track id is one person in a whole
+    video: views of it that are predicted in several calls get the ids of a single one, which can
+    give those of an earlier call other numbers.
 
     Parameters
     ----------
@@ -120,16 +123,18 @@ def predict(
         raise DatasetError("repair_swaps looks at tracks: leave track on.")
     found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
     dataset = source_dataset(dataset_or_view)
+    view = plain_view(dataset_or_view) if dataset_or_view._is_clips else dataset_or_view
     settings = {"conf": conf, "imgsz": imgsz, "track": tracker}
     if repair_swaps:
         settings["repair_swaps"] = True
     key = _run_key(label_field, found, settings)
     poses.declare(dataset, label_field, boxes=True)
-    video = dataset_or_view.media_type == "video"
+    video = view.media_type == "video"
     if video:
         _ensure_frames(dataset)
     work = _Work(
-        view=dataset_or_view,
+        view=view,
+        target=dataset if video else view,
         field=label_field,
         key=key,
         model=_LazyModel(found, backend, imgsz, conf, device),
@@ -179,6 +184,8 @@ class _Work:
     """What all files of one call share."""
 
     view: Any
+    target: Any
+    """What is written to: all of the videos, or the very collection of images."""
     field: str
     key: str
     model: _LazyModel
@@ -284,7 +291,7 @@ def _run(
     work: _Work, batches: list[_Batch], summary: PredictSummary, todo: int, report: Report
 ) -> PredictSummary:
     model = work.model.loaded
-    writer = LabelWriter(work.view, work.field, work.key)
+    writer = LabelWriter(work.target, work.field, work.key)
     tally = _Tally(todo, report, model.backend)
     failures = []
     for batch in batches:
@@ -314,27 +321,44 @@ def _run(
 def _predict_video(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tally") -> None:
     model = work.model.loaded
     [path] = batch.filepaths
-    tracker = PersonTracker(work.tracker) if work.tracker else None
     todo = set(batch.todo)
-    resumed = tracker is not None and len(todo) < len(batch.numbers)
-    stored = stored_labels(work.view, work.field, work.key, batch.sample_id) if resumed else {}
+    done, taken = _known_tracks(work, batch, todo) if work.tracker else ({}, frozenset())
+    tracker = PersonTracker(work.tracker, taken=taken) if work.tracker else None
     frames = decoding.read_ahead(
         lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
     )
     predictions = _infer(model, frames)
-    for number in batch.numbers:
+    for number in sorted(todo | done.keys()):
         if number in todo:
             _, frame, raw = next(predictions)
             track_ids = tracker.update(raw.boxes, raw.scores) if tracker else None
             writer.add(batch.ids[number], frame, raw, track_ids)
             tally.add(raw)
-        elif tracker and number in stored:
-            # Done frames pass through the tracker too, so that ids go on across an interruption.
-            writer.retrack(batch.ids[number], stored[number], tracker)
+        elif tracker:
+            # Done frames pass through the tracker too, so that ids go on across an interruption,
+            # and from one view of the video to another.
+            writer.retrack(done[number].frame_id, done[number], tracker)
     if work.repair_swaps:
         writer.flush()
-        for frame_id, labels in exchanged_back(work.view, work.field, work.key, batch.sample_id):
+        for frame_id, labels in exchanged_back(work.target, work.field, work.key, batch.sample_id):
             writer.put(frame_id, labels)
+
+
+def _known_tracks(
+    work: _Work, batch: _Batch, todo: set[int]
+) -> tuple[dict[int, StoredLabels], frozenset[int]]:
+    """Give what this run has found on a video's other frames, and the ids that other runs use."""
+    names = ("frame_number", f"{work.field}.made_by", f"{work.field}.keypoints.index")
+    columns = work.target.select(batch.sample_id).values([f"frames.{name}" for name in names])
+    kept = [
+        row for row in zip(*(column[0] for column in columns), strict=True) if row[0] not in todo
+    ]
+    done = {}
+    if any(made_by == work.key for _, made_by, _ in kept):
+        stored = stored_labels(work.target, work.field, work.key, batch.sample_id)
+        done = {number: labels for number, labels in stored.items() if number not in todo}
+    theirs = [ids or [] for _, made_by, ids in kept if made_by != work.key]
+    return done, frozenset(i for ids in theirs for i in ids if i is not None)
 
 
 def _predict_images(

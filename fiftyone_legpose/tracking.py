@@ -1,5 +1,7 @@
 """Tracks: which person is which from frame to frame, by ultralytics' own trackers."""
 
+from collections.abc import Set
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -17,9 +19,11 @@ class PersonTracker:
     kind
         ultralytics' tracker. BoT-SORT runs without camera motion compensation, because it looks
         at boxes alone: gait is filmed with a camera that stands still.
+    taken
+        Ids that other persons of the video have already; none of them is given out.
     """
 
-    def __init__(self, kind: Tracker = "bytetrack"):
+    def __init__(self, kind: Tracker = "bytetrack", *, taken: Set[int] = frozenset()):
         import_ultralytics()
         from ultralytics.trackers.track import TRACKER_MAP
         from ultralytics.utils import YAML, IterableSimpleNamespace
@@ -27,6 +31,8 @@ class PersonTracker:
 
         settings = YAML.load(check_yaml(f"{kind}.yaml"))
         settings.update(gmc_method="none", with_reid=False)
+        self._free = (track_id for track_id in count(1) if track_id not in taken)
+        self._ids: list[int] = []
         self._tracker: Any = TRACKER_MAP[kind](args=IterableSimpleNamespace(**settings))
 
     def update(self, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -52,5 +58,11 @@ class PersonTracker:
         tracks = self._tracker.update(Boxes(rows.astype(np.float32), orig_shape=(1, 1)))
         ids = np.full(len(boxes), -1)
         for track in np.asarray(tracks).reshape(-1, 8):
-            ids[int(track[7])] = int(track[4])
+            ids[int(track[7])] = self._free_id(int(track[4]))
         return ids
+
+    def _free_id(self, number: int) -> int:
+        """Give the n-th free id: a track gets the same one however often it is made again."""
+        while len(self._ids) < number:
+            self._ids.append(next(self._free))
+        return self._ids[number - 1]

@@ -7,7 +7,8 @@ import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import decoding, fields, label_writer, legs, poses
+from fiftyone_legpose import decoding, fields, label_writer, legs, poses, prediction
+from fiftyone_legpose.backends import PreparedFrame, RawPoses
 from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
@@ -105,6 +106,74 @@ def test_an_interruption_keeps_what_is_finished_and_ids_go_on(short_clip, videos
     whole, resumed = table(videos, "whole"), table(videos)
     assert np.array_equal(whole.track, resumed.track)
     assert np.allclose(whole.points, resumed.points)
+
+
+class TwoPeople:
+    """A model that finds one person on frames 1 to 5, and another one on frames 4 to 12."""
+
+    backend, batch = "torch", 4
+
+    def prepare(self, frame: np.ndarray) -> PreparedFrame:
+        return PreparedFrame(frame, frame.shape[:2])
+
+    def begin(self, frames: list[PreparedFrame]):
+        return lambda: [self.find(int(frame.pixels[0, 0, 0])) for frame in frames]
+
+    def find(self, number: int) -> RawPoses:
+        lefts = [left for left, on in ((10, number <= 5), (200, number >= 4)) if on]
+        boxes = np.array([(left, 20, left + 80, 220) for left in lefts], float)
+        points = np.linspace(boxes[:, :2], boxes[:, 2:], 10, axis=1)
+        return RawPoses(boxes, np.full(len(boxes), 0.9), points, np.full(points.shape[:2], 0.8))
+
+
+@pytest.fixture
+def two_people(videos, monkeypatch):
+    """A video of twelve frames, each of which has its number for a colour."""
+    black = np.zeros((264, 304, 3), np.uint8)
+    monkeypatch.setattr(
+        decoding, "read_frames", lambda path, numbers: ((n, black + n) for n in numbers)
+    )
+    monkeypatch.setattr(prediction, "PoseModel", lambda *_, **__: TwoPeople())
+    return videos
+
+
+@pytest.mark.parametrize("order", ["forwards", "backwards", "overlapping", "clips"])
+def test_views_of_one_video_in_several_calls_get_the_ids_of_one_call(two_people, order):
+    number = F("frame_number")
+    views = {
+        "forwards": [two_people.match_frames(number <= 6), two_people.match_frames(number > 6)],
+        "backwards": [two_people.match_frames(number > 6), two_people.match_frames(number <= 6)],
+        "overlapping": [two_people.match_frames(number > 3), two_people.match_frames(number < 9)],
+        "clips": [two_people.to_clips([[[1, 3], [4, 8]]]), two_people.to_clips([[[6, 12]]])],
+    }[order]
+    lp.predict(two_people, label_field="whole")
+    whole = table(two_people, "whole").track.tolist()
+    assert set(whole) - {-1} == {1, 2}
+    for view in views:
+        lp.predict(view)
+    assert table(two_people).track.tolist() == whole
+    before = two_people.values("frames.legpose.keypoints.id")
+    for view in views:
+        assert lp.predict(view).frames == 0
+    assert two_people.values("frames.legpose.keypoints.id") == before
+    for view in views:
+        lp.predict(view, overwrite=True)
+        assert table(two_people).track.tolist() == whole
+
+
+def test_runs_with_other_settings_share_no_id_in_a_video(two_people):
+    early = two_people.match_frames(F("frame_number") <= 6)
+    late = two_people.match_frames(F("frame_number") > 6)
+    lp.predict(early)
+    lp.predict(late, conf=0.5)
+    ids = [set(table(view).track.tolist()) - {-1} for view in (early, late)]
+    assert ids == [{1, 2}, {3}]
+    for again in range(2):
+        lp.predict(early, overwrite=bool(again))
+        lp.predict(late, conf=0.5, overwrite=bool(again))
+        assert [set(table(view).track.tolist()) - {-1} for view in (early, late)] == ids
+    lp.predict(two_people, conf=0.5)
+    assert set(table(two_people).track.tolist()) - {-1} == {1, 2}
 
 
 def test_one_broken_video_does_not_stop_the_others(short_clip, dataset_name, tmp_path):

@@ -21,7 +21,13 @@ from cvat_bridge.errors import (
 from cvat_bridge.frames import Frame, upload_groups
 from cvat_bridge.payloads import check_annotations
 from cvat_bridge.poses import Pose, from_annotations, to_shape, to_track
-from cvat_bridge.reading import find_task, read_annotations, read_frames, read_jobs
+from cvat_bridge.reading import (
+    find_renamed_task,
+    find_task,
+    read_annotations,
+    read_frames,
+    read_jobs,
+)
 from cvat_bridge.skeleton import SkeletonLabel
 from cvat_bridge.tasks import Outcome, Project, Task
 from cvat_bridge.transport import Transport
@@ -47,6 +53,7 @@ def push_task(
     overlap: int | None,
     assignee: str | None,
     image_quality: int,
+    resumed: bool,
     progress: Progress,
 ) -> tuple[Task, Outcome]:
     """Make or complete a task; see `cvat_bridge.server.Server.push_task`.
@@ -55,7 +62,10 @@ def push_task(
     """
     annotations = to_annotations(frames, project.label, as_tracks=as_tracks)
     spec = _task_spec(project, name, subset, segment_size, overlap, image_quality)
-    task = _settled(transport, find_task(transport, name, project.id))
+    task = find_task(transport, name, project.id)
+    if task is None and resumed:
+        task = find_renamed_task(transport, project.id, [str(frame.name) for frame in frames])
+    task = _settled(transport, task)
     if task is not None:
         _check_frames(transport, task, frames)
         return task, _complete(transport, task, project.label, annotations, len(frames), progress)

@@ -1,5 +1,7 @@
 """Questions to a server about its tasks; nothing here changes anything."""
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from cvat_bridge.errors import ConflictError, CvatError
@@ -13,11 +15,33 @@ def find_task(transport: Transport, name: str, project_id: int | None) -> Task |
     query = {"name": name} | ({} if project_id is None else {"project_id": project_id})
     listed = transport.pages("/api/tasks", doing=f"Looking for task {name!r}", **query)
     found = [Task.from_server(item, transport.url) for item in listed if item["name"] == name]
+    return _only(found, f"named {name!r}")
+
+
+def find_renamed_task(
+    transport: Transport, project_id: int, frame_names: Sequence[str]
+) -> Task | None:
+    """Return the only task of a project that holds just these frames, whatever its name is."""
+    doing = f"Looking through the tasks of project {project_id}"
+    listed = transport.pages("/api/tasks", doing=doing, project_id=project_id)
+    tasks = [Task.from_server(item, transport.url) for item in listed]
+    # A name can be changed in CVAT, and those of the frames cannot.
+    found = [
+        task
+        for task in tasks
+        if task.size == len(frame_names)
+        and [PurePosixPath(name).stem for name in read_frames(transport, task.id)[0]]
+        == list(frame_names)
+    ]
+    return _only(found, f"with the frames {frame_names[0]} to {frame_names[-1]}")
+
+
+def _only(found: list[Task], told: str) -> Task | None:
     if len(found) > 1:
         ids = ", ".join(str(task.id) for task in found)
         raise ConflictError(
-            f"There are {len(found)} tasks named {name!r} (ids {ids}); look which one holds "
-            "the review and delete the others in CVAT."
+            f"There are {len(found)} tasks {told} (ids {ids}); look which one holds the review "
+            "and delete the others in CVAT."
         )
     return found[0] if found else None
 

@@ -266,6 +266,7 @@ class Server:
         overlap: int | None = None,
         assignee: str | None = None,
         image_quality: int = 95,
+        resumed: bool = False,
         progress: Progress | None = None,
     ) -> PushedTask:
         """Make one task with these frames and poses, or complete the one that is there.
@@ -294,6 +295,10 @@ class Server:
             User name of the reviewer.
         image_quality
             1 to 100, of the pictures that the reviewer sees; the sent ones are kept as they are.
+        resumed
+            An earlier push of these frames broke. Where no task has the name, the one of the
+            project that holds just these frames is taken, because a person may have renamed it.
+            Frames need names that no other push gives.
         progress
             Called as work proceeds.
 
@@ -322,11 +327,12 @@ class Server:
             overlap=overlap,
             assignee=assignee,
             image_quality=image_quality,
+            resumed=resumed,
             progress=progress or _report_nothing,
         )
         return PushedTask(
             id=task.id,
-            name=name,
+            name=task.name,
             project_id=project.id,
             size=len(named),
             url=task.url,

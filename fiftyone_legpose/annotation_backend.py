@@ -135,6 +135,8 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
     supports_video_sample_fields = False
     requires_label_schema = True
 
+    _resumed = False
+
     def recommend_attr_tool(self, name: str, value: Any) -> dict[str, Any]:
         """Say how an attribute is drawn; only `visible` is, by CVAT's own flags."""
         return {"type": "list"}
@@ -151,7 +153,8 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         self.config.run_name = key
         for info in self.config.label_schema.values():
             info["attributes"] = _ATTRIBUTES
-        if is_begun(samples._root_dataset, key):
+        self._resumed = is_begun(samples._root_dataset, key)
+        if self._resumed:
             overwrite, cleanup = True, False
         super().register_run(samples, key, overwrite=overwrite, cleanup=cleanup)
 
@@ -161,7 +164,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         """Send the frames of a collection; see FiftyOne's base class."""
         try:
             with self.config.login.connect() as server:
-                results = self.send(server, samples, anno_key)
+                results = self.send(server, samples, anno_key, resumed=self._resumed)
         except (CvatError, LegposeError):
             # A run of which nothing was sent would only be in the way of the next attempt.
             if load_results(samples._root_dataset, anno_key) is None:
@@ -178,7 +181,13 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         return results.to_labels(returned)
 
     def send(
-        self, server: Server, samples: Any, key: str, report: Report | None = None
+        self,
+        server: Server,
+        samples: Any,
+        key: str,
+        report: Report | None = None,
+        *,
+        resumed: bool = False,
     ) -> CvatSkeletonResults:
         """Send a registered run, or what is missing of it.
 
@@ -192,6 +201,8 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             Of the run.
         report
             Called with frames done and in all.
+        resumed
+            It was interrupted, so that tasks may be there, even renamed.
 
         Returns
         -------
@@ -221,6 +232,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             segment_size=self.config.segment_size,
             assignee=self.config.assignee,
             image_quality=self.config.image_quality,
+            resumed=resumed,
             progress=progress,
         ):
             sent = results.note(task)

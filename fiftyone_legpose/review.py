@@ -142,7 +142,8 @@ def push(
         url=url, token=token, user=user, password=password, organization=organization
     )
     with reporting("push", progress) as report:
-        if key not in dataset.list_annotation_runs():
+        resumed = key in dataset.list_annotation_runs()
+        if not resumed:
             chosen = choose(view)
             if not again:
                 refuse_known(dataset, chosen)
@@ -166,7 +167,7 @@ def push(
             if backup is not None:
                 send_file(dataset, key, Path(backup), report)
             else:
-                send(dataset, key, login, report)
+                send(dataset, key, login, report, resumed=resumed)
         except (LegposeError, *_REFUSED):
             # Going on with it would take the same settings to the same refusal.
             forget_unsent(dataset, key)

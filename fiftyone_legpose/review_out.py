@@ -131,11 +131,14 @@ def register(chosen: Any, key: str, label_field: str, settings: dict[str, Any]) 
     config.build().register_run(chosen, key, overwrite=False)
 
 
-def send(dataset: fo.Dataset, key: str, login: Login, report: Report) -> None:
-    """Send a registered push to its server, or what is missing of it."""
+def send(
+    dataset: fo.Dataset, key: str, login: Login, report: Report, *, resumed: bool = False
+) -> None:
+    """Send a registered push to its server, or what is missing of it (`resumed`)."""
     config = dataset.get_annotation_info(key).config
     with login.connect() as server:
-        config.build().send(server, dataset.load_annotation_view(key), key, report)
+        view = dataset.load_annotation_view(key)
+        config.build().send(server, view, key, report, resumed=resumed)
 
 
 def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None:

@@ -395,6 +395,24 @@ def test_background_work_that_never_ends(cvat_server, make_frames):
     assert len(cvat_server.tasks) == 1
 
 
+def test_a_renamed_task_is_found_by_its_frames_where_a_push_is_resumed(
+    server, project, cvat_server
+):
+    def frames(key):
+        return [Frame(jpeg(), 64, 48, [PERSON], name=f"{key}_{i}") for i in range(2)]
+
+    first = server.push_task(project, "one", frames("a"))
+    server.push_task(project, "two", frames("b"))
+    cvat_server.tasks[first.id].name = "for Ana"
+    again = server.push_task(project, "one", frames("a"), resumed=True)
+    assert (again.id, again.name, again.outcome) == (first.id, "for Ana", "found")
+    assert server.push_task(project, "three", frames("c"), resumed=True).outcome == "made"
+    server.push_task(project, "one", frames("a"))
+    cvat_server.task_named("one").name = "for Bo"
+    with pytest.raises(ConflictError, match="2 tasks with the frames a_0 to a_1"):
+        server.push_task(project, "one", frames("a"), resumed=True)
+
+
 def test_what_is_gone_is_gone(server, tmp_path):
     for ask in (
         lambda: server.download(99),

@@ -181,6 +181,8 @@ def test_a_failed_or_interrupted_annotate_can_be_repeated(case, server):
     with pytest.raises(CvatError):
         view.annotate("r1", backend=BACKEND, label_field=field, frames_per_task=2)
     assert dataset.list_annotation_runs() == ["r0", "r1"]
+    for task in server.tasks.values():
+        task.name = "renamed"
     view.annotate("r1", backend=BACKEND, label_field=field, frames_per_task=2)
     assert sorted(len(task.frames) for task in server.tasks.values()) == [1, 2]
     with pytest.raises(ValueError, match="already exists"):

@@ -541,6 +541,24 @@ def test_a_fault_during_a_push_is_mended_by_the_next(video, server, when):
         assert review.status(video, key)[0].by_state == {"new": 2}
 
 
+def test_tasks_that_were_renamed_while_a_push_was_broken_are_found_again(video, server):
+    chosen = select(video, 0, 1, 4, 5)
+    server.arm({})
+    review.push(video, "round0", frames_per_task=2)
+    last = max(i for i, (method, _) in enumerate(server.log) if method == "PUT")
+    server.reset()
+    server.arm({last: Fault(500, "after")})
+    with pytest.raises(ServerError):
+        review.push(video.select_frames(chosen), "round1", again=True, frames_per_task=2)
+    assert [len(task.frames) for task in server.tasks.values()] == [2, 2]
+    for task in server.tasks.values():
+        task.name = f"for Ana, {task.id}"
+    summary = review.push(video, "round1")
+    assert summary.links == [f"{server.url}/tasks/{number}" for number in (1, 2)]
+    assert [len(task.shapes) for task in server.tasks.values()] == [4, 4]
+    assert review.status(video, "round1")[0].by_state == {"new": 4}
+
+
 def test_a_run_deleted_or_cleaned_up_lets_its_frames_go(video, server):
     select(video, 0, 1)
     review.push(video, "round1", segment_size=1)

@@ -110,7 +110,8 @@ def import_labels(
     unfinished
         Also import from jobs that are not completed.
     overwrite
-        Replace labels that are there; frames that are with a reviewer stay all the same.
+        Replace labels that are there, for good: no pull of an earlier push replaces them again.
+        Frames that are with a reviewer stay all the same.
     media_dir
         Where the pictures of a new dataset go; by default a folder below FiftyOne's.
     url, token, user, password, organization

@@ -229,6 +229,8 @@ class PullSummary:
     """Frames that somebody deleted in CVAT; they stay out."""
     elsewhere: int = 0
     """Frames that went out again in a later run, which alone may write them."""
+    imported: int = 0
+    """Frames whose labels were replaced by `import_labels` since; they stay as they are."""
     missing: int = 0
     """Frames that are not in the dataset any more."""
     corrections: Corrections = field(default_factory=Corrections)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from fiftyone_legpose.review import PullSummary
 
 
+_IMPORTED = ((fields.CORRECTED, None), (fields.EMPTY, None))
+"""State and key of a frame that belongs to no run, because somebody imported its labels."""
+
+
 def declare_ground_truth(dataset: fo.Dataset, results: CvatSkeletonResults) -> None:
     """Declare the field of corrections with the run's skeleton.
 
@@ -55,8 +59,10 @@ def take_in(
     states = _states(dataset)
     there = [i for i in positions if ids[i] in states]
     summary.missing += len(positions) - len(there)
-    mine = [i for i in there if states[ids[i]][1] in (None, results.key)]
-    summary.elsewhere += len(there) - len(mine)
+    imported = {i for i in there if states[ids[i]] in _IMPORTED}
+    mine = [i for i in there if states[ids[i]][1] in (None, results.key) and i not in imported]
+    summary.imported += len(imported)
+    summary.elsewhere += len(there) - len(mine) - len(imported)
     frame_ids = [ids[i] for i in mine]
     view = dataset.select_frames(frame_ids) if _is_video(dataset) else dataset.select(frame_ids)
     shown = people_by_frame(poses.read_poses(view, results.config.label_field))

@@ -104,8 +104,8 @@ def _states(dataset: fo.Dataset, results: CvatSkeletonResults) -> list[str]:
         state, key = known.get(frame_id, (MISSING, None))
         if state == MISSING:
             states.append(MISSING)
-        elif key == results.key and state in (fields.OUT, fields.CORRECTED, fields.EMPTY):
-            states.append(state)
+        elif key in (None, results.key) and state in (fields.OUT, fields.CORRECTED, fields.EMPTY):
+            states.append(state)  # without a key where the labels were imported since
         elif key not in (None, results.key):
             states.append(ELSEWHERE)
         else:

@@ -9,6 +9,7 @@ from fiftyone_legpose import fields
 from fiftyone_legpose.commands.common import (
     DatasetName,
     Organization,
+    Trust,
     Url,
     ViewName,
     WeightsName,
@@ -44,6 +45,7 @@ def select_command(
         bool, typer.Option("--disagreement", help="Also predict mirrored frames and compare.")
     ] = False,
     weights: WeightsName = None,
+    trust: Trust = False,
 ) -> None:
     """Choose the frames that a person should correct."""
     from fiftyone_legpose.selection import select
@@ -60,6 +62,7 @@ def select_command(
         field=field,
         disagreement=disagreement,
         weights=weights,
+        trust=trust,
     )
     video = view_of_chosen.media_type == "video"
     chosen = view_of_chosen.count("frames") if video else len(view_of_chosen)
@@ -181,6 +184,8 @@ def pull_command(
         say(f"{summary.deleted_frames} frames were deleted in CVAT and stay out.")
     if summary.elsewhere:
         say(f"{summary.elsewhere} frames went out again in a later round, which alone writes them.")
+    if summary.imported:
+        say(f"{summary.imported} frames keep the labels that were imported since.")
     if summary.missing:
         say(f"{summary.missing} frames are not in the dataset any more.")
     for task in summary.gone:

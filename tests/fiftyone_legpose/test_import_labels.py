@@ -119,6 +119,26 @@ def test_labels_that_are_there_and_frames_that_are_out_stay(video, tmp_path):
     assert [a == b for a, b in zip(after, before, strict=True)][:3] == [False, True, True]
 
 
+def test_a_pull_does_not_replace_labels_that_were_imported_since(video, server, tmp_path):
+    chosen = [frame_ids(video)[i] for i in (0, 1, 4)]
+    review_state.mark(video, chosen, state=fields.SELECTED)
+    review.push(video, "round1")
+    server.complete_jobs(1)
+    review.pull(video)
+    source = export(tmp_path / "e.zip", {"short_00001": [person(1)], "short_00002": []})
+    import_labels(video, source, keypoint_order="left_first", overwrite=True, confirm_empty=True)
+    before = snapshot(video, fields.GROUND_TRUTH)
+    server.move_point(1, 0, "left_knee", (50.0, 60.0))
+    server.move_point(1, 2, "left_knee", (50.0, 60.0))
+    server.complete_jobs(1)
+    summary = review.pull(video, "round1")
+    assert (summary.imported, summary.written, summary.elsewhere) == (2, 1, 0)
+    assert snapshot(video, fields.GROUND_TRUTH)[:2] == before[:2]
+    [told] = review.status(video)
+    assert told.by_state == {"corrected": 2, "empty": 1}
+    assert told.done
+
+
 def test_frames_without_labels_are_empty_only_if_somebody_says_so(video, tmp_path):
     source = export(tmp_path / "e.zip", {"short_00001": [person(1)], "short_00002": []})
     assert import_labels(video, source, keypoint_order="left_first").not_looked_at == 1

@@ -101,6 +101,23 @@ def read_text(archive: Archive, name: str, *, limit_bytes: int | None = None) ->
         raise FormatError(f"{where} is not UTF-8 text ({error}).") from error
 
 
+def read_member(archive: Archive, name: str) -> bytes:
+    """Read a member as a whole.
+
+    Raises
+    ------
+    FormatError
+        The member is not there, or damaged.
+    """
+    try:
+        with archive.open(name) as stream:
+            return stream.read()
+    except (*_DAMAGED, KeyError) as error:
+        raise FormatError(
+            f"{archive.source}: {name} is missing or damaged ({error}). Make the file again."
+        ) from error
+
+
 def image_size(archive: Archive, name: str) -> tuple[int, int]:
     """Read width and height in px of a picture as it is shown, turned as its EXIF data says.
 

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from cvat_bridge.archives import open_archive
+from cvat_bridge.archives import open_archive, read_member
+from cvat_bridge.errors import FormatError
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.cvat_login import Login, host_of
 from fiftyone_legpose.errors import DatasetError
@@ -136,11 +137,23 @@ def write_pictures(
     -------
     list of Path
         Named as the pictures are there; empty where a file holds none.
+
+    Raises
+    ------
+    FormatError
+        A picture that the file tells of is missing or damaged.
     """
     written: list[Path] = []
     for archive_path in _with_pictures(source, login):
         with open_archive(archive_path) as archive:
             found = read_label_file(archive_path, label=label, normalized=True)
+            missing = set(found.pictures.values()).difference(archive.names)
+            if missing:
+                raise FormatError(
+                    f"{source} lacks {len(missing)} of its {len(found.pictures)} pictures, the "
+                    f"first is {min(missing)}: make the file again, or name a dataset that has "
+                    "the frames."
+                )
             for name in found.pictures.values():
                 folder.mkdir(parents=True, exist_ok=True)
                 target = folder / _safe_name(name)
@@ -150,8 +163,7 @@ def write_pictures(
                         "into a folder of its own."
                     )
                 part = target.with_suffix(".part")
-                with archive.open(name) as stream:
-                    part.write_bytes(stream.read())
+                part.write_bytes(read_member(archive, name))
                 part.replace(target)
                 written.append(target)
     return written

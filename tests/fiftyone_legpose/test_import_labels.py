@@ -1,5 +1,6 @@
 """import_labels: skeletons made elsewhere land on the frames that they belong to."""
 
+import zipfile
 from pathlib import Path
 
 import fiftyone as fo
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import fiftyone_legpose as lp
+from cvat_bridge.backup import write_backup
 from cvat_bridge.errors import FormatError, NotFoundError
 from cvat_bridge.frames import Frame
 from cvat_bridge.pose_sets import Frame as LabelledFrame
@@ -237,6 +239,39 @@ def test_an_export_with_pictures_becomes_an_image_dataset(dataset_name, tmp_path
     assert (summary.made, summary.written) == (True, 2)
     made = fo.load_dataset(dataset_name)
     assert people(made, fields.GROUND_TRUTH, 0)[0].matches(person(1), within_px=0.01)
+
+
+@pytest.fixture
+def backup(tmp_path) -> Path:
+    path = tmp_path / "b.zip"
+    frames = [frame(f"a{i}", SIZE, [person(i)]) for i in range(2)]
+    write_backup(path, "theirs", legs.SKELETON, frames)
+    return path
+
+
+def test_a_backup_that_lacks_a_picture_makes_no_dataset(backup, dataset_name, tmp_path):
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(backup) as whole, zipfile.ZipFile(tmp_path / "c.zip", "w") as cut:
+        whole.extractall(folder)
+        for name in whole.namelist():
+            if name != "data/a1.png":
+                cut.writestr(name, whole.read(name))
+    (folder / "data/a1.png").unlink()
+    for source in (tmp_path / "c.zip", folder):
+        with pytest.raises(FormatError, match=r"lacks 1 of its 2 pictures, the first is data/a1"):
+            import_labels(dataset_name, source, media_dir=tmp_path / "media")
+    assert not (tmp_path / "media").exists()
+    assert not fo.dataset_exists(dataset_name)
+
+
+def test_a_backup_with_a_damaged_picture_makes_no_dataset(backup, dataset_name, tmp_path):
+    data = bytearray(backup.read_bytes())
+    data[data.rindex(b"IEND")] ^= 1  # pictures are stored as they are, the last one is a1
+    backup.write_bytes(data)
+    with pytest.raises(FormatError, match=r"data/a1\.png is missing or damaged"):
+        import_labels(dataset_name, backup, media_dir=tmp_path / "media")
+    assert [path.name for path in (tmp_path / "media").iterdir()] == ["a0.png"]
+    assert not fo.dataset_exists(dataset_name)
 
 
 def test_what_cannot_become_a_dataset_makes_none(dataset_name, tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from fiftyone_legpose.errors import MissingToolError
+from fiftyone_legpose.errors import DatasetError, MissingToolError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -185,6 +186,8 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
     ------
     UnreadableError
         ffmpeg cannot decode the file.
+    DatasetError
+        The folder holds stills of the video at a higher rate; nothing is written then.
     """
     facts = probe(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -198,12 +201,25 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
         made = sorted(Path(scratch).iterdir())
         if answer.returncode != 0 or not made:
             raise UnreadableError(_reason(answer.stderr, path))
+        _refuse_other_rate(folder, name, len(made))
         stills = []
         for number, still in enumerate(made, start=1):
             target = folder / f"{name}_{number:05d}.jpg"
             os.replace(still, target)
             stills.append(target)
     return stills
+
+
+def _refuse_other_rate(folder: Path, name: str, count: int) -> None:
+    """Refuse to mix stills of two rates: a number would no longer tell the time."""
+    numbered = re.compile(re.escape(name) + r"_(\d{5,})\.jpg")
+    found = [numbered.fullmatch(path.name) for path in folder.iterdir()]
+    others = [match[0] for match in found if match and int(match[1]) > count]
+    if others:
+        raise DatasetError(
+            f"{folder} holds stills of {name} at a higher rate, such as {min(others)}, and this "
+            f"one gives {count}: choose another folder, or delete {name}_*.jpg first."
+        )
 
 
 def run_tool(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -162,7 +162,8 @@ def extract_frames(
     NothingLoadedError
         No video could be read; one among others is left out with a warning.
     DatasetError
-        Two videos have one name, so that their stills would have too.
+        Two videos have one name, so that their stills would have too; or the folder holds stills
+        at a higher rate, which would stay between the new ones.
     """
     if fps <= 0:
         raise DatasetError(f"fps must be above 0, not {fps}: give stills per second of video.")

@@ -154,6 +154,19 @@ def test_videos_that_give_no_stills_are_told(folder, tmp_path, caplog):
     assert "empty.mp4: the file is empty" in caplog.text
 
 
+def test_stills_of_two_rates_are_not_mixed(short_clip, tmp_path):
+    before = {
+        still: still.read_bytes() for still in lp.extract_frames(short_clip, tmp_path, fps=10)
+    }
+    with pytest.raises(DatasetError, match=r"higher rate, such as short_00004\.jpg, .* gives 3"):
+        lp.extract_frames(short_clip, tmp_path, fps=5)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "short_00006.jpg").unlink()  # as an interruption leaves them
+    assert lp.extract_frames(short_clip, tmp_path, fps=10) == list(before)
+    (tmp_path / "short_walk_00099.jpg").touch()
+    assert len(lp.extract_frames(short_clip, tmp_path, fps=10)) == len(before)
+
+
 def test_stills_of_a_slow_video_are_its_frames(short_clip, tmp_path):
     assert len(lp.extract_frames(short_clip, tmp_path, fps=30)) == 12
     with pytest.raises(DatasetError, match="fps"):

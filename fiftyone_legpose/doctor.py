@@ -93,7 +93,11 @@ def _opencv() -> list[Finding]:
     try:
         importlib.import_module("cv2")
     except ImportError as error:
-        return [Finding("OpenCV", False, str(error), _system_package("libgl1"))]
+        # On Linux it needs the system's libGL; elsewhere it brings all that it needs.
+        linux = platform.system() == "Linux"
+        remedy = "Run: pip install --force-reinstall opencv-python"
+        remedy = _system_package("libgl1") if linux else remedy
+        return [Finding("OpenCV", False, str(error), remedy)]
     return [Finding("OpenCV", True, "loads")]
 
 

@@ -10,6 +10,8 @@ from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
 
+_SWITCH = "weights_"
+
 
 class Evaluate(Verb):
     """Measure predictions, or versions of the weights, on the corrected frames."""
@@ -21,6 +23,10 @@ class Evaluate(Verb):
     icon = "insights"
     paths = ("report",)
     can_delegate = True
+
+    def is_long(self, ctx: Any) -> bool:
+        """Tell whether weights are to predict; stored predictions are compared in seconds."""
+        return any(on is True and name.startswith(_SWITCH) for name, on in ctx.params.items())
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add what to compare."""
@@ -101,4 +107,4 @@ def _versions(inputs: types.Object) -> None:
 
 def _switch(version: str) -> str:
     # By code, so that a.b and a-b do not share one.
-    return "weights_" + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in version)
+    return _SWITCH + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in version)

@@ -48,6 +48,10 @@ class Loop(Verb):
     on_view = False
     needs_predictions = False
 
+    def is_long(self, ctx: Any) -> bool:
+        """Say yes: a call can predict all videos and train."""
+        return True
+
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add how many rounds of how many frames."""
         inputs.int("rounds", min=1, default=3, label="Rounds in all")

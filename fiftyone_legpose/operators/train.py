@@ -41,6 +41,10 @@ class Train(Verb):
     place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
     can_delegate = True
 
+    def is_long(self, ctx: Any) -> bool:
+        """Say yes: training takes minutes at the least."""
+        return True
+
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the new version's name and what to start from."""
         from fiftyone_legpose.panels.glance import glance
@@ -122,7 +126,7 @@ class Train(Verb):
         facts |= {name: f"{value:.3f}" for name, value in scores.items()}
         notes = []
         if summary.shared:
-            notes.append(f"{len(summary.shared)} subjects are on both sides: the score flatters.")
+            notes.append(f"{len(summary.shared)} subjects are no strangers: the score flatters.")
         if summary.promoted is not None:
             notes.append(
                 "It is in use now." if summary.promoted else "The old version stays in use."

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
@@ -27,7 +28,6 @@ class Verb(foo.Operator):
     risk = RiskLevel.MEDIUM
     place: types.Places | None = types.Places.SAMPLES_GRID_ACTIONS
     can_delegate = False
-    default_delegated = False
     on_view = True
     """Whether it works on the current view or selection, not always on the dataset."""
     needs_predictions = True
@@ -44,7 +44,6 @@ class Verb(foo.Operator):
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=self.can_delegate,
-            default_choice_to_delegated=self.default_delegated,
             risk_level=self.risk,
             view_target=self.on_view,
         )
@@ -59,6 +58,24 @@ class Verb(foo.Operator):
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Call the verb with what the form holds."""
         raise NotImplementedError
+
+    def is_long(self, ctx: Any) -> bool:
+        """Tell whether the form asks for work of many minutes, better scheduled than watched."""
+        return False
+
+    def resolve_execution_options(self, ctx: Any) -> foo.ExecutionOptions:
+        """Propose to schedule long work, where somebody would do what is scheduled.
+
+        The open-source App offers *Schedule* only with FiftyOne's setting
+        ``allow_legacy_orchestrators``; elsewhere such work would wait for ever.
+        """
+        return foo.ExecutionOptions(
+            allow_immediate_execution=True,
+            allow_delegated_execution=self.can_delegate,
+            default_choice_to_delegated=(
+                self.can_delegate and fo.config.allow_legacy_orchestrators and self.is_long(ctx)
+            ),
+        )
 
     def resolve_placement(self, ctx: Any) -> types.Placement | None:
         """Put a button above the grid, where the verb is of use."""

@@ -13,13 +13,14 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import cli, fields, poses, review, review_state, training
+from fiftyone_legpose import cli, fields, poses, review, review_state, rounds, training
 from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.operators import OPERATORS, running, worker
 from fiftyone_legpose.operators.evaluate import _switch
 from fiftyone_legpose.operators.forms import as_path
+from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.registry import SHIPPED, get_version
 from tests.cvat_server import Fault
 from tests.fiftyone_legpose import reviewing
@@ -340,6 +341,59 @@ def test_the_queue_runs_a_verb_and_shows_its_progress(loaded):
     assert "predict" in ran.status.label
     assert ran.result.result["facts"]["Frames predicted"] == 12
     assert loaded.count(f"frames.{fields.PREDICTIONS}") == 12
+
+
+@pytest.mark.parametrize(
+    ("verb", "params", "long"),
+    [
+        ("train", {}, True),
+        ("loop", {}, True),
+        ("evaluate", {"weights_1": True}, True),
+        ("evaluate", {"weights_1": False, "stored": True}, False),
+        ("select", {}, False),
+        ("export", {}, False),
+    ],
+)
+def test_long_work_is_scheduled_by_default_where_that_can_be(
+    predicted, monkeypatch, verb, params, long
+):
+    def default() -> bool:
+        context = app_context(predicted, verb, **params)
+        options = operator(verb).resolve_execution_options(context)
+        assert options.allow_immediate_execution
+        return options.default_choice_to_delegated
+
+    assert not default()
+    monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", True)
+    assert default() == long
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "said"),
+    [
+        ("train", {"name": "queued", "base": "1", "epochs": 1, "imgsz": 64}, "Version queued is"),
+        ("loop", {"rounds": 1, "count": 2}, "The loop stands here"),
+        ("evaluate", {}, "persons in 11 frames compared"),
+    ],
+)
+def test_long_work_that_is_scheduled_is_done(predicted, monkeypatch, tmp_path, verb, options, said):
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path / "zoo"))
+    monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", True)
+    add_truth(predicted)
+    if verb == "train":
+        options = options | {"allow_shared_subjects": True, "batch": "4", "threads": 1}
+    if verb == "loop":
+        # All frames are labelled, so that none is left to choose.
+        options = options | {"handover": str(tmp_path)}
+        monkeypatch.setattr(rounds, "predict", lambda *_, **__: None)
+    queued = operator(verb)(predicted, delegate=True, **options)
+    assert queued.delegated
+    service = DelegatedOperationService()
+    service.execute_queued_operations(limit=1, log=False)
+    ran = service.get(queued.result["id"])
+    assert ran.run_state == "completed", ran.result
+    assert said in ran.result.result["headline"]
+    assert (verb == "train") == registry.has_version("queued")
 
 
 def messages(verb: str, dataset: Any, /, **params: Any) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Inputs that more than one form has."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def path_input(
 def given_path(params: dict[str, Any], name: str) -> str | None:
     """Read a path of `path_input`."""
     picked = params.get(name)
-    return (picked.get("absolute_path") or "").strip() or None if picked else None
+    path = (picked.get("absolute_path") or "").strip() if picked else ""
+    return os.path.expanduser(path) or None  # noqa: PTH111 - it may be an address or task:12
 
 
 def as_path(path: str | Path) -> dict[str, str]:

@@ -113,7 +113,7 @@ class Push(Verb):
 
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
         if options["way"] == "file":
-            folder = Path(given_path(options, "folder") or handover_folder()).expanduser()
+            folder = Path(given_path(options, "folder") or handover_folder())
             given["backup"] = folder / f"{options['key']}.zip"
         else:
             given |= cvat_login(ctx)

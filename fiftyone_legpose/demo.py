@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fiftyone_legpose import fields
+from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.review import push
 from fiftyone_legpose.selection import select
@@ -23,6 +24,8 @@ FRAMES_TO_CORRECT = 8
 
 def run_demo(out: Path, *, open_app: bool) -> None:
     """Load the sample clip, predict, select, write the hand-over file, and say what comes next.
+
+    The plugin is installed as well, so that the App has its buttons whenever it is opened.
 
     Parameters
     ----------
@@ -40,6 +43,7 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     if not dataset.has_annotation_run(KEY):
         select(dataset, count=FRAMES_TO_CORRECT)
     push(dataset, KEY, backup=handover)
+    install()
     _print_table(dataset, summary.mean_confidence, time.perf_counter() - started)
     _print_next(out, handover)
     if open_app and _has_screen():

@@ -124,9 +124,12 @@ def app_command(
         bool, typer.Option("--remote", help="Only serve; open no browser on this machine.")
     ] = False,
 ) -> None:
-    """Open the FiftyOne App; Ctrl-C ends it."""
+    """Open the FiftyOne App with the plugin's buttons; Ctrl-C ends it."""
     import fiftyone as fo
 
+    from fiftyone_legpose.plugin_install import install
+
+    install()
     opened = open_dataset(dataset) if dataset else None
     session = fo.launch_app(opened, port=port, remote=remote)
     try:

@@ -1,13 +1,15 @@
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import fiftyone as fo
 import pytest
 import typer
 import yaml
+from typer.testing import CliRunner
 
-from fiftyone_legpose import cli, plugin_install
+from fiftyone_legpose import cli, demo, plugin_install
 from fiftyone_legpose.errors import MissingToolError
 from fiftyone_legpose.operators import OPERATORS
 from tests.fiftyone_legpose.plugin_fixtures import NAME, PACKAGE, installed
@@ -60,6 +62,19 @@ def test_registering_loads_nothing_heavy():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip().endswith("[]")
+
+
+def test_whoever_opens_the_app_has_the_buttons(plugins_dir, monkeypatch):
+    monkeypatch.setattr(fo, "launch_app", lambda *_, **__: MagicMock())
+    CliRunner().invoke(cli.app, ["app"], catch_exceptions=False)
+    assert (plugins_dir / "legpose" / "fiftyone.yml").is_file()
+
+
+def test_whoever_ran_the_demo_has_the_buttons(plugins_dir, monkeypatch, tmp_path):
+    for name in ("load", "predict", "select", "push", "_print_table", "_print_next"):
+        monkeypatch.setattr(demo, name, MagicMock())
+    demo.run_demo(tmp_path, open_app=False)
+    assert (plugins_dir / "legpose" / "fiftyone.yml").is_file()
 
 
 def test_installing_twice_changes_nothing(plugins_dir):

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 NAME = "@legpose/legpose"
-_PATIENCE_MS = 40_000
+_PATIENCE_MS = 120_000
 _FORM = "[data-cy=operators-prompt-modal]"
 _PANEL = "[data-cy=panel-content-leg_pose]"
 
@@ -33,15 +33,24 @@ class AppPage:
         Name of the dataset to open.
     pictures
         Folder for screenshots.
+    size
+        Of the window, in px.
     """
 
-    def __init__(self, browser: Any, address: str, dataset: str, pictures: Path):
+    def __init__(
+        self,
+        browser: Any,
+        address: str,
+        dataset: str,
+        pictures: Path,
+        size: tuple[int, int] = (1600, 1000),
+    ):
         self._pictures = pictures
         self.outside: list[str] = []
         """Addresses outside of this machine that the page asked for, in vain."""
         self.errors: list[str] = []
         """What the page's console calls an error."""
-        self._context = browser.new_context(viewport={"width": 1600, "height": 1000})
+        self._context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         self._context.set_default_timeout(_PATIENCE_MS)
         self._context.add_init_script(
             "localStorage.setItem('fiftyone-enterprise-tooltip', 'true');"
@@ -56,8 +65,26 @@ class AppPage:
     def close(self) -> None:
         self._context.close()
 
-    def picture(self, name: str) -> None:
-        self.page.screenshot(path=self._pictures / f"{name}.png")
+    def picture(self, name: str, part: Any = None) -> Path:
+        """Take a picture of the page, or of a part of it."""
+        path = self._pictures / f"{name}.png"
+        (self.page if part is None else part).screenshot(path=path)
+        return path
+
+    def form_window(self, submit: str) -> Any:
+        """Give the window of the form, once the button that submits it may be pressed."""
+        window = self.page.locator(_FORM)
+        window.locator("button:enabled", has_text=submit).wait_for()
+        window.locator("[role=progressbar]").first.wait_for(state="detached")
+        return window
+
+    @property
+    def player(self) -> Any:
+        return self.page.locator("[data-cy=modal-looker-container]")
+
+    @property
+    def modal(self) -> Any:
+        return self.page.locator("[data-cy=modal]")
 
     @property
     def requests_that_matter(self) -> list[str]:
@@ -86,7 +113,7 @@ class AppPage:
     def switch(self, label: str) -> None:
         self.page.locator(_FORM).get_by_label(label).click()
 
-    def submit(self, label: str, *, opens: str | None = None, within_s: float = 90) -> str:
+    def submit(self, label: str, *, opens: str | None = None, within_s: float = 180) -> str:
         """Press the form's button and give what the App says when the verb is done.
 
         Parameters
@@ -132,10 +159,24 @@ class AppPage:
 
     def click_curve(self, trace: str, frame: int) -> None:
         """Click the point of a frame (from 1) on a curve of the panel beside the open video."""
-        place = self.page.evaluate(_POINT, [trace, frame - 1])
-        self.page.mouse.move(*place)
-        self.page.locator(".hoverlayer .hovertext").first.wait_for()
-        self.page.mouse.click(*place)
+        # The plot may still be growing into its place.
+        for _ in range(_PATIENCE_MS // 1000):
+            place = self.page.evaluate(_POINT, [trace, frame - 1])
+            self.page.mouse.move(0, 0)
+            if place is not None:
+                self.page.mouse.move(*place)
+            self.page.wait_for_timeout(1000)
+            if self.page.locator(".hoverlayer .hovertext").count():
+                self.page.mouse.click(*place)
+                return
+        self.picture("no-curve")
+        raise AssertionError(f"frame {frame} of the curve {trace!r} cannot be clicked")
+
+    def is_inside_panel(self, locator: Any) -> bool:
+        """Tell whether something is seen in its full width in the panel."""
+        inner, outer = locator.bounding_box(), self.panel.bounding_box()
+        right = inner["x"] + inner["width"]
+        return outer["x"] <= inner["x"] and right <= outer["x"] + outer["width"]
 
     # The video
 
@@ -167,7 +208,7 @@ class AppPage:
         raise AssertionError(f"less than {at_least_px} px of the video are {color}")
 
     def _colored_px(self, color: str) -> int:
-        shot = self.page.locator("[data-cy=modal-looker-container]").screenshot()
+        shot = self.player.screenshot()
         picture = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), int)
         wanted = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
         return int((np.abs(picture - wanted).max(axis=-1) < 24).sum())
@@ -200,7 +241,8 @@ _IS_AT = """(time) =>
 
 _POINT = """([name, i]) => {
   const plots = [...document.querySelectorAll("[data-cy=modal] .js-plotly-plot")];
-  const plot = plots.find((one) => one.data.some((trace) => trace.name === name));
+  const plot = plots.find((one) => one.data?.some((trace) => trace.name === name));
+  if (!plot?._fullLayout) return null;
   const trace = plot.data.find((one) => one.name === name);
   const { xaxis, yaxis } = plot._fullLayout;
   const box = plot.getBoundingClientRect();

@@ -35,6 +35,15 @@ WEIGHTS_FILE = "weights.pt"
 VERSION_FILE = "version.json"
 _DEFAULT_FILE = "default"
 _DRAFT_LIFETIME_S = 24 * 3600
+_TEXT, _OBJECT = (str, type(None)), (dict,)
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("name", "parent", "created", "dataset", "labels_sha256"), _TEXT),
+    **dict.fromkeys(("frames", "settings", "metrics", "libraries"), _OBJECT),
+    "sha256": (str,),
+    "right_first": (bool,),
+}
+"""Of the fields of a `Version` as JSON has them."""
+
 _MAX_METADATA_BYTES = 256 * 2**20
 _MAX_WEIGHTS_BYTES = 4 * 2**30
 
@@ -283,7 +292,8 @@ def import_version(source: str | Path, name: str | None = None, *, trust: bool =
     Raises
     ------
     WeightsError
-        If the file is not trusted, no checkpoint or no export, or the name is taken.
+        If the file is not trusted, no checkpoint or no export, its description is not what
+        `export_version` writes, or the name is taken.
     """
     source = Path(source)
     with _draft() as draft:
@@ -291,6 +301,7 @@ def import_version(source: str | Path, name: str | None = None, *, trust: bool =
             checkpoint, described = _unpack(source, draft)
         else:
             checkpoint, described = source, {}
+        _check_description(described, source)
         digest = check_checkpoint(checkpoint)
         if not trust and not is_known(digest):
             raise WeightsError(
@@ -341,6 +352,33 @@ def _from_json(values: Mapping[str, Any]) -> Version:
     kept = {key: value for key, value in values.items() if key in known}
     filled: dict[str, Any] = {"sha256": "", "path": Path()} | kept
     return Version(**filled)
+
+
+def _check_description(values: Mapping[str, Any], source: Path) -> None:
+    """Refuse a foreign description that would be stumbled over later."""
+    for key in sorted(_TYPES.keys() & values.keys()):
+        kinds = _TYPES[key]
+        if not isinstance(values[key], kinds):
+            raise WeightsError(
+                f"{source} is no exported version: {key} in {VERSION_FILE} is "
+                f"{type(values[key]).__name__}, not {kinds[0].__name__}."
+            )
+    for side, frames in values.get("frames", {}).items():
+        if side not in ("train", "val") or not (
+            isinstance(frames, list) and all(map(_is_frame, frames))
+        ):
+            raise WeightsError(
+                f"{source} is no exported version: frames in {VERSION_FILE} are no lists of sample "
+                "and frame under train and val."
+            )
+
+
+def _is_frame(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("sample"), str)
+        and isinstance(value.get("frame"), int)
+    )
 
 
 def _unpack(source: Path, folder: Path) -> tuple[Path, dict[str, Any]]:

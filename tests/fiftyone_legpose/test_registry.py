@@ -163,3 +163,28 @@ def test_imports_that_are_no_export_are_refused(zoo, checkpoint, tmp_path):
         registry.import_version(tmp_path / "none.zip", trust=True)
     assert _names() == ["1"]
     assert list(zoo.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"name": 3}, "name"),
+        ({"sha256": None}, "sha256"),
+        ({"created": 3}, "created"),
+        ({"right_first": "no"}, "right_first"),
+        ({"settings": []}, "settings"),
+        ({"frames": ["a"]}, "frames"),
+        ({"frames": {"train": "all"}}, "frames"),
+        ({"frames": {"train": ["a"]}}, "frames"),
+        ({"frames": {"val": [{"sample": "a", "frame": "1"}]}}, "frames"),
+        ({"frames": {"test": []}}, "frames"),
+    ],
+)
+def test_a_description_of_other_types_is_refused(zoo, checkpoint, tmp_path, values, word):
+    foreign = tmp_path / "foreign.zip"
+    with zipfile.ZipFile(foreign, "w") as archive:
+        archive.write(checkpoint, "weights.pt")
+        archive.writestr("version.json", json.dumps({"name": "a"} | values))
+    with pytest.raises(WeightsError, match=f"no exported version: {word}"):
+        registry.import_version(foreign, trust=True)
+    assert _names() == ["1"]

@@ -60,6 +60,7 @@ class AppPage:
         self.page = self._context.new_page()
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self._note(str(error)))
+        self._address = address
         self.page.goto(f"{address}/datasets/{dataset}")
 
     def close(self) -> None:
@@ -89,6 +90,12 @@ class AppPage:
     @property
     def requests_that_matter(self) -> list[str]:
         return [url for url in self.outside if not _FONTS.match(url)]
+
+    def operators(self) -> set[str]:
+        """Ask the server, as the page does, for the operators of the plugin that it offers."""
+        answer = self._context.request.post(f"{self._address}/operators", data={})
+        offered = {one["uri"] for one in answer.json()["operators"]}
+        return {uri.removeprefix(f"{NAME}/") for uri in offered if uri.startswith(NAME)}
 
     # Forms
 

@@ -118,7 +118,8 @@ def keep(app: AppPage, name: str, part: object) -> None:
     taken = app.picture(name, part)
     target = PICTURES / f"app-{name}.png"
     with Image.open(taken) as picture:
-        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        # The octree keeps colours of few px, such as the keypoints have; the median cut does not.
+        small = picture.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE)
         small.save(target, optimize=True)
     assert target.stat().st_size < MOST_BYTES, target
 

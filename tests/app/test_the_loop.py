@@ -10,6 +10,7 @@ from cvat_bridge.backup import read_backup
 from fiftyone_legpose import fields, legs, review_state
 from fiftyone_legpose.appearance import CORRECTION_COLOR, PREDICTION_COLOR
 from fiftyone_legpose.evaluation_results import list_evaluations
+from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.poses import read_poses
 from tests.app.reviewer import correct, labelled
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_path):
+    assert {cls.verb for cls in OPERATORS} <= app.operators()
     app.open_first_form("Load videos")
     app.fill("Folder or video", sample_clip)
     app.fill("Dataset", f"{dataset_name}-gait")

@@ -15,7 +15,7 @@ from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.review import push
 from fiftyone_legpose.selection import select
-from fiftyone_legpose.videos import load
+from fiftyone_legpose.videos import SOURCE, load
 
 DATASET = "legpose-demo"
 KEY = "demo"
@@ -38,7 +38,7 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     handover = out / "legpose-demo-cvat-backup.zip"
     with as_file(files("fiftyone_legpose") / "assets" / "sample" / "legs_sample.mp4") as clip:
-        dataset = load(clip, DATASET, subject="sample")
+        dataset = load_clip(clip)
     summary = predict(dataset, save_video=out)
     if not dataset.has_annotation_run(KEY):
         select(dataset, count=FRAMES_TO_CORRECT)
@@ -48,6 +48,19 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     _print_next(out, handover)
     if open_app and _has_screen():
         fo.launch_app(dataset).wait(-1)
+
+
+def load_clip(clip: Path) -> fo.Dataset:
+    """Load the sample clip, or point to it where the demo ran in another copy of the project."""
+    if fo.dataset_exists(DATASET):
+        dataset = fo.load_dataset(DATASET)
+        paths = dataset.values("filepath")
+        moved = [path for path in paths if Path(path).name == clip.name]
+        if moved and str(clip.resolve()) not in moved:
+            view = dataset.match(fo.ViewField("filepath").is_in(moved))
+            for field in (SOURCE, "filepath"):  # the view finds the clip by the last
+                view.set_values(field, [str(clip.resolve())] * len(moved))
+    return load(clip, DATASET, subject="sample")
 
 
 def _print_table(dataset: fo.Dataset, mean_confidence: float | None, seconds: float) -> None:

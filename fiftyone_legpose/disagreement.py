@@ -27,6 +27,7 @@ def mirror_signal(
     field: str,
     *,
     weights: str | Path | None,
+    trust: bool = False,
     report: Report,
 ) -> np.ndarray:
     """Predict frames mirrored and compare with what was predicted.
@@ -43,6 +44,8 @@ def mirror_signal(
         The field of the predictions, whose run tells their weights.
     weights
         Weights; by default those in use.
+    trust
+        Whether a checkpoint of unknown origin, which can run code, may be loaded.
     report
         Called with the frames done.
 
@@ -54,9 +57,12 @@ def mirror_signal(
     Raises
     ------
     DatasetError
-        The predictions were made by other weights, or a file cannot be decoded.
+        The predictions were made by other weights, or it is not known any more by which, or a
+        file cannot be decoded.
+    WeightsError
+        The weights are missing, unknown or no checkpoint.
     """
-    found, imgsz = _same_weights(view, field, weights)
+    found, imgsz = _same_weights(view, field, weights, trust)
     model = PoseModel(found, imgsz=imgsz)
     strength = np.zeros((len(frames), len(legs.KEYPOINTS)))
     total = int(frames.sum())
@@ -70,12 +76,19 @@ def mirror_signal(
     return strength
 
 
-def _same_weights(view: Any, field: str, weights: str | Path | None) -> tuple[Weights, int | None]:
-    found = find_weights(weights)
+def _same_weights(
+    view: Any, field: str, weights: str | Path | None, trust: bool
+) -> tuple[Weights, int | None]:
+    found = find_weights(weights, trust=trust)
     dataset = source_dataset(view)
     prefix = "frames." if view.media_type == "video" else ""
     imgsz = None
     for key in view.distinct(f"{prefix}{field}.made_by"):
+        if not dataset.has_run(key):
+            raise DatasetError(
+                f"predictions in {field!r} were made by the run {key!r}, which was deleted: their "
+                "weights are not known; predict again (overwrite)"
+            )
         config = dataset.get_run_info(key).config
         imgsz = config.imgsz
         if config.weights_sha256 != found.sha256:

@@ -33,6 +33,7 @@ def select(
     field: str = fields.PREDICTIONS,
     disagreement: bool = False,
     weights: str | None = None,
+    trust: bool = False,
     progress: Report | bool | None = None,
 ) -> Any:
     """Choose the frames that a person should correct, from the stored predictions.
@@ -70,6 +71,8 @@ def select(
         model, for what confidence does not tell.
     weights
         Weights for `disagreement`; by default those in use.
+    trust
+        Load weights of unknown origin, which can run code.
     progress
         See `fiftyone_legpose.progress.reporting`.
 
@@ -104,7 +107,7 @@ def select(
             from fiftyone_legpose.disagreement import mirror_signal
 
             strengths["mirror disagrees"] = mirror_signal(
-                whole, table, free, field, weights=weights, report=report
+                whole, table, free, field, weights=weights, trust=trust, report=report
             )
         scores, reasons = signals.combine(strengths)
         report(2, 4, "choosing")

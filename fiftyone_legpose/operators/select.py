@@ -4,7 +4,13 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose.operators.forms import keypoints_choice, more, weights_choice
+from fiftyone_legpose.operators.forms import (
+    given_path,
+    keypoints_choice,
+    more,
+    path_input,
+    weights_choice,
+)
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb
 from fiftyone_legpose.progress import Report
@@ -20,6 +26,7 @@ OPTIONS = (
     "field",
     "disagreement",
     "weights",
+    "trust",
 )
 
 STRATEGIES = {
@@ -39,6 +46,7 @@ class Select(Verb):
     description = "Choose the frames that deserve a person's minutes"
     submit = "Select"
     icon = "checklist"
+    paths = ("checkpoint",)
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add how many and by what."""
@@ -73,6 +81,18 @@ class Select(Verb):
         )
         if ctx.params.get("disagreement"):
             weights_choice(inputs, label="Weights to compare with")
+            path_input(
+                inputs,
+                "checkpoint",
+                label="Checkpoint",
+                description="A .pt file, instead of the weights above",
+            )
+            inputs.bool(
+                "trust",
+                default=False,
+                label="Trust the checkpoint",
+                description="One of unknown origin can run code on this machine when it is loaded",
+            )
         keypoints_choice(ctx, inputs, "field", label="Predictions")
         inputs.str("tag", label="Tag", description="Put on the chosen frames; may stay empty")
         inputs.int("seed", default=51, label="Seed of every random draw")
@@ -82,6 +102,8 @@ class Select(Verb):
         from fiftyone_legpose.selection import select
 
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
+        if checkpoint := given_path(options, "checkpoint"):
+            given["weights"] = checkpoint
         chosen = select(ctx.target_view(), **given, progress=report)
         video = chosen.media_type == "video"
         frames = chosen.count("frames") if video else len(chosen)

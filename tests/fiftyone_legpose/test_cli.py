@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import fiftyone_legpose
 from fiftyone_legpose import doctor, training, videos
 from fiftyone_legpose.cli import app, main
-from fiftyone_legpose.commands import learning
+from fiftyone_legpose.commands import learning, reviewing
 from fiftyone_legpose.commands.learning import _pass_through
 from fiftyone_legpose.errors import TrainingError
 
@@ -90,8 +90,9 @@ def test_further_arguments_that_cannot_be_are_refused(words):
     [
         (fiftyone_legpose.train, learning.train_command, {"ultralytics_arguments"}),
         (fiftyone_legpose.loop, learning.loop_command, {"prediction", "training"}),
+        (fiftyone_legpose.select, reviewing.select_command, set()),
     ],
-    ids=["train", "loop"],
+    ids=["train", "loop", "select"],
 )
 def test_the_shell_has_every_option_of_the_verb_with_its_default(verb, command, elsewhere):
     options = inspect.signature(verb).parameters

@@ -1,6 +1,8 @@
 """select chooses the faulty frames, apart in time, never settled ones, and repeats itself."""
 
 import os
+import shutil
+import zipfile
 
 import fiftyone as fo
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import poses, review_state
 from fiftyone_legpose.choosing import Timeline, choose, different_and_high, k_centre
-from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.errors import DatasetError, WeightsError
 from fiftyone_legpose.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
 from fiftyone_legpose.selection import DRAWN, select
+from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.walking import LEG_PX, SIZE, walk
 
 FPS = 30.0
@@ -232,7 +235,7 @@ def test_uniform_goes_on_where_frames_are_taken():
     assert min(abs(a - b) for a in first for b in second) >= 3
 
 
-def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_clip):
+def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_clip, tmp_path):
     from fiftyone_legpose import load, predict
 
     dataset = load(short_clip, dataset_name)
@@ -250,6 +253,16 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_cl
     other = dataset.init_run(method="x", weights="old", weights_sha256="0", imgsz=320)
     dataset.register_run("predict_other", other)
     with pytest.raises(DatasetError, match="made by old, not by legpose-yolov8n"):
+        select(dataset, count=1, disagreement=True)
+    unknown = shutil.copyfile(find_weights().path, tmp_path / "mine.pt")
+    with zipfile.ZipFile(unknown, "a") as archive:
+        archive.writestr("more", "x")
+    with pytest.raises(WeightsError, match="--trust"):
+        select(dataset, count=1, disagreement=True, weights=unknown)
+    with pytest.raises(DatasetError, match="made by old, not by mine"):
+        select(dataset, count=1, disagreement=True, weights=unknown, trust=True)
+    dataset.delete_run("predict_other")
+    with pytest.raises(DatasetError, match=r"'predict_other', which was deleted.* predict again"):
         select(dataset, count=1, disagreement=True)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,8 @@ class Split:
     train, val
         Indices of frames, in order.
     shared
-        Subjects and videos that are on both sides; empty unless the caller allowed it.
+        Subjects and videos that are on both sides, or in validation though earlier weights were
+        trained on them; empty unless the caller allowed it.
     """
 
     train: np.ndarray
@@ -40,6 +41,7 @@ def split_frames(
     share: float = 0.2,
     seed: int = 0,
     fixed: Mapping[str, Side] | None = None,
+    seen: Collection[str] = (),
     allow_shared_subjects: bool = False,
 ) -> Split:
     """Part frames into training and validation, a subject (or video) on one side only.
@@ -56,8 +58,12 @@ def split_frames(
     fixed
         Sides that groups had before: earlier weights have seen their training side, so a
         comparison with them is fair only if no group changes sides.
+    seen
+        Groups that the weights to start from, or to compare with, were trained on: they are no
+        strangers to validate with.
     allow_shared_subjects
-        Where there is only one group, take its last frames for validation.
+        Where there is only one group, take its last frames for validation; where all are seen,
+        take one of them.
 
     Returns
     -------
@@ -66,7 +72,8 @@ def split_frames(
     Raises
     ------
     DatasetError
-        If there are fewer than two frames, or only one group and that is not allowed.
+        If there are fewer than two frames, or only one group, or all are seen, and that is not
+        allowed.
     """
     if not 0 < share < 1:
         raise DatasetError(f"The share of validation frames must be between 0 and 1, not {share}.")
@@ -79,7 +86,15 @@ def split_frames(
         np.asarray(groups, dtype=object).astype(str), return_inverse=True
     )
     if len(names) > 1:
-        return _whole_groups(names, frame_group, share, seed, fixed or {})
+        split = _whole_groups(names, frame_group, share, seed, fixed or {}, frozenset(seen))
+        if split.shared and not allow_shared_subjects:
+            raise DatasetError(
+                "The weights that this training starts from or is compared with were trained on "
+                f"all subjects and videos with ground truth ({_some(names.tolist())}): validation "
+                "on them would flatter. Review frames of others, start from another base, or say "
+                "allow_shared_subjects=True (--allow-shared-subjects) and do not trust the figures."
+            )
+        return split
     if not allow_shared_subjects:
         raise DatasetError(
             f"All frames with ground truth are of one subject or video ({names[0]}): validation "
@@ -97,6 +112,7 @@ def check_split(
     groups: Sequence[str],
     videos: Sequence[str],
     *,
+    seen: Collection[str] = (),
     allow_shared_subjects: bool = False,
 ) -> Split:
     """Check a split that the caller made.
@@ -107,8 +123,10 @@ def check_split(
         Indices of frames.
     groups, videos
         (F,) subject and video of each frame.
+    seen
+        Subjects and videos that earlier weights were trained on; see `split_frames`.
     allow_shared_subjects
-        Whether subjects and videos may be on both sides.
+        Whether subjects and videos may be on both sides, or in validation though they are seen.
 
     Returns
     -------
@@ -117,23 +135,30 @@ def check_split(
     Raises
     ------
     DatasetError
-        If a side is empty, or a subject or a video is on both and that is not allowed.
+        If a side is empty, or a subject or a video is on both or seen and that is not allowed.
     """
     for side, frames in (("training", train), ("validation", val)):
         if len(frames) == 0:
             raise DatasetError(f"No frame with ground truth on the {side} side: review some first.")
-    shared = [
-        name
-        for of_frame in (groups, videos)
-        for name in sorted({of_frame[i] for i in train} & {of_frame[i] for i in val})
-    ]
-    unique = tuple(dict.fromkeys(shared))
-    if unique and not allow_shared_subjects:
+    shared, known = [], []
+    for of_frame in (groups, videos):
+        judged = {of_frame[i] for i in val}
+        shared += sorted(judged & {of_frame[i] for i in train})
+        known += sorted(judged & set(seen))
+    if shared and not allow_shared_subjects:
         raise DatasetError(
-            f"On both sides of the split: {_some(unique)}. Weights that have seen a person are "
+            f"On both sides of the split: {_some(shared)}. Weights that have seen a person are "
             "judged too well on the same person. Choose other validation frames, or say "
             "allow_shared_subjects=True (--allow-shared-subjects), which the report will tell."
         )
+    if known and not allow_shared_subjects:
+        raise DatasetError(
+            f"The weights that this training starts from or is compared with were trained on "
+            f"{_some(known)}, so validation on that would flatter. Choose other validation frames "
+            "or another base, or say allow_shared_subjects=True (--allow-shared-subjects), which "
+            "the report will tell."
+        )
+    unique = tuple(dict.fromkeys(shared + known))
     return Split(np.asarray(train, int), np.asarray(val, int), unique)
 
 
@@ -177,13 +202,14 @@ def _whole_groups(
     share: float,
     seed: int,
     fixed: Mapping[str, Side],
+    seen: frozenset[str],
 ) -> Split:
     """Add groups to validation in a drawn order as long as that brings it closer to its share."""
     counts = np.bincount(frame_group, minlength=len(names))
     wanted = share * counts.sum()
     drawn = sorted(range(len(names)), key=lambda i: _draw(str(names[i]), seed))
-    val = {i for i in drawn if fixed.get(names[i]) == "val"}
-    free = [i for i in drawn if names[i] not in fixed]
+    val = {i for i in drawn if fixed.get(names[i]) == "val" and names[i] not in seen}
+    free = [i for i in drawn if names[i] not in fixed and names[i] not in seen]
     taken = sum(counts[i] for i in val)
     for i in free:
         if abs(taken + counts[i] - wanted) < abs(taken - wanted):
@@ -191,11 +217,13 @@ def _whole_groups(
             taken += counts[i]
     if not val:
         # Every group is larger than the share asked for: the smallest one that may be taken.
-        val = {min(free or drawn, key=lambda i: counts[i])}
+        strangers = [i for i in drawn if names[i] not in seen]
+        val = {min(free or strangers or drawn, key=lambda i: counts[i])}
     if len(val) == len(names):
         val.remove(max(val, key=lambda i: counts[i]))
     is_val = np.isin(frame_group, list(val))
-    return Split(np.flatnonzero(~is_val), np.flatnonzero(is_val), ())
+    known = tuple(sorted(str(names[i]) for i in val if names[i] in seen))
+    return Split(np.flatnonzero(~is_val), np.flatnonzero(is_val), known)
 
 
 def _draw(name: str, seed: int) -> bytes:

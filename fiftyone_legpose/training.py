@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -50,6 +50,7 @@ _OWN_ARGUMENTS = frozenset(
 _DEVICES = re.compile(r"cpu|mps|\d+(,\d+)*|(cuda|npu|xpu)(:\d+)?")
 _SMALLEST_IMGSZ = 32  # the network's largest stride
 _SIZE_FROM_SCRATCH = 640
+_SIDES: tuple[Side, ...] = ("val", "train")
 _LIBRARIES = ("fiftyone-legpose", "ultralytics", "torch", "torchvision", "numpy", "opencv-python")
 
 
@@ -69,7 +70,8 @@ class TrainSummary:
     resumed_epoch: int = 0
     """Epochs that an earlier, interrupted call had finished."""
     shared: tuple[str, ...] = ()
-    """Subjects and videos on both sides: where there are any, the metrics flatter."""
+    """Subjects and videos on both sides, or in validation though the weights that this training
+    started from were trained on them: where there are any, the metrics flatter."""
     taken: str | None = None
     """What of the base was taken over, where that is not all of it."""
     promoted: bool | None = None
@@ -131,7 +133,8 @@ def train(
         Share of frames to validate with, taken as whole subjects, else whole videos; or the tag of
         the samples to validate with; or a collection of them.
     allow_shared_subjects
-        Accept a subject on both sides. The summary and the registry say so.
+        Accept a subject on both sides, or in validation though the base, or weights that it came
+        from, were trained on it. The summary and the registry say so.
     gt_field
         Bare name of the field with the corrected keypoints.
     box_margin
@@ -170,7 +173,8 @@ def train(
     Raises
     ------
     DatasetError
-        If there is no ground truth, or the sides would share a subject.
+        If there is no ground truth, the sides would share a subject, or validation would be on
+        subjects that the base was trained on.
     WeightsError
         If the base is missing, unknown or no pose model, or the name is taken by other weights.
     TrainingError
@@ -198,11 +202,13 @@ def train(
     registry.check_name(name)
     dataset = source_dataset(dataset_or_view)
     start = find_base(base, trust=trust)
+    names_of = _names_of(dataset_or_view, *(() if isinstance(val, float | int | str) else (val,)))
     frames = collect_frames(
         dataset_or_view,
         val=val,
         seed=seed,
-        fixed=_earlier_sides(dataset_or_view, dataset.name),
+        fixed=_earlier_sides(names_of),
+        seen=_seen(names_of, start, promote),
         allow_shared_subjects=allow_shared_subjects,
         gt_field=gt_field,
     )
@@ -327,18 +333,50 @@ def _device(device: str) -> str:
     return wanted
 
 
-def _earlier_sides(view: Any, dataset_name: str) -> dict[str, Side]:
+def _names_of(*collections: Any) -> dict[str, tuple[str, str]]:
+    """Name the group and the video of every sample of the collections' datasets."""
+    found: dict[str, tuple[str, str]] = {}
+    for dataset in map(source_dataset, collections):
+        # Of all samples: a view may leave out the ones by which a subject is known.
+        names = zip(*sample_groups(dataset), strict=True)
+        found.update(zip(dataset.values("id"), names, strict=True))
+    return found
+
+
+def _earlier_sides(names_of: Mapping[str, tuple[str, str]]) -> dict[str, Side]:
     """Tell which groups earlier versions trained on or were validated with."""
-    groups, _ = sample_groups(view)
-    group_of = dict(zip(view.values("id"), groups, strict=True))
     sides: dict[str, Side] = {}
-    for version in registry.list_versions():
-        if version.dataset == dataset_name:
-            for side in ("val", "train"):
-                of_side = {group_of.get(frame["sample"]) for frame in version.frames.get(side, ())}
-                # Training comes last and wins: what was trained on once is no stranger again.
-                sides |= {group: side for group in of_side if group is not None}  # type: ignore[misc]
+    # Training comes last and wins: what was trained on once is no stranger again.
+    for side in _SIDES:
+        for version in registry.list_versions():
+            sides |= {names_of[sample][0]: side for sample in _samples(version, side, names_of)}
     return sides
+
+
+def _seen(names_of: Mapping[str, tuple[str, str]], start: Base, promote: bool) -> set[str]:
+    """Name the groups and videos that the base, or what it came from, was trained on.
+
+    A promotion is decided by a comparison with the default, which must be fair to both.
+    """
+    versions = registry.list_versions()
+    default = registry.current_version()
+    ahead = {start.sha256} | {v.sha256 for v in versions if promote and v.name == default}
+    done: set[str] = set()
+    seen: set[str] = set()
+    while ahead:
+        done.add(sha256 := ahead.pop())
+        for version in versions:
+            if version.sha256 == sha256:
+                for sample in _samples(version, "train", names_of):
+                    seen.update(names_of[sample])
+                base = version.settings.get("base_sha256")
+                if base and base not in done:
+                    ahead.add(base)
+    return seen
+
+
+def _samples(version: Version, side: Side, known: Collection[str]) -> set[str]:
+    return {frame["sample"] for frame in version.frames.get(side, ())} & set(known)
 
 
 def _known(name: str, start: Base, plan: Mapping[str, Any]) -> Version | None:

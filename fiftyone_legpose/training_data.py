@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ def collect_frames(
     val: float | str | Any = 0.2,
     seed: int = 0,
     fixed: Mapping[str, Side] | None = None,
+    seen: Collection[str] = (),
     allow_shared_subjects: bool = False,
     gt_field: str = GROUND_TRUTH,
 ) -> TrainingFrames:
@@ -99,7 +100,7 @@ def collect_frames(
     val
         Share of validation frames; or a sample tag, as ``"val"``; or a collection whose frames
         are the validation ones.
-    seed, fixed, allow_shared_subjects
+    seed, fixed, seen, allow_shared_subjects
         See `splits.split_frames`.
     gt_field
         Bare name of the field with the corrected keypoints. None there means that nobody looked:
@@ -112,7 +113,8 @@ def collect_frames(
     Raises
     ------
     DatasetError
-        If there is no such field or nothing in it, or the sides share a subject.
+        If there is no such field or nothing in it, or the sides share a subject, or validation
+        would be on subjects that earlier weights were trained on.
     """
     frames = read_labelled(view, gt_field)
     if isinstance(val, float | int):
@@ -121,6 +123,7 @@ def collect_frames(
             share=float(val),
             seed=seed,
             fixed=fixed,
+            seen=seen,
             allow_shared_subjects=allow_shared_subjects,
         )
         return TrainingFrames(frames, split)
@@ -138,6 +141,7 @@ def collect_frames(
         [i for i, flag in enumerate(is_val) if flag],
         [frame.group for frame in frames],
         [frame.video for frame in frames],
+        seen=seen,
         allow_shared_subjects=allow_shared_subjects,
     )
     return TrainingFrames(frames, split)
@@ -271,7 +275,13 @@ def _write_stills(frames: Sequence[LabelledFrame], folder: Path) -> list[Path]:
         try:
             decoded = read_frames(filepath, [frames[i].number for i in of_video])
             for i, (_, picture) in zip(of_video, decoded, strict=True):
-                cv2.imwrite(str(paths[i]), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+                _write_picture(paths[i], picture)
         except UnreadableError as error:
             raise DatasetError(f"{filepath} cannot be read: {error}.") from None
     return paths
+
+
+def _write_picture(path: Path, picture: np.ndarray) -> None:
+    # OpenCV tells of a full disk by its answer alone.
+    if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
+        raise DatasetError(f"{path} cannot be written: see whether the disk is full.")

@@ -103,7 +103,8 @@ def train_command(
         say(summary.taken)
     if summary.shared:
         say(
-            f"On both sides: {', '.join(summary.shared)}; the metrics flatter the new weights.",
+            f"Not strangers in validation: {', '.join(summary.shared)}; the metrics flatter the "
+            "new weights.",
             fg="yellow",
         )
     if summary.comparison is not None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fiftyone_legpose.errors import DatasetError
@@ -9,6 +9,7 @@ from fiftyone_legpose.splits import check_split, sample_groups, split_frames
 _GROUPS = st.lists(st.sampled_from([f"subject {i}" for i in range(9)]), min_size=2, max_size=60)
 
 
+@settings(deadline=None)
 @given(groups=_GROUPS, share=st.floats(0.05, 0.95), seed=st.integers(0, 3))
 def test_no_group_is_ever_on_both_sides(groups, share, seed):
     if len(set(groups)) == 1:
@@ -39,6 +40,30 @@ def test_a_group_never_changes_sides_between_rounds(seed):
     for name, side in fixed.items():
         chosen = after.train if side == "train" else after.val
         assert {i for i, group in enumerate(later) if group == name} <= set(chosen)
+
+
+def test_groups_that_the_base_was_trained_on_do_not_validate():
+    groups = ["subject a"] * 2 + ["subject b"] * 9 + ["subject c"] * 3
+    seen = {"subject a", "subject c"}
+    for fixed in ({}, dict.fromkeys(seen, "val"), dict.fromkeys(groups, "train")):
+        split = split_frames(groups, fixed=fixed, seen=seen)
+        assert {groups[i] for i in split.val} == {"subject b"}
+        assert split.shared == ()
+    with pytest.raises(DatasetError, match=r"trained on all .*\(subject a, subject b, subject c\)"):
+        split_frames(groups, seen=set(groups))
+    allowed = split_frames(groups, seen=set(groups), allow_shared_subjects=True)
+    assert allowed.shared == ("subject a",)
+    assert allowed.val.tolist() == [0, 1]
+
+
+def test_chosen_validation_that_the_base_was_trained_on_is_refused():
+    groups, videos = ["subject a", "subject b"], ["video 1", "video 2"]
+    for seen in ({"subject b"}, {"video 2"}):
+        with pytest.raises(DatasetError, match=r"trained on (subject b|video 2), so"):
+            check_split([0], [1], groups, videos, seen=seen)
+        allowed = check_split([0], [1], groups, videos, seen=seen, allow_shared_subjects=True)
+        assert allowed.shared == tuple(seen)
+    assert check_split([0], [1], groups, videos, seen={"subject a", "video 1"}).shared == ()
 
 
 def test_one_group_is_cut_in_time_only_when_allowed():

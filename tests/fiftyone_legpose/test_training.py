@@ -4,6 +4,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
@@ -24,6 +26,7 @@ from fiftyone_legpose.videos import load
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import find_base, load_base
 from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.registry import Version
 
 LABELLED = (1, 3, 5, 9, 20, 30)
 EMPTY = 12
@@ -112,6 +115,13 @@ def test_the_pictures_are_the_frames_that_were_labelled(walks, tmp_path):
     assert difference < 1 < cv2.absdiff(picture, video.read()[1]).mean()
 
 
+def test_a_still_that_cannot_be_written_is_an_error(walks, tmp_path, monkeypatch):
+    monkeypatch.setattr("cv2.imwrite", lambda *_: False)
+    with pytest.raises(DatasetError, match=r"\.jpg cannot be written: see whether the disk"):
+        write_training_data(collect_frames(walks), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_subject_on_both_sides_is_refused(walks, zoo):
     anna = walks.match(fo.ViewField("subject") == "anna")
     with pytest.raises(DatasetError, match="one subject or video"):
@@ -125,6 +135,60 @@ def test_a_subject_on_both_sides_is_refused(walks, zoo):
     assert allowed.version.metrics["shared_subjects"] == len(allowed.shared)
     run = walks.get_run_info(allowed.run_key).config
     assert "subject anna" in run.shared
+
+
+@pytest.fixture
+def history(walks, zoo, tmp_path):
+    """Versions in a line: anna's frames taught the first, the second came of it."""
+    never_opened = tmp_path / "first.pt"
+    with zipfile.ZipFile(never_opened, "w") as archive:
+        archive.writestr("first/data.pkl", "")
+    anna, bert = ([{"sample": i, "frame": 1}] for i in walks.sort_by("subject").values("id"))
+
+    def add(name, checkpoint, base_sha256, **frames):
+        settings = {"base_sha256": base_sha256}
+        entry = Version(name, Path(), "", settings=settings, frames=frames, dataset="its old name")
+        return registry.add_version(checkpoint, entry)
+
+    first = add("first", never_opened, "", train=anna, val=bert)
+    add("second", find_base("legpose-yolov8n").path, first.sha256, train=[], val=anna)
+    return walks
+
+
+@pytest.fixture
+def sides(monkeypatch):
+    """The subjects on each side of the trainings that would begin."""
+    told = []
+
+    def note(frames, *_, **__):
+        told.append(tuple({frame.group for frame in frames.side(s)} for s in ("train", "val")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_training_data", note)
+    return told
+
+
+def test_what_earlier_weights_learned_from_does_not_judge(history, sides):
+    for seed in range(6):
+        with pytest.raises(KeyboardInterrupt):
+            train(history, name="third", **QUICK | {"base": "second", "seed": seed})
+    assert sides == [({"subject anna"}, {"subject bert"})] * 6
+
+
+def test_validation_on_what_the_base_learned_from_is_refused(history, sides):
+    anna = history.match(fo.ViewField("subject") == "anna")
+    with pytest.raises(DatasetError, match="trained on subject anna"):
+        train(history, name="third", val=anna, **QUICK | {"base": "second"})
+    allowed = QUICK | {"allow_shared_subjects": True, "base": "second"}
+    # Weights of another line have not seen her, unless they are to beat ones that have.
+    others = QUICK | {"base": "yolov8n-pose.yaml"}
+    for arguments in (allowed, others):
+        with pytest.raises(KeyboardInterrupt):
+            train(history, name="third", val=anna, **arguments)
+    assert sides == [({"subject bert"}, {"subject anna"})] * 2
+    registry.use_version("second")
+    with pytest.raises(DatasetError, match="trained on subject anna"):
+        train(history, name="third", val=anna, promote=True, **others)
 
 
 def test_a_version_tells_what_it_was_made_of_and_is_made_once(walks, zoo, monkeypatch):

@@ -353,4 +353,5 @@ def _pull(
 
 def _version_name(dataset: fo.Dataset, number: int) -> str:
     slug = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-") or "dataset"
-    return f"{slug[:40]}-round{number}"
+    # The id tells datasets apart whose names are alike, or that were deleted and made anew.
+    return f"{slug[:40]}-{str(dataset._doc.id)[-6:]}-round{number}"

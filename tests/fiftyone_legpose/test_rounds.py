@@ -338,6 +338,15 @@ def test_what_the_loop_is_told_of_training_reaches_it(walks, zoo, monkeypatch):
     assert told[2]["lr0"] == 0.1
 
 
+def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):
+    names = [f"{dataset_name}{end}" for end in (" x", "-x", "_x")]
+    versions = [loop_module._version_name(fo.Dataset(name), 1) for name in names]
+    fo.delete_dataset(names[0])
+    versions.append(loop_module._version_name(fo.Dataset(names[0]), 1))
+    assert len(set(versions)) == 4
+    assert all(registry.check_name(version) for version in versions)
+
+
 def test_a_loop_that_cannot_begin_says_why(walks, zoo):
     with pytest.raises(DatasetError, match="rounds=0"):
         loop(walks, rounds=0, count=5)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -135,7 +136,8 @@ def export(
 def _table_writer(target: Path, kind: Format) -> Iterator[Any]:
     """Give a writer whose file takes the target's name only when all of it is written."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
+    # A name of its own: another export to the same file may be at work.
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
     try:
         if kind == "parquet":
             with pyarrow.parquet.ParquetWriter(part, SCHEMA) as writer:

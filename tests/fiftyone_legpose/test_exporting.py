@@ -173,6 +173,23 @@ def test_a_failure_leaves_the_old_file_and_no_half_one(videos, tmp_path, monkeyp
     assert target.read_text() == "old"
 
 
+def test_two_exports_to_one_file_at_a_time_do_not_mix(videos, tmp_path, monkeypatch):
+    target = tmp_path / "legs.csv"
+    rows = exporting._rows
+    nested = []
+
+    def export_again(*args, **options):
+        if not nested:
+            nested.append(export)
+            export(videos, target)
+        return rows(*args, **options)
+
+    monkeypatch.setattr(exporting, "_rows", export_again)
+    summary = export(videos, target)
+    assert len(read(target)) == summary.rows
+    assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
+
+
 def test_a_dataset_without_keypoints_is_refused(videos, tmp_path):
     with pytest.raises(DatasetError, match="no keypoints in 'x' nor in 'y'"):
         export(videos, tmp_path / "legs.csv", field="x", gt_field="y")

@@ -5,7 +5,7 @@
   const { modalLooker } = window.__fos__;
   const { useRecoilCallback } = window.recoil;
 
-  const PATIENCE_MS = 15000;
+  const PATIENCE_MS = 60000;
   const POLL_MS = 100;
   const SETTLED_AFTER = 10;
 

@@ -86,7 +86,7 @@ def train(
     name: str,
     base: str | Path = "yolov8n-pose.pt",
     epochs: int = 200,
-    imgsz: int | None = 640,
+    imgsz: int | None = None,
     optimizer: str = "AdamW",
     batch: int | Literal["auto"] = "auto",
     val: float | str | Any = 0.2,
@@ -123,7 +123,9 @@ def train(
     epochs
         Passes over the training frames.
     imgsz
-        Longer side of the model's input in px; None takes the size that the base was trained at.
+        Longer side of the model's input in px; None takes the size that the base was trained at,
+        640 for those of ultralytics and from scratch. Another size asks for more training: after
+        three epochs at 640 px a base of 224 px had fallen from a PCK@0.1 of 0.87 to 0.59.
     optimizer
         One of `OPTIMIZERS`.
     batch

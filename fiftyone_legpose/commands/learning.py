@@ -35,7 +35,10 @@ def train_command(
         typer.Option(help="yolov8n-pose.pt, a version's name, a checkpoint, or yolov8n-pose.yaml."),
     ] = "yolov8n-pose.pt",
     epochs: Annotated[int, typer.Option(help="Passes over the training frames.")] = 200,
-    imgsz: Annotated[int, typer.Option(help="Longer side of the model's input in px.")] = 640,
+    imgsz: Annotated[
+        int | None,
+        typer.Option(help="Longer side of the model's input in px; by default that of the base."),
+    ] = None,
     optimizer: Annotated[str, typer.Option(help="As ultralytics names them.")] = "AdamW",
     batch: Annotated[str, typer.Option(help="Pictures a step, or auto.")] = "auto",
     val: Annotated[

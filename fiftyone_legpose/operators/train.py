@@ -77,7 +77,12 @@ class Train(Verb):
         )
         if not more(ctx, inputs):
             return
-        inputs.int("imgsz", min=32, default=640, label="Size of the model's input (px)")
+        inputs.int(
+            "imgsz",
+            min=32,
+            label="Size of the model's input (px)",
+            description="Empty is the size that the weights to start from were trained at",
+        )
         inputs.enum("optimizer", list(OPTIMIZERS), default="AdamW", label="Optimizer")
         batch = inputs.str(
             "batch",

@@ -240,7 +240,8 @@ def test_a_size_that_is_not_said_is_that_of_the_base(walks, zoo, monkeypatch, ba
 
     monkeypatch.setattr(training, "run_trainer", note)
     with pytest.raises(KeyboardInterrupt):
-        train(walks, name="sized", **QUICK | {"base": base, "imgsz": None})
+        unsaid = {key: value for key, value in QUICK.items() if key != "imgsz"}
+        train(walks, name="sized", **unsaid | {"base": base})
     path = find_base(base).path
     checkpoint = path and torch.load(path, map_location="cpu", weights_only=False)
     assert told == [checkpoint["train_args"]["imgsz"] if checkpoint else 640]

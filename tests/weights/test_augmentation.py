@@ -1,9 +1,7 @@
-import random
-
 import numpy as np
 import pytest
 
-from weights.recipe.augmentation import ClinicFaults, degrade, hide
+from weights.recipe.augmentation import degrade, hide
 
 
 @pytest.fixture
@@ -39,23 +37,3 @@ def test_hide_leaves_a_picture_without_points_alone(picture):
     before = picture.copy()
     hide(picture, np.zeros((1, 10, 2)), np.zeros((1, 10)), np.random.default_rng(0))
     assert np.array_equal(picture, before)
-
-
-def test_clinic_faults_fit_into_ultralytics_transforms(picture):
-    instance = pytest.importorskip("ultralytics.utils.instance")
-    keypoints = np.full((1, 10, 3), 2, np.float32)
-    keypoints[0, :, :2] = np.linspace(0.3, 0.7, 20).reshape(10, 2)
-    hidden = 0
-    random.seed(0)
-    for _ in range(60):
-        people = instance.Instances(
-            np.array([[0.5, 0.5, 0.4, 0.4]], np.float32),
-            segments=np.zeros((0, 2), np.float32),
-            keypoints=keypoints.copy(),
-            bbox_format="xywh",
-            normalized=True,
-        )
-        labels = ClinicFaults()({"img": picture.copy(), "instances": people})
-        assert labels["img"].shape == picture.shape
-        hidden += int((people.keypoints[..., 2] == 1).any())
-    assert hidden

@@ -1,16 +1,18 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
-
-from fiftyone_legpose import legs
-
-pytest.importorskip("ultralytics")
+import torch
+from ultralytics import YOLO
 from ultralytics.utils.callbacks.base import default_callbacks
 
 from cvat_bridge.pose_sets import Frame, PoseSet
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import write_yolo_pose
+from fiftyone_legpose import legs
 from weights.recipe import confidence, learning
+from weights.recipe.shipping import WEIGHTS
 
 
 @pytest.fixture
@@ -30,23 +32,49 @@ def folder(tmp_path):
 
 
 def test_learn_trains_with_the_recipes_loss_and_pictures(folder, monkeypatch):
-    calls = {"loss": 0, "faults": 0}
+    calls = {"loss": 0, "pictures": 0}
     target = confidence.confidence_target
 
     def count_target(*args):
         calls["loss"] += 1
         return target(*args)
 
-    def count_faults(self, labels):
-        calls["faults"] += 1
-        return labels
+    class CountingFeed(learning.Feed):
+        def __iter__(self):
+            calls["pictures"] += len(self.dataset)
+            return super().__iter__()
 
     monkeypatch.setattr(confidence, "confidence_target", count_target)
-    monkeypatch.setattr(learning.ClinicFaults, "__call__", count_faults)
+    monkeypatch.setattr(learning, "Feed", CountingFeed)
     before = {event: list(callbacks) for event, callbacks in default_callbacks.items()}
-    pieces = (learning.Piece(imgsz=64, epochs=1, lr0=0.001, settings={"workers": 0}),)
+    pieces = (learning.Piece(imgsz=64, epochs=1, lr0=0.001, settings={"batch": 2}),)
     weights = learning.learn({"tiny": folder}, pieces, base="yolov8n-pose.yaml", device="cpu")
     assert weights.is_file()
-    assert calls["loss"]
-    assert calls["faults"] >= 5
+    assert calls["loss"] == 2
+    assert calls["pictures"] >= 5
     assert before == {event: list(callbacks) for event, callbacks in default_callbacks.items()}
+
+
+def test_half_precision_changes_predictions_little_and_checkpoints_not_at_all():
+    if not torch.cpu._is_avx512_bf16_supported():
+        pytest.skip("this processor does not compute in bfloat16")
+    model = YOLO(WEIGHTS).model.float().train()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    trainer = SimpleNamespace(model=model, device=torch.device("cpu"))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        exact = model(images)
+        model.load_state_dict(before)
+        learning.halve_precision(trainer)
+        half = model(images)
+    assert half["kpts"].dtype == torch.float32
+    assert not torch.equal(half["kpts"], exact["kpts"])
+    off = (half["kpts"] - exact["kpts"]).abs().mean() / exact["kpts"].abs().mean()
+    assert off < 0.1
+    assert all(value.dtype == before[name].dtype for name, value in model.state_dict().items())
+
+
+def test_half_precision_leaves_a_gpu_alone():
+    model = SimpleNamespace(_predict_once=len)
+    learning.halve_precision(SimpleNamespace(model=model, device=torch.device("cuda")))
+    assert model._predict_once is len

@@ -1,7 +1,6 @@
 """What clinic videos do to a picture: darkness, blur, noise, compression, things in front."""
 
-import random
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -17,8 +16,6 @@ _SHARES: Final = {
     "jpeg": 0.15,
 }
 """How often each fault befalls a picture, one independent of the other."""
-
-_HIDE_SHARE: Final = 0.15
 
 
 def degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -76,27 +73,6 @@ def hide(
     patch[:] = np.clip(draw_color(rng) * texture, 0, 255)
     covered = ((points >= low) & (points < high)).all(axis=-1)
     return np.where(covered & (visibility == 2), 1, visibility)
-
-
-class ClinicFaults:
-    """`hide` and `degrade` as a transform for Ultralytics' training pictures.
-
-    Put it before the last transform (``Format``) of a training set. A class, because Ultralytics
-    copies its transforms into worker processes.
-    """
-
-    def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
-        """Change ``labels["img"]`` and the keypoints' visibility."""
-        # Ultralytics seeds `random` in each worker, so that a training can be repeated.
-        rng = np.random.default_rng(random.getrandbits(64))
-        picture = np.ascontiguousarray(labels["img"])
-        people = labels["instances"]
-        if people.keypoints is not None and len(people.keypoints) and rng.random() < _HIDE_SHARE:
-            people.denormalize(*picture.shape[1::-1])
-            points, visibility = people.keypoints[..., :2], people.keypoints[..., 2]
-            people.keypoints[..., 2] = hide(picture, points, visibility, rng)
-        labels["img"] = degrade(picture, rng) if rng.random() < 0.5 else picture
-        return labels
 
 
 def _motion_kernel(rng: np.random.Generator) -> np.ndarray:

@@ -8,33 +8,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import fiftyone as fo
+import torch
 
 from fiftyone_legpose.fields import GROUND_TRUTH
 from fiftyone_legpose.training import train
 from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
-from weights.recipe.augmentation import ClinicFaults
 from weights.recipe.confidence import teach_distance
+from weights.recipe.feeding import Feed
 
 _DATASET: Final = "legpose-recipe"
 
 SETTINGS: Final[Mapping[str, Any]] = {
-    "batch": 16,
-    "cos_lr": False,
+    "batch": 32,
+    "nbs": 32,
+    "cos_lr": True,
     "close_mosaic": 0,
-    "degrees": 8,
-    "scale": 0.4,
-    "translate": 0.12,
-    "shear": 2,
-    "perspective": 0.0003,
-    "hsv_h": 0.03,
-    "hsv_s": 0.7,
-    "hsv_v": 0.5,
-    "mosaic": 0.25,
-    "erasing": 0.0,
+    "warmup_epochs": 0.3,
     "patience": 0,
-    "nbs": 16,
 }
-"""Arguments of Ultralytics' ``train`` that every piece shares."""
+"""Arguments of Ultralytics' ``train`` that every piece shares; `feeding` makes the pictures."""
 
 
 REAL_REPEATS: Final = 3
@@ -55,11 +47,8 @@ class Piece:
 
 
 CPU_PIECES: Final = (
-    Piece(imgsz=192, epochs=4, lr0=0.0012, settings={"lrf": 0.9, "batch": 32, "nbs": 32}),
-    Piece(imgsz=160, epochs=2, lr0=0.0012, settings={"lrf": 0.8, "batch": 32, "nbs": 32}),
-    Piece(imgsz=160, epochs=1, lr0=0.001, widen=1.6),
-    Piece(imgsz=192, epochs=2, lr0=0.0009, widen=1.3, settings={"lrf": 0.4}),
-    Piece(imgsz=192, epochs=2, lr0=0.00036, settings={"lrf": 0.05}),
+    Piece(imgsz=192, epochs=15, lr0=0.0015, widen=1.5, settings={"lrf": 0.3}),
+    Piece(imgsz=256, epochs=9, lr0=0.0006, settings={"lrf": 0.01, "warmup_epochs": 0.1}),
 )
 """Small pictures first: a picture costs four times as much at twice the size."""
 
@@ -67,7 +56,10 @@ GPU_PIECES: Final = (
     Piece(imgsz=640, epochs=30, lr0=0.001, widen=1.6, settings={"lrf": 0.5, "batch": 128}),
     Piece(imgsz=640, epochs=40, lr0=0.0005, settings={"lrf": 0.02, "batch": 128}),
 )
-"""About a million pictures with 10,000 drawn ones."""
+"""More than a million pictures with 16,000 drawn ones."""
+
+_EMA_STEPS: Final = 800
+"""Ultralytics averages weights over 10,000 steps, which is most of a piece; this suffices."""
 
 
 def learn(
@@ -101,6 +93,7 @@ def learn(
                 imgsz=piece.imgsz,
                 lr0=piece.lr0,
                 val="val",
+                validate=False,
                 device=device,
                 trust=True,
                 **{**SETTINGS, **piece.settings},
@@ -129,12 +122,12 @@ def load_pictures(folders: Mapping[str, Path]) -> fo.Dataset:
 
 @contextmanager
 def clinic_training(widen: float = 1.0) -> Iterator[None]:
-    """Let every training of Ultralytics in here learn `confidence` and see `ClinicFaults`."""
+    """Let every training of Ultralytics in here use the recipe's pictures, loss and precision."""
     from ultralytics.utils.callbacks.base import default_callbacks
 
     added = {
-        "on_pretrain_routine_end": add_faults,
-        "on_train_start": partial(teach_distance, widen=widen),
+        "on_pretrain_routine_end": feed,
+        "on_train_start": partial(_start, widen=widen),
     }
     for event, callback in added.items():
         default_callbacks[event].append(callback)
@@ -145,8 +138,42 @@ def clinic_training(widen: float = 1.0) -> Iterator[None]:
             default_callbacks[event].remove(callback)
 
 
-def add_faults(trainer: Any) -> None:
-    """Put `ClinicFaults` into a trainer's pictures; a callback for ``on_pretrain_routine_end``."""
-    trainer.train_loader.dataset.transforms.insert(-1, ClinicFaults())
-    # The workers have copies of the transforms as they were.
-    trainer.train_loader.reset()
+def feed(trainer: Any) -> None:
+    """Give a trainer `feeding.Feed`; a callback for ``on_pretrain_routine_end``."""
+    labels = trainer.train_loader.dataset.labels
+    trainer.train_loader = Feed(labels, trainer.args.imgsz, trainer.batch_size, trainer.args.seed)
+    trainer.ema.decay = lambda step: 1 - 1 / min(_EMA_STEPS, 1 + step / 2)
+
+
+def halve_precision(trainer: Any) -> None:
+    """Let a CPU that can compute in bfloat16 do so; a callback for ``on_train_start``.
+
+    Half as long for the network on an AMD EPYC with AVX-512: 12.2 ms a picture at 192 px, 9.1
+    with channels last, 6.5 with both. The loss stays in float32: bfloat16 would place points to
+    an eighth of a cell. Checkpoints are not touched, they hold the averaged weights.
+    """
+    if trainer.device.type != "cpu" or not torch.cpu._is_avx512_bf16_supported():
+        return
+    model = trainer.model.to(memory_format=torch.channels_last)
+    predict = model._predict_once
+
+    def predict_half(images: torch.Tensor, *args: Any, **options: Any) -> Any:
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted = predict(images, *args, **options)
+        return _to_float(predicted)
+
+    model._predict_once = predict_half
+
+
+def _start(trainer: Any, *, widen: float) -> None:
+    teach_distance(trainer, widen=widen)
+    halve_precision(trainer)
+
+
+def _to_float(predicted: Any) -> Any:
+    if isinstance(predicted, torch.Tensor):
+        return predicted.float()
+    if isinstance(predicted, dict):
+        return {name: _to_float(value) for name, value in predicted.items()}
+    return [_to_float(value) for value in predicted]

@@ -75,6 +75,7 @@ class Pull(Verb):
             "Frames still with the reviewer": summary.waiting,
             "Frames deleted in CVAT, still out": summary.deleted_frames,
             "Frames that went out again in a later round": summary.elsewhere,
+            "Frames that keep labels imported since": summary.imported,
             "Frames that are not in the dataset any more": summary.missing,
             "Persons corrected": changes.changed,
             "Persons added": changes.added,

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.fields import SUBJECT
+from fiftyone_legpose.views import source_dataset
 
 Side = Literal["train", "val"]
 
-_NUMBERED = re.compile(r"(.+?)[_-]\d+")
+_NUMBERED = re.compile(r"(.*?)[ _.-]?\d+")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def split_frames(
         Wanted share of validation frames, between 0 and 1. Whole groups are taken, so that it is
         met only roughly.
     seed
-        Which groups are drawn; the same seed draws the same ones.
+        Which groups are drawn; the same seed draws the same ones. It does not move those in
+        `fixed`.
     fixed
         Sides that groups had before: earlier weights have seen their training side, so a
         comparison with them is fair only if no group changes sides.
@@ -173,27 +176,51 @@ def sample_groups(view: Any) -> tuple[list[str], list[str]]:
     Returns
     -------
     groups, videos : list of str
-        A sample's group is its subject, else its video. The video of a still is what its field
-        ``video`` says, else its subject, else its file name without the number at the end.
+        A sample's group is its subject, or the one that other stills of its video have, else its
+        video. The video of a still is what its field ``video`` says, else its subject, else its
+        folder and file name without the number at the end.
     """
-    subjects = view.values(SUBJECT) if view.has_sample_field(SUBJECT) else [None] * len(view)
+    # Of all samples: a view may leave out the ones by which a subject is known.
+    whole = view if view._is_generated else source_dataset(view)
+    subjects = _values(whole, SUBJECT)
     known = [f"subject {subject}" if subject else None for subject in subjects]
-    if view.media_type == "video":
-        videos = [f"video {sample_id}" for sample_id in view.values("id")]
+    if whole.media_type == "video":
+        videos = _video_names(whole)
     else:
-        stated = view.values("video") if view.has_sample_field("video") else [None] * len(view)
-        paths = [Path(path) for path in view.values("filepath")]
+        paths = [Path(path) for path in whole.values("filepath")]
         videos = [
             f"video {said}" if said else subject or f"video {_base(path)}"
-            for said, subject, path in zip(stated, known, paths, strict=True)
+            for said, subject, path in zip(_values(whole, "video"), known, paths, strict=True)
         ]
-    groups = [subject or video for subject, video in zip(known, videos, strict=True)]
-    return groups, videos
+    of_video = {video: subject for subject, video in zip(known, videos, strict=True) if subject}
+    names = {
+        sample_id: (subject or of_video.get(video, video), video)
+        for sample_id, subject, video in zip(whole.values("id"), known, videos, strict=True)
+    }
+    chosen = [names[sample_id] for sample_id in view.values("id")]
+    return [group for group, _ in chosen], [video for _, video in chosen]
+
+
+def _video_names(videos: Any) -> list[str]:
+    """Name videos by their files, so that a dataset made anew is split as before."""
+    sources, paths = _values(videos, "source"), videos.values("filepath")
+    files = [Path(source or path) for source, path in zip(sources, paths, strict=True)]
+    names = [f"video {file.parent.name}/{file.stem}" for file in files]
+    count = Counter(names)
+    return [
+        name if count[name] == 1 else f"{name} {sample_id}"
+        for name, sample_id in zip(names, videos.values("id"), strict=True)
+    ]
+
+
+def _values(collection: Any, field: str) -> list[Any]:
+    there = collection.has_sample_field(field)
+    return collection.values(field) if there else [None] * len(collection)
 
 
 def _base(path: Path) -> str:
     numbered = _NUMBERED.fullmatch(path.stem)
-    return f"{path.parent.name}/{numbered[1] if numbered else path.stem}"
+    return f"{path.parent.name}/{numbered[1] if numbered else path.stem}".rstrip("/")
 
 
 def _whole_groups(
@@ -209,15 +236,16 @@ def _whole_groups(
     wanted = share * counts.sum()
     drawn = sorted(range(len(names)), key=lambda i: _draw(str(names[i]), seed))
     val = {i for i in drawn if fixed.get(names[i]) == "val" and names[i] not in seen}
-    free = [i for i in drawn if names[i] not in fixed and names[i] not in seen]
+    strangers = [i for i in drawn if names[i] not in seen]
+    free = [i for i in strangers if names[i] not in fixed]
     taken = sum(counts[i] for i in val)
-    for i in free:
+    # Where unrelated weights were trained on everything, their training side may validate these.
+    for i in free if free or val else strangers:
         if abs(taken + counts[i] - wanted) < abs(taken - wanted):
             val.add(i)
             taken += counts[i]
     if not val:
         # Every group is larger than the share asked for: the smallest one that may be taken.
-        strangers = [i for i in drawn if names[i] not in seen]
         val = {min(free or strangers or drawn, key=lambda i: counts[i])}
     if len(val) == len(names):
         val.remove(max(val, key=lambda i: counts[i]))

@@ -118,10 +118,79 @@ def test_groups_are_subjects_else_videos(dataset_name, tmp_path):
         "video film",
         f"video {folder}/portrait",
     ]
-    assert groups == [*videos[:3], "subject P1", videos[4]]
+    # The film's other still says whom it shows.
+    assert groups == [videos[0], "subject P1", "subject P1", "subject P1", videos[4]]
 
     films = fo.Dataset(f"{dataset_name}-films")
     films.add_samples([fo.Sample("a.mp4"), fo.Sample("b.mp4", subject="P2")])
     groups, videos = sample_groups(films)
     assert groups == [videos[0], "subject P2"]
     assert len(set(videos)) == 2
+
+
+@pytest.mark.parametrize("name", ["frame000123", "img0001", "0001", "walk-1", "walk 07", "a_2"])
+def test_stills_of_one_take_are_one_video_however_they_are_numbered(dataset_name, tmp_path, name):
+    import fiftyone as fo
+
+    digits = name[len(name.rstrip("0123456789")) :]
+    names = [name.removesuffix(digits) + str(i).zfill(len(digits)) for i in range(1, 6)]
+    stills = fo.Dataset(dataset_name)
+    stills.add_samples([fo.Sample(str(tmp_path / f"{n}.jpg")) for n in names])
+    stills.add_sample(fo.Sample(str(tmp_path / "another" / f"{name}.jpg")))
+    _, videos = sample_groups(stills)
+    assert len(set(videos[:5])) == 1
+    assert videos[5] != videos[0]
+
+
+def test_videos_are_known_by_their_files_unless_two_are_alike(dataset_name, tmp_path):
+    import fiftyone as fo
+
+    made = []
+    for end in "ab":
+        films = fo.Dataset(f"{dataset_name}-{end}", media_type="video")
+        paths = ["1/walk.mp4", "2/walk.mp4", "2/run.mp4", "x/2/run.mp4"]
+        films.add_samples([fo.Sample(str(tmp_path / path)) for path in paths])
+        made.append(sample_groups(films)[1])
+        assert len(set(made[-1])) == 4
+        # A view knows of the sample that it leaves out.
+        assert sample_groups(films.skip(3))[1] == made[-1][3:]
+    assert made[0][:2] == made[1][:2]
+    assert not set(made[0][2:]) & set(made[1])
+
+
+def test_where_all_were_trained_on_by_others_the_share_is_still_met():
+    groups = [f"subject {i}" for i in range(20) for _ in range(5 + i)]
+    fixed = dict.fromkeys(groups, "train")
+    split = split_frames(groups, fixed=fixed)
+    assert abs(len(split.val) - 0.2 * len(groups)) < 12
+
+
+def test_a_video_of_two_subjects_is_not_parted(dataset_name, tmp_path):
+    import fiftyone as fo
+
+    from fiftyone_legpose.fields import GROUND_TRUTH
+    from fiftyone_legpose.poses import declare
+    from fiftyone_legpose.training_data import collect_frames
+
+    stills = fo.Dataset(dataset_name, media_type="image")
+    for field in ("subject", "video"):
+        stills.add_sample_field(field, fo.StringField)
+    declare(stills, GROUND_TRUTH)
+    metadata = fo.ImageMetadata(width=64, height=64)
+    stills.add_samples(
+        [
+            fo.Sample(
+                str(tmp_path / f"{subject}{i}.jpg"),
+                subject=subject,
+                video="together",
+                metadata=metadata,
+                ground_truth=fo.Keypoints(),
+            )
+            for subject in ("P1", "P2")
+            for i in range(4)
+        ]
+    )
+    with pytest.raises(DatasetError, match="On both sides of the split: video together"):
+        collect_frames(stills)
+    allowed = collect_frames(stills, allow_shared_subjects=True)
+    assert allowed.split.shared == ("video together",)

@@ -273,7 +273,13 @@ def export_version(name: str, target: str | Path) -> Path:
     return target
 
 
-def import_version(source: str | Path, name: str | None = None, *, trust: bool = False) -> Version:
+def import_version(
+    source: str | Path,
+    name: str | None = None,
+    *,
+    right_first: bool | None = None,
+    trust: bool = False,
+) -> Version:
     """Register a checkpoint, or a version that `export_version` wrote elsewhere.
 
     Parameters
@@ -282,6 +288,9 @@ def import_version(source: str | Path, name: str | None = None, *, trust: bool =
         A ``.pt`` or ``.zip`` file.
     name
         Of the new version; by default the exported one's own, or the file's.
+    right_first
+        Whether each pair of keypoints begins with the right side, as in the weights of the author
+        of the method; None takes what an export says, else left first.
     trust
         Whether the file's origin is known to be good: a checkpoint can run code when it is loaded.
 
@@ -310,8 +319,22 @@ def import_version(source: str | Path, name: str | None = None, *, trust: bool =
             )
         if described.get("sha256", digest) != digest:
             raise WeightsError(f"{source} is damaged: its weights do not match its description.")
+        if right_first is not None:
+            described = described | {"right_first": right_first}
         version = _from_json(described | {"name": name or described.get("name") or source.stem})
         return add_version(checkpoint, version)
+
+
+def lineage(*sha256: str) -> list[Version]:
+    """List the versions of some checkpoints and those that they were trained from."""
+    versions = list_versions()
+    ahead, done, found = set(sha256), set[str](), []
+    while ahead:
+        done.add(digest := ahead.pop())
+        same = [version for version in versions if version.sha256 == digest]
+        found += same
+        ahead |= {base for v in same if (base := v.settings.get("base_sha256"))} - done
+    return found
 
 
 def is_known(sha256: str) -> bool:

@@ -166,8 +166,8 @@ def _author_file() -> Path:
     path = Path(fo.config.model_zoo_dir) / f"{AUTHOR_NAME}.pt"
     if not path.is_file():
         raise WeightsError(
-            f"The author's weights are not at {path}: put the published best.pt there, or give "
-            "its path and say right_first=True."
+            f"The author's weights are not at {path}: put the published best.pt there, or import "
+            "it as a version (legpose weights import best.pt --right-first --trust)."
         )
     return path
 
@@ -181,5 +181,5 @@ def _file(path: Path, name: str, trust: bool, right_first: bool | None) -> Weigh
             "is loaded. If you know where it comes from, say trust=True (--trust)."
         )
     if right_first is None:
-        right_first = known[0].right_first if known else name == AUTHOR_NAME
+        right_first = name == AUTHOR_NAME or bool(known and known[0].right_first)
     return Weights(path, digest, name, right_first, trusted=bool(known))

@@ -137,6 +137,31 @@ def test_export_and_import_keep_the_description(zoo, checkpoint, tmp_path, monke
     assert registry.import_version(bare, "bare").frames == {}
 
 
+def test_a_checkpoint_of_the_other_order_is_imported_as_such(zoo, checkpoint, tmp_path):
+    assert not registry.import_version(checkpoint, "plain", trust=True).right_first
+    turned = registry.import_version(checkpoint, "turned", right_first=True, trust=True)
+    assert registry.get_version("turned").right_first
+    packed = registry.export_version("turned", tmp_path / "turned.zip")
+    assert registry.import_version(packed, "again").right_first == turned.right_first
+    assert not registry.import_version(packed, "corrected", right_first=False).right_first
+
+
+def test_lineage_goes_back_to_all_that_a_version_came_from(zoo, tmp_path):
+    def add(name, base_sha256):
+        path = tmp_path / f"{name}.pt"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"{name}/data.pkl", "")
+        entry = replace(_described(name), settings={"base_sha256": base_sha256})
+        return registry.add_version(path, entry)
+
+    first = add("first", "")
+    second = add("second", first.sha256)
+    other = add("other", "not here")
+    assert {v.name for v in registry.lineage(second.sha256)} == {"first", "second"}
+    assert {v.name for v in registry.lineage(other.sha256, first.sha256)} == {"first", "other"}
+    assert registry.lineage("unknown") == []
+
+
 def test_import_takes_two_members_by_name_only(zoo, checkpoint, tmp_path):
     hostile = tmp_path / "hostile.zip"
     with zipfile.ZipFile(hostile, "w") as archive:

@@ -106,6 +106,9 @@ def test_the_authors_weights_are_right_first_and_need_trust(zoo, bomb):
     with pytest.raises(WeightsError, match="trust=True"):
         find_weights(AUTHOR_NAME)
     assert find_weights(AUTHOR_NAME, trust=True).right_first
+    registry.import_version(bomb, "the-same-file", trust=True)
+    assert find_weights(AUTHOR_NAME).right_first
+    registry.remove_version("the-same-file")
     assert find_weights(bomb, trust=True, right_first=True).right_first
     assert not find_weights(bomb, trust=True).right_first
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +25,11 @@ from fiftyone_legpose.evaluation_results import (
 from fiftyone_legpose.intervals import estimate
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.videos import VIDEO
 from fiftyone_legpose.views import check_whole, source_dataset
+from fiftyone_legpose.zoo import registry
+from fiftyone_legpose.zoo.weights import Weights, find_weights
 
 __all__ = ["Evaluation", "error_field", "evaluate", "list_evaluations", "load_evaluation"]
 
@@ -49,6 +52,7 @@ def evaluate(
     device: str = "auto",
     backend: Backend = "auto",
     trust: bool = False,
+    trained_on: bool = False,
     report: str | Path | None = None,
     worst: int = 12,
     progress: Report | bool | None = None,
@@ -56,7 +60,8 @@ def evaluate(
     """Compare predictions, or weights, with what people labelled, on the same frames.
 
     Only frames that a person has looked at count; one that was confirmed to be empty counts for
-    predicted persons who are not there. The first prediction is what the others are compared with.
+    predicted persons who are not there. Frames that one of the weights was trained on would flatter
+    it and are left out. The first prediction is what the others are compared with.
 
     Parameters
     ----------
@@ -71,7 +76,7 @@ def evaluate(
         The labels.
     group_by
         Sample field whose values are drawn together for the intervals, for example ``subject``.
-        By default each video; for images their ``video`` where the field is there, else each image.
+        By default each video; that of images as `splits.sample_groups` tells it.
     min_score
         Predicted persons of a lower box confidence count for AP alone.
     sigmas
@@ -88,6 +93,9 @@ def evaluate(
         Runtime for `weights`, as for `predict`.
     trust
         Load weights of unknown origin, which can run code.
+    trained_on
+        Use all labelled frames, also those that a version of the registry, or one that it came
+        from, was trained on.
     report
         Folder for ``report.html``: plots and the worst frames as pictures.
     worst
@@ -104,7 +112,7 @@ def evaluate(
     Raises
     ------
     DatasetError
-        Nothing is labelled, or no labelled frame was predicted.
+        Nothing is labelled, or no labelled frame was predicted, or all were trained on.
 
     Notes
     -----
@@ -113,12 +121,17 @@ def evaluate(
     """
     with reporting("evaluate", progress) as tell:
         view = _labelled_frames(dataset_or_view, gt_field)
+        asked = [find_weights(w, trust=trust) for w in _as_list(weights or [])]
+        stored = [] if asked and pred_field is None else _as_list(pred_field or fields.PREDICTIONS)
+        trained = _trained_frames(view, asked, stored)
+        left_out = 0
+        if not trained_on:
+            view, left_out = _without(view, trained)
         predicted: dict[str, str] = {}
-        if weights is not None:
-            options = {"imgsz": imgsz, "device": device, "backend": backend, "trust": trust}
-            predicted |= _predict(view, _as_list(weights), options, tell)
-        if pred_field is not None or weights is None:
-            predicted |= {name: name for name in _as_list(pred_field or fields.PREDICTIONS)}
+        if asked:
+            options = {"imgsz": imgsz, "device": device, "backend": backend}
+            predicted |= _predict(view, asked, options, tell)
+        predicted |= {name: name for name in stored}
         tell(0, 4, "reading")
         material = _read(view, gt_field, predicted, group_by)
         tell(1, 4, "comparing")
@@ -149,14 +162,19 @@ def evaluate(
             "sigmas": [float(s) for s in sigmas],
             "resamples": resamples,
             "seed": seed,
-            "imgsz": imgsz if weights is not None else None,
+            "imgsz": imgsz if asked else None,
+            "trained_on": trained_on,
         }
         result = Evaluation(
             key=_key(material, settings),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             fields=predicted,
             settings=settings,
-            counts=material.counts,
+            counts={
+                **material.counts,
+                "frames_trained_on": left_out,
+                "frames_not_of_strangers": _not_of_strangers(view, material, trained),
+            },
             estimates=estimates,
             changes=changes,
             calibration={name: _calibration(c) for name, c in compared.items()},
@@ -265,16 +283,70 @@ def _labelled_frames(view: Any, gt_field: str) -> Any:
     return labelled
 
 
+def _trained_frames(
+    view: Any, weights: Sequence[Weights], stored: Sequence[str]
+) -> set[tuple[str, int]]:
+    """Name the frames, by sample and number, that weights or their ancestors were trained on."""
+    dataset = source_dataset(view)
+    prefix = "frames." if view.media_type == "video" else ""
+    made_by = {
+        key
+        for field in stored
+        if view.get_field(f"{prefix}{field}.made_by") is not None
+        for key in view.distinct(f"{prefix}{field}.made_by")
+        if dataset.has_run(key)
+    }
+    digests = {found.sha256 for found in weights}
+    digests |= {dataset.get_run_info(key).config.weights_sha256 for key in made_by}
+    return {
+        (frame["sample"], frame["frame"])
+        for version in registry.lineage(*digests)
+        for frame in version.frames.get("train", ())
+    }
+
+
+def _without(view: Any, trained: Collection[tuple[str, int]]) -> tuple[Any, int]:
+    """Leave frames out of a view and count them."""
+    if view.media_type == "video":
+        samples, ids, numbers = view.values(["id", "frames.id", "frames.frame_number"])
+        places = [
+            (frame_id, (sample, number))
+            for sample, of_sample, at in zip(samples, ids, numbers, strict=True)
+            for frame_id, number in zip(of_sample, at, strict=True)
+        ]
+    else:
+        places = [(sample, (sample, 1)) for sample in view.values("id")]
+    known = [frame_id for frame_id, place in places if place in trained]
+    if len(known) == len(places):
+        raise DatasetError(
+            f"the weights were trained on all {len(known)} labelled frames, which would flatter "
+            "them; correct frames of other videos, or say trained_on=True (--trained-on) and do "
+            "not trust the figures"
+        )
+    if not known:
+        return view, 0
+    video = view.media_type == "video"
+    return (view.exclude_frames(known) if video else view.exclude(known)), len(known)
+
+
+def _not_of_strangers(view: Any, material: _Material, trained: Collection[tuple[str, int]]) -> int:
+    """Count the frames used of subjects and videos that weights were trained on."""
+    dataset = source_dataset(view)
+    group_of = dict(zip(dataset.values("id"), sample_groups(dataset)[0], strict=True))
+    known = {group_of[sample] for sample, _ in trained if sample in group_of}
+    table = material.truth
+    used = table.frame_sample[material.used].tolist()
+    return sum(group_of[table.sample_ids[i]] in known for i in used)
+
+
 def _predict(
-    view: Any, specs: Sequence[str | Path], options: dict[str, Any], tell: Report
+    view: Any, weights: Sequence[Weights], options: dict[str, Any], tell: Report
 ) -> dict[str, str]:
     """Predict the labelled frames with each of some weights; the fields by name."""
     from fiftyone_legpose.prediction import predict
-    from fiftyone_legpose.zoo.weights import find_weights
 
     out: dict[str, str] = {}
-    for spec in specs:
-        found = find_weights(spec, trust=options["trust"])
+    for found in weights:
         field = f"eval_{re.sub(r'[^0-9A-Za-z]+', '_', found.name)}_{found.sha256[:8]}"
         name = found.name if found.name not in out else f"{found.name} {found.sha256[:8]}"
         summary = predict(
@@ -325,11 +397,9 @@ def _read(view: Any, gt_field: str, predicted: dict[str, str], group_by: str | N
 
 def _groups(view: Any, truth: PoseTable, group_by: str | None) -> tuple[np.ndarray, str]:
     """Give the group of each sample (S,), and what it is called."""
-    if group_by is None and view.media_type != "video" and view.has_sample_field(VIDEO):
-        group_by = VIDEO
     if group_by is None:
-        kind = "video" if view.media_type == "video" else "image"
-        return np.arange(len(truth.sample_ids)), kind
+        # Stills of one walk are as alike as frames of one video, and training parts them as such.
+        return np.unique(sample_groups(view)[1], return_inverse=True)[1], VIDEO
     if not view.has_sample_field(group_by):
         raise DatasetError(f"there is no sample field {group_by!r} to group by")
     values = view.values(group_by)

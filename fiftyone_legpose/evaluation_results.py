@@ -46,7 +46,9 @@ class Evaluation:
     """Field of each prediction, by its name."""
     settings: dict[str, Any]
     counts: dict[str, int]
-    """``frames``, ``frames_not_predicted``, ``persons``, ``groups``."""
+    """``frames``, ``persons``, ``groups``; labelled frames ``frames_not_predicted``, and left out
+    as ``frames_trained_on``; of the frames used, those ``frames_not_of_strangers``: of subjects and
+    videos that one of the weights was trained on."""
     estimates: dict[str, dict[str, Estimate]]
     """By prediction and measure; the measures are those of `comparison.summarize`."""
     changes: dict[str, dict[str, Change]]
@@ -58,6 +60,21 @@ class Evaluation:
     def names(self) -> list[str]:
         """The predictions, the baseline first."""
         return list(self.fields)
+
+    def cautions(self) -> list[str]:
+        """Say in sentences what the frames are that training has seen, or seen the like of."""
+        out, known = (
+            self.counts.get(name, 0) for name in ("frames_trained_on", "frames_not_of_strangers")
+        )
+        told = []
+        if out:
+            told.append(f"{out} labelled frames are left out: weights were trained on them.")
+        if known:
+            told.append(
+                f"{known} of the frames show subjects or videos that weights were trained on, "
+                "which flatters those."
+            )
+        return told
 
     def better(self, name: str, measure: str = "oks") -> bool | None:
         """Tell whether a prediction beats the baseline; None where no interval is known."""
@@ -80,7 +97,8 @@ class Evaluation:
         """Write the headline numbers as lines of text."""
         lines = [
             f"{self.counts['persons']} persons in {self.counts['frames']} frames, intervals over "
-            f"{self.counts['groups']} groups by {self.settings['group_by']}"
+            f"{self.counts['groups']} groups by {self.settings['group_by']}",
+            *self.cautions(),
         ]
         for name in self.names:
             lines.append(f"{name}:")

@@ -170,6 +170,8 @@ def _page(evaluation: Evaluation, worst: Sequence[WorstFrame]) -> Iterator[str]:
             f"<p><strong>With {counts['groups']} groups the intervals are rough at best; "
             "label frames of more videos before you trust a difference.</strong></p>"
         )
+    for caution in evaluation.cautions():
+        yield f"<p>{escape(caution)}</p>"
     if counts["frames_not_predicted"]:
         yield (
             f"<p>{counts['frames_not_predicted']} labelled frames have no prediction from all and "

@@ -100,6 +100,7 @@ def train(
     trust: bool = False,
     resume: bool | None = None,
     promote: bool = False,
+    compare: bool = False,
     verbose: bool = False,
     progress: Report | bool | None = None,
     **ultralytics_arguments: Any,
@@ -158,6 +159,8 @@ def train(
         Make the version the default if it beats the present one on the validation frames: if the
         interval of the difference in mean OKS is above zero, or, where there is only one video and
         so no interval, the difference itself.
+    compare
+        Evaluate the version and the present default on the validation frames; `promote` does.
     verbose
         Show ultralytics' own output.
     progress
@@ -210,7 +213,7 @@ def train(
         val=val,
         seed=seed,
         fixed=_earlier_sides(names_of),
-        seen=_seen(names_of, start, promote),
+        seen=_seen(names_of, start, promote or compare),
         allow_shared_subjects=allow_shared_subjects,
         gt_field=gt_field,
     )
@@ -246,6 +249,7 @@ def train(
             entry = _describe(name, start, plan, frames, dataset.name, trained.metrics)
             version = registry.add_version(trained.checkpoint, entry)
     discard_training(name)
+    before = _stored_run(dataset, version)
     summary = TrainSummary(
         version=version,
         run_key=run_key_of(name),
@@ -256,11 +260,14 @@ def train(
         resumed_epoch=trained.resumed_epoch if trained else 0,
         shared=frames.split.shared,
         taken=trained.taken if trained else None,
-        promoted=_stored_verdict(dataset, version),
+        promoted=before.promoted if before else None,
     )
-    if promote and summary.promoted is None:
+    to_promote = promote and summary.promoted is None
+    if to_promote or (compare and not (before and before.evaluation)):
         judges = dataset if isinstance(val, float | int | str) else source_dataset(val)
-        summary = _promote(summary, frames, judges, gt_field, device, progress)
+        summary = _compare(summary, frames, judges, gt_field, device, progress)
+        if to_promote:
+            summary = _promote(summary)
     # Last, so that a call that was killed before is not taken for done.
     _register(dataset, summary)
     return summary
@@ -339,7 +346,6 @@ def _names_of(*collections: Any) -> dict[str, tuple[str, str]]:
     """Name the group and the video of every sample of the collections' datasets."""
     found: dict[str, tuple[str, str]] = {}
     for dataset in map(source_dataset, collections):
-        # Of all samples: a view may leave out the ones by which a subject is known.
         names = zip(*sample_groups(dataset), strict=True)
         found.update(zip(dataset.values("id"), names, strict=True))
     return found
@@ -355,26 +361,20 @@ def _earlier_sides(names_of: Mapping[str, tuple[str, str]]) -> dict[str, Side]:
     return sides
 
 
-def _seen(names_of: Mapping[str, tuple[str, str]], start: Base, promote: bool) -> set[str]:
+def _seen(names_of: Mapping[str, tuple[str, str]], start: Base, judge: bool) -> set[str]:
     """Name the groups and videos that the base, or what it came from, was trained on.
 
-    A promotion is decided by a comparison with the default, which must be fair to both.
+    A comparison with the default must be fair to both.
     """
-    versions = registry.list_versions()
-    default = registry.current_version()
-    ahead = {start.sha256} | {v.sha256 for v in versions if promote and v.name == default}
-    done: set[str] = set()
-    seen: set[str] = set()
-    while ahead:
-        done.add(sha256 := ahead.pop())
-        for version in versions:
-            if version.sha256 == sha256:
-                for sample in _samples(version, "train", names_of):
-                    seen.update(names_of[sample])
-                base = version.settings.get("base_sha256")
-                if base and base not in done:
-                    ahead.add(base)
-    return seen
+    ancestors = {start.sha256}
+    if judge:
+        ancestors.add(registry.get_version(registry.current_version()).sha256)
+    return {
+        name
+        for version in registry.lineage(*ancestors)
+        for sample in _samples(version, "train", names_of)
+        for name in names_of[sample]
+    }
 
 
 def _samples(version: Version, side: Side, known: Collection[str]) -> set[str]:
@@ -423,16 +423,16 @@ def _describe(
     )
 
 
-def _stored_verdict(dataset: fo.Dataset, version: Version) -> bool | None:
-    """Read whether an earlier call promoted a version, None where it did not judge."""
+def _stored_run(dataset: fo.Dataset, version: Version) -> Any:
+    """Read what an earlier call noted of a version; None where there was none."""
     key = run_key_of(version.name)
     if not dataset.has_run(key):
         return None
     config = dataset.get_run_info(key).config
-    return config.promoted if config.weights_sha256 == version.sha256 else None
+    return config if config.weights_sha256 == version.sha256 else None
 
 
-def _promote(
+def _compare(
     summary: TrainSummary,
     frames: TrainingFrames,
     dataset: fo.Dataset,
@@ -440,10 +440,10 @@ def _promote(
     device: str,
     progress: Report | bool | None,
 ) -> TrainSummary:
-    """Make a version the default if it beats the one that is, on its validation frames."""
+    """Evaluate the default and a version on its validation frames, unless they are the same."""
     new, old = summary.version.name, registry.current_version()
     if new == old:
-        return replace(summary, promoted=True)
+        return summary
     ids = [frame.frame_id for frame in frames.side("val")]
     view = dataset.select_frames(ids) if dataset.media_type == "video" else dataset.select(ids)
     comparison = evaluate(
@@ -453,25 +453,36 @@ def _promote(
         device="0" if "," in device else device,
         # A handful of frames: exporting to a faster runtime would take longer than it saves.
         backend="torch",
+        # The split has seen to it; where it was told not to, the summary says so.
+        trained_on=True,
         progress=progress,
     )
+    return replace(summary, comparison=comparison)
+
+
+def _promote(summary: TrainSummary) -> TrainSummary:
+    """Make a version the default if it beats the one that is."""
+    comparison = summary.comparison
+    if comparison is None:
+        return replace(summary, promoted=True)  # it is the default
     name = comparison.names[1]
     better = comparison.better(name)
     if better is None:
         # One video alone gives no interval: then the plain number has to do.
         better = (comparison.changes[name]["oks"].difference or 0.0) > 0
     if better:
-        registry.use_version(new)
-    return replace(summary, promoted=better, comparison=comparison)
+        registry.use_version(summary.version.name)
+    return replace(summary, promoted=better)
 
 
 def _register(dataset: fo.Dataset, summary: TrainSummary) -> None:
     """Note the training on the dataset."""
     key, version = summary.run_key, summary.version
+    before = _stored_run(dataset, version)
+    evaluation = summary.comparison.key if summary.comparison else before and before.evaluation
+    if before and (before.promoted, before.evaluation) == (summary.promoted, evaluation):
+        return
     if dataset.has_run(key):
-        config = dataset.get_run_info(key).config
-        if (config.weights_sha256, config.promoted) == (version.sha256, summary.promoted):
-            return
         dataset.delete_run(key)
     config = dataset.init_run(
         method=_METHOD,
@@ -487,6 +498,6 @@ def _register(dataset: fo.Dataset, summary: TrainSummary) -> None:
         metrics=dict(version.metrics),
         libraries=dict(version.libraries),
         promoted=summary.promoted,
-        evaluation=summary.comparison.key if summary.comparison else None,
+        evaluation=evaluation,
     )
     dataset.register_run(key, config)

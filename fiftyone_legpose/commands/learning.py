@@ -68,6 +68,9 @@ def train_command(
     promote: Annotated[
         bool, typer.Option("--promote", help="Make it the default if it beats the present one.")
     ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Evaluate it and the default on validation frames.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show ultralytics' own output.")
     ] = False,
@@ -94,6 +97,7 @@ def train_command(
         trust=trust,
         resume=resume,
         promote=promote,
+        compare=compare,
         verbose=verbose,
         **_pass_through(context.args),
     )
@@ -135,6 +139,9 @@ def evaluate_command(
     imgsz: Annotated[int | None, typer.Option(help="For weights; by default as trained.")] = None,
     device: Device = "auto",
     trust: Trust = False,
+    trained_on: Annotated[
+        bool, typer.Option("--trained-on", help="Also use frames that weights were trained on.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Folder for an HTML report.")] = None,
     json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
 ) -> None:
@@ -150,6 +157,7 @@ def evaluate_command(
         imgsz=imgsz,
         device=device,
         trust=trust,
+        trained_on=trained_on,
         report=report,
     )
     say(result.summary())
@@ -271,12 +279,18 @@ def weights_export_command(
 def weights_import_command(
     source: Annotated[Path, typer.Argument(help="An exported version or a checkpoint.")],
     name: Annotated[str | None, typer.Option(help="Name of the version.")] = None,
+    right_first: Annotated[
+        bool,
+        typer.Option("--right-first", help="Its keypoints begin with the right side."),
+    ] = False,
     trust: Trust = False,
 ) -> None:
     """Add a version from a file."""
     from fiftyone_legpose.zoo import registry
 
-    say(f"Added {_line(registry.import_version(source, name, trust=trust))}")
+    sides = True if right_first else None  # an export says it itself
+    version = registry.import_version(source, name, right_first=sides, trust=trust)
+    say(f"Added {_line(version)}")
 
 
 def _line(version: Any) -> str:
@@ -303,8 +317,6 @@ def _share_or_tag(text: str) -> float | str:
 
 def _pass_through(words: list[str]) -> dict[str, Any]:
     """Read ultralytics' own arguments, as ``--lr0 0.001`` or, in its own way, ``lr0=0.001``."""
-    import yaml
-
     found: dict[str, Any] = {}
     rest = iter(words)
     for word in rest:
@@ -315,5 +327,16 @@ def _pass_through(words: list[str]) -> dict[str, Any]:
             raise typer.BadParameter(f"{word!r}: give further arguments as --name value.")
         if name in inspect.signature(train_command).parameters:
             raise typer.BadParameter(f"{word!r}: this is an option of train itself, --{name}.")
-        found[name] = yaml.safe_load(text)
+        found[name] = _value(text)
     return found
+
+
+def _value(text: str) -> Any:
+    """Read a value as YAML, but 1e-4 as the number that it is to everybody else."""
+    import yaml
+
+    value = yaml.safe_load(text)
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

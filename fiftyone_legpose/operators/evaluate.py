@@ -50,6 +50,12 @@ class Evaluate(Verb):
             default=0.25,
             label="Lowest confidence of a person that counts",
         )
+        inputs.bool(
+            "trained_on",
+            default=False,
+            label="Also use frames that weights were trained on",
+            description="They flatter the weights that know them",
+        )
         inputs.str("group_by", label="Draw together", description="A field, for example subject")
         path_input(
             inputs,
@@ -65,10 +71,12 @@ class Evaluate(Verb):
         from fiftyone_legpose.evaluation_results import HEADLINES, show
         from fiftyone_legpose.zoo import registry
 
-        names = [version.name for version in registry.list_versions()]
-        chosen = [name for name in names if options.get(_switch(name))]
+        versions = [version.name for version in registry.list_versions()]
+        chosen = [name for name in versions if options.get(_switch(name))]
         folder = given_path(options, "report")
-        filled = (k for k in ("min_score", "group_by") if options.get(k) not in (None, ""))
+        filled = (
+            k for k in ("min_score", "trained_on", "group_by") if options.get(k) not in (None, "")
+        )
         given = {name: options[name] for name in filled}
         result = evaluate(
             ctx.target_view(),
@@ -84,7 +92,7 @@ class Evaluate(Verb):
             for name in result.names
             if measure in ("oks", "pck@0.1/all/all", "median_px/all/all", "found")
         }
-        notes = [f"Report: {folder}/report.html"] if folder else []
+        notes = [*result.cautions(), *([f"Report: {folder}/report.html"] if folder else [])]
         notes.append("The panel **Leg pose** shows the joints, the curves and the worst frames.")
         return Outcome(
             f"{result.counts['persons']} persons in {result.counts['frames']} frames compared.",

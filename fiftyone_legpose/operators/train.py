@@ -26,6 +26,7 @@ OPTIONS = (
     "seed",
     "allow_shared_subjects",
     "promote",
+    "compare",
 )
 
 
@@ -69,6 +70,7 @@ class Train(Verb):
             description="Without a GPU 200 take hours, 20 give a first idea",
         )
         inputs.bool("promote", default=False, label="Use the new version if it is better")
+        inputs.bool("compare", default=False, label="Compare the new version with the one in use")
         inputs.bool(
             "allow_shared_subjects",
             default=False,

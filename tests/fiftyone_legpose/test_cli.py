@@ -77,6 +77,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(monkeypatch, capsys):
 def test_further_arguments_of_train_reach_ultralytics():
     words = ["--lr0", "0.001", "mosaic=0", "--freeze", "[1, 2]", "--cos-lr", "true"]
     assert _pass_through(words) == {"lr0": 0.001, "mosaic": 0, "freeze": [1, 2], "cos_lr": True}
+    assert _pass_through(["--lr0", "1e-4", "cache=ram"]) == {"lr0": 1e-4, "cache": "ram"}
 
 
 @pytest.mark.parametrize("words", [["--cos-lr"], ["0.1", "0.2"], ["epochs=3"], ["box_margin=1"]])

@@ -1,6 +1,8 @@
 """evaluate: agrees with ultralytics, names a displaced joint, and stores what it found."""
 
 import json
+import zipfile
+from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
@@ -11,6 +13,8 @@ from fiftyone_legpose import legs, metrics, poses
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation import evaluate, frame_errors, list_evaluations, load_evaluation
 from fiftyone_legpose.fields import GROUND_TRUTH
+from fiftyone_legpose.zoo import registry
+from fiftyone_legpose.zoo.registry import Version
 
 VIDEOS, FRAMES = 4, 12
 KNEE = legs.KEYPOINTS.index("left_knee")
@@ -102,6 +106,8 @@ def test_numbers_count_what_was_labelled(dataset, truth):
     assert result.counts == {
         "frames": VIDEOS * FRAMES,
         "frames_not_predicted": 0,
+        "frames_trained_on": 0,
+        "frames_not_of_strangers": 0,
         "persons": persons,
         "groups": VIDEOS,
     }
@@ -311,3 +317,63 @@ def test_weights_predict_the_labelled_frames_alone(dataset_name, short_clip, tmp
     assert result.changed_joints(result.names[1]) == {}
     again = evaluate(dataset, weights=["legpose-yolov8n", copy], **options)
     assert (again.key, again.fields) == (result.key, result.fields)
+
+
+@pytest.fixture
+def trained_on(dataset, tmp_path, monkeypatch):
+    """A version that was trained on the first six frames of the first video, which `old` is of."""
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path / "zoo"))
+    with zipfile.ZipFile(tmp_path / "mine.pt", "w") as archive:
+        archive.writestr("mine/data.pkl", "never opened here")
+    frames = [{"sample": dataset.first().id, "frame": number} for number in range(1, 7)]
+    entry = Version("mine", Path(), "", frames={"train": frames})
+    version = registry.add_version(tmp_path / "mine.pt", entry)
+    run = dataset.init_run(method="legpose/predict", weights_sha256=version.sha256)
+    dataset.register_run("predict_mine", run)
+    poses_of = dataset.values("frames.old")
+    for of_video in poses_of:
+        for label in of_video:
+            if label is not None:
+                label["made_by"] = "predict_mine"
+    dataset.set_values("frames.old", poses_of)
+    return version
+
+
+def test_frames_that_weights_were_trained_on_do_not_judge_them(dataset, trained_on):
+    result = evaluate(dataset, pred_field=["copy", "old"], resamples=20)
+    assert result.counts["frames"] == VIDEOS * FRAMES - 6
+    assert result.counts["frames_trained_on"] == 6
+    # The other frames of that video are no strangers.
+    assert result.counts["frames_not_of_strangers"] == FRAMES - 6
+    assert "6 labelled frames are left out" in result.summary()
+    assert f"{FRAMES - 6} of the frames show subjects or videos" in result.summary()
+
+    everything = evaluate(dataset, pred_field=["copy", "old"], resamples=20, trained_on=True)
+    assert everything.counts["frames"] == VIDEOS * FRAMES
+    assert everything.counts["frames_trained_on"] == 0
+    assert everything.key != result.key
+    others = evaluate(dataset, pred_field="copy", resamples=20)
+    assert others.counts["frames_trained_on"] == others.counts["frames_not_of_strangers"] == 0
+    assert others.cautions() == []
+
+
+def test_only_frames_that_were_trained_on_are_refused(dataset, trained_on):
+    first = dataset.limit(1).match_frames(fo.ViewField("frame_number") <= 6)
+    with pytest.raises(DatasetError, match=r"trained on all 6 labelled frames.*--trained-on"):
+        evaluate(first, pred_field="old", resamples=20)
+    assert evaluate(first, pred_field="old", resamples=20, trained_on=True).counts["frames"] == 6
+
+
+def test_stills_of_one_walk_are_drawn_together(dataset_name, tmp_path, truth):
+    stills = fo.Dataset(dataset_name, media_type="image")
+    for field in (GROUND_TRUTH, "old"):
+        poses.declare(stills, field)
+    for number, people in enumerate(truth[0][:6]):
+        label = poses.to_keypoints(people, (608, 528))
+        path = tmp_path / f"{'walk' if number < 4 else 'run'}{number:04d}.jpg"
+        metadata = fo.ImageMetadata(width=608, height=528)
+        stills.add_sample(
+            fo.Sample(str(path), metadata=metadata, ground_truth=label, old=label.copy())
+        )
+    result = evaluate(stills, pred_field="old", resamples=20)
+    assert (result.counts["frames"], result.counts["groups"]) == (6, 2)

@@ -3,6 +3,7 @@ import io
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import fiftyone as fo
@@ -385,7 +386,7 @@ def test_long_work_that_is_scheduled_is_done(predicted, monkeypatch, tmp_path, v
     if verb == "loop":
         # All frames are labelled, so that none is left to choose.
         options = options | {"handover": str(tmp_path)}
-        monkeypatch.setattr(rounds, "predict", lambda *_, **__: None)
+        monkeypatch.setattr(rounds, "predict", lambda *_, **__: SimpleNamespace(failures=[]))
     queued = operator(verb)(predicted, delegate=True, **options)
     assert queued.delegated
     service = DelegatedOperationService()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import fiftyone as fo
 import numpy as np
@@ -324,6 +325,35 @@ def test_better_weights_are_promoted_and_worse_ones_are_not(walks, zoo):
     assert walks.get_run_info(made.run_key).config.evaluation == made.comparison.key
     again = train(walks, name="better", **better)
     assert (again.trained, again.promoted, again.comparison) == (False, True, None)
+
+
+def test_a_version_can_be_compared_without_being_promoted(walks, zoo):
+    plain = train(walks, name="plain", **QUICK)
+    assert plain.comparison is None
+    made = train(walks, name="plain", compare=True, **QUICK)
+    assert (made.trained, made.promoted) == (False, None)
+    assert made.comparison.counts["frames"] == made.val_frames
+    assert walks.get_run_info(made.run_key).config.evaluation == made.comparison.key
+    assert registry.current_version() == "1"
+    assert train(walks, name="plain", compare=True, **QUICK).comparison is None
+    later = train(walks, name="plain", promote=True, **QUICK)
+    assert later.promoted is not None
+    assert walks.get_run_info(made.run_key).config.evaluation == later.comparison.key
+
+
+def test_a_training_that_was_killed_at_its_very_end_is_finished(tmp_path, monkeypatch):
+    def killed(source, target):
+        if source == "last":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_run, "_copy_whole", killed)
+    (tmp_path / "checkpoints").mkdir()
+    trainer = SimpleNamespace(
+        save_dir=tmp_path / "run", best="best", last="last", best_fitness=1, fitness=1, stop=True
+    )
+    with pytest.raises(KeyboardInterrupt):
+        training_run.keep_checkpoint(trainer)
+    assert (tmp_path / "checkpoints" / "finished").exists()
 
 
 def test_two_processes_do_not_train_the_same_version(walks, zoo):

@@ -6,7 +6,7 @@ dataset and the registry of weights hold anyway; a call does whatever can be don
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from fiftyone_legpose.review import pull, push
 from fiftyone_legpose.selection import select
 from fiftyone_legpose.training import run_key_of
 from fiftyone_legpose.training import train as train_verb
+from fiftyone_legpose.training_run import is_training_begun
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
 
@@ -137,7 +138,7 @@ def loop(
     handover
         Folder to exchange files through instead of CVAT's interface. A round's frames are written
         to ``<key>.zip``, a backup that CVAT makes a task of; what CVAT exports of that task is to
-        be put beside it as ``<key>-export.zip``.
+        be put beside it as ``<key>-<id>-export.zip``, with the id that the backup's name has.
     as_tracks
         Push persons as tracks.
     train
@@ -197,6 +198,7 @@ def loop(
             "epochs": epochs,
             "imgsz": imgsz,
             "allow_shared_subjects": allow_shared_subjects,
+            "compare": True,
             **(training or {}),
         }
         if train
@@ -222,14 +224,12 @@ def _go_on(
     progress: Report | bool | None,
 ) -> LoopState:
     """Do what can be done now; the options of each verb come together."""
+    if training is not None:
+        _finish_training(dataset, min_new, training, progress)
     while True:
         for begun in loop_state(dataset).rounds:
             if begun.out and begun.stage != "push":
-                for note in _pull(dataset, begun.key, folder, progress):
-                    if note not in notes:
-                        # At once, because what comes next can fail.
-                        logger.warning(note)
-                        notes.append(note)
+                _note(notes, _pull(dataset, begun.key, folder, progress))
         state = loop_state(dataset, rounds=rounds, train=training is not None, min_new=min_new)
         state = replace(state, notes=tuple(notes))
         current = state.rounds[-1]
@@ -239,13 +239,35 @@ def _go_on(
         elif current.stage == "push":
             # A push that was interrupted goes on with the frames that it had.
             if not is_begun(dataset, current.key):
-                predict(dataset, progress=progress, **prediction)
+                failures = predict(dataset, progress=progress, **prediction).failures
+                _note(notes, [f"{f['path']} was left out: {f['reason']}." for f in failures])
                 if not len(select(dataset, progress=progress, **selection)):
                     return replace(state, next_step="no frame is left to choose: load more videos")
-            backup = None if folder is None else folder / f"{current.key}.zip"
+            backup = None if folder is None else folder / f"{_file_name(dataset, current.key)}.zip"
             push(dataset, current.key, backup=backup, progress=progress, **sending)
         else:
             return state
+
+
+def _finish_training(
+    dataset: fo.Dataset,
+    min_new: int | None,
+    training: Mapping[str, Any],
+    progress: Report | bool | None,
+) -> None:
+    """Go on with a training that was interrupted, before corrections that came since change it."""
+    for round_ in loop_state(dataset, min_new=min_new).rounds:
+        name = _version_name(dataset, round_.number)
+        if round_.stage == "train" and (registry.has_version(name) or is_training_begun(name)):
+            train_verb(dataset, name=name, progress=progress, **training)
+
+
+def _note(notes: list[str], new: Iterable[str]) -> None:
+    """Keep what the caller is to be told, and log it at once: what comes next can fail."""
+    for note in new:
+        if note not in notes:
+            logger.warning(note)
+            notes.append(note)
 
 
 def _watch(go_on: Callable[[], LoopState], state: LoopState, poll_s: float) -> LoopState:
@@ -345,10 +367,18 @@ def _pull(
     dataset: fo.Dataset, key: str, folder: Path | None, progress: Report | bool | None
 ) -> list[str]:
     """Fetch what is finished of a round, and say what of it cannot come back."""
-    export = None if folder is None else folder / f"{key}-export.zip"
+    export = None if folder is None else folder / f"{_file_name(dataset, key)}-export.zip"
     if export is not None and not export.is_file():
         return []
     return release_lost(dataset, key, pull(dataset, key, export=export, progress=progress))
+
+
+def _file_name(dataset: fo.Dataset, key: str) -> str:
+    """Name what is handed over: two datasets may share a folder, and a name may tell of a person.
+
+    Not by the dataset's name, which leaves the clinic with the file.
+    """
+    return f"{key}-{str(dataset._doc.id)[-6:]}"
 
 
 def _version_name(dataset: fo.Dataset, number: int) -> str:

@@ -94,6 +94,11 @@ def training_folder(name: str, plan: Mapping[str, Any], resume: bool | None) -> 
         lock.release()
 
 
+def is_training_begun(name: str) -> bool:
+    """Tell whether a call that trains a version was interrupted, or is at work."""
+    return _read_plan(_folder(name)) is not None
+
+
 def discard_training(name: str) -> None:
     """Delete what the training of a version left; the version itself stays."""
     shutil.rmtree(_folder(name), ignore_errors=True)
@@ -172,12 +177,13 @@ def keep_checkpoint(trainer: Any) -> None:
     to other processes.
     """
     folder = trainer.save_dir.parent / _CHECKPOINTS
-    # The best first: if the kill comes between, the last one's epoch is done and kept again.
+    # The best first: if the kill comes between, the last one's epoch is done and kept again. The
+    # mark before the last one: ultralytics refuses to go on from an epoch after which none is left.
     if trainer.best_fitness == trainer.fitness:
         _copy_whole(trainer.best, folder / "best.pt")
-    _copy_whole(trainer.last, folder / "last.pt")
     if trainer.stop:
         (folder / _FINISHED_FILE).touch()
+    _copy_whole(trainer.last, folder / "last.pt")
 
 
 def _show_progress(yolo: Any, report: Report) -> None:

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import fiftyone as fo
 import pytest
@@ -13,6 +14,7 @@ from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.rounds import loop, loop_state
+from fiftyone_legpose.training_run import training_folder
 from fiftyone_legpose.videos import load
 from fiftyone_legpose.zoo import registry
 from tests.conftest import make_clip
@@ -61,7 +63,7 @@ def walks(dataset_name, sample_clip, tmp_path):
 @pytest.fixture
 def foretold(dataset_name, short_clip, monkeypatch):
     """Two clips that need no model, for what is about the reviewer alone."""
-    monkeypatch.setattr(loop_module, "predict", lambda *_, **__: None)
+    monkeypatch.setattr(loop_module, "predict", lambda *_, **__: SimpleNamespace(failures=[]))
     return video_dataset(dataset_name, short_clip, short_clip)
 
 
@@ -191,9 +193,10 @@ def test_frames_that_an_export_leaves_out_are_not_waited_for(foretold, zoo, tmp_
     options = OPTIONS | {"rounds": 1, "train": False, "handover": tmp_path / "handover"}
     key = loop(foretold, **options).rounds[0].key
     out = review_state.read(foretold).ids(fields.OUT)
-    task = cvat_server.restore_backup((tmp_path / "handover" / f"{key}.zip").read_bytes())
+    name = loop_module._file_name(foretold, key)
+    task = cvat_server.restore_backup((tmp_path / "handover" / f"{name}.zip").read_bytes())
     cvat_server.delete_frame(task.id, 2)
-    (tmp_path / "handover" / f"{key}-export.zip").write_bytes(cvat_server.export(task.id))
+    (tmp_path / "handover" / f"{name}-export.zip").write_bytes(cvat_server.export(task.id))
     state = loop(foretold, **options)
     [done] = state.rounds
     assert (done.stage, done.out, done.corrected + done.empty) == ("done", 0, len(out) - 1)
@@ -282,12 +285,13 @@ def test_files_go_to_and_fro_and_a_killed_loop_goes_on(walks, zoo, tmp_path, cva
     handover = tmp_path / "handover"
     options = OPTIONS | {"rounds": 1, "promote": False}
     state = loop(walks, handover=handover, **options)
-    backup = handover / f"{state.rounds[0].key}.zip"
+    name = loop_module._file_name(walks, state.rounds[0].key)
+    backup = handover / f"{name}.zip"
     assert backup.is_file()
     assert loop(walks, handover=handover, **options) == state
 
     task = cvat_server.restore_backup(backup.read_bytes())
-    exported = handover / f"{state.rounds[0].key}-export.zip"
+    exported = handover / f"{name}-export.zip"
     exported.write_bytes(cvat_server.export(task.id))
     killed = subprocess.run(
         [sys.executable, "-c", _KILLED, str(zoo), walks.name, str(handover), json.dumps(options)],
@@ -303,6 +307,10 @@ def test_files_go_to_and_fro_and_a_killed_loop_goes_on(walks, zoo, tmp_path, cva
     assert [r.stage for r in state.rounds] == ["done"]
     assert registry.has_version(state.rounds[0].version)
     assert state.weights == "1"
+    # Not promoted, but compared all the same.
+    [run] = [key for key in walks.list_runs() if key.startswith("train_")]
+    assert walks.get_run_info(run).config.promoted is None
+    assert walks.has_run(walks.get_run_info(run).config.evaluation)
 
 
 def test_part_of_a_round_is_enough_where_that_is_said(walks, zoo):
@@ -336,6 +344,48 @@ def test_what_the_loop_is_told_of_training_reaches_it(walks, zoo, monkeypatch):
         ("legpose-yolov8n", None, 200),
     ]
     assert told[2]["lr0"] == 0.1
+
+
+def test_a_training_that_was_interrupted_goes_on_before_more_is_pulled(walks, zoo, monkeypatch):
+    done = []
+
+    def cut(_, **options):
+        done.append("train")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop_module, "train_verb", cut)
+    monkeypatch.setattr(loop_module, "_pull", lambda *_: done.append("pull") or [])
+    ids, key = review_state.read(walks).frame_ids, loop_module._KEY.format(1)
+    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
+    review_state.mark(walks, ids[3:8], state=fields.OUT, key=key)
+    options = {"rounds": 1, "count": 3, "min_new": 3}
+    with pytest.raises(KeyboardInterrupt):
+        loop(walks, **options)
+    assert done == ["pull", "train"]
+    # What is pulled changes the labels, and with other labels the training would start anew.
+    with training_folder(loop_module._version_name(walks, 1), {"labels": "as they were"}, None):
+        pass
+    done.clear()
+    with pytest.raises(KeyboardInterrupt):
+        loop(walks, **options)
+    assert done == ["train"]
+
+
+def test_a_video_that_cannot_be_read_is_told(foretold, zoo, server, monkeypatch):
+    failures = [{"path": "/videos/gone.mp4", "reason": "the file is gone"}]
+    monkeypatch.setattr(loop_module, "predict", lambda *_, **__: SimpleNamespace(failures=failures))
+    state = loop(foretold, rounds=1, train=False, **OPTIONS)
+    assert state.rounds[0].stage == "review"
+    assert state.notes == ("/videos/gone.mp4 was left out: the file is gone.",)
+
+
+def test_files_of_two_datasets_in_one_folder_are_told_apart(dataset_name):
+    name = f"{dataset_name}-of-mrs-smith"
+    names = [loop_module._file_name(fo.Dataset(name), "loop_round1")]
+    fo.delete_dataset(name)
+    names.append(loop_module._file_name(fo.Dataset(name), "loop_round1"))
+    assert len(set(names)) == 2
+    assert not any("smith" in name for name in names)
 
 
 def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):

@@ -106,6 +106,9 @@ def choose(
     drawn = np.array([], int)
     if strategy == "uniform":
         rest = timeline.apart(evenly(timeline.clear(frames), count))
+        if len(rest) < count:
+            # Even steps that are shorter than the gap lose every second frame to it.
+            rest = evenly(timeline.apart(frames), count)
     elif strategy == "random":
         rest = timeline.apart(rng.permutation(frames), count)
     else:

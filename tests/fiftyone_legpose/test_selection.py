@@ -226,6 +226,16 @@ def test_frames_that_score_at_all_come_before_those_that_do_not():
     assert picked.tolist() == [0, 1, 2]
 
 
+def test_uniform_takes_as_many_as_the_gap_allows():
+    times = np.arange(300) / 30
+    args = (np.zeros(300), np.zeros((300, 1)), np.random.default_rng(0))
+    _, frames = choose(
+        "uniform", np.arange(300), 40, 0, Timeline(np.zeros(300, int), times, 0.3), *args
+    )
+    assert len(frames) == 34
+    assert np.diff(np.sort(frames)).min() >= 9
+
+
 def test_uniform_goes_on_where_frames_are_taken():
     timeline = Timeline(np.zeros(100, int), np.arange(100) / 10, 0.3)
     args = (timeline, np.zeros(100), np.zeros((100, 1)), np.random.default_rng(0))

@@ -2,7 +2,8 @@
 
 The pool is three legs-only clips whose labels are hidden; a round's labels are given back for the
 frames that a strategy chose, as a person would correct them. The base weights have seen synthetic
-legs alone. The test is pictures of another camera and of another man, which no round has seen.
+legs alone; they start from a detector that knows people, or from nothing (`--start`). The test is
+pictures of another camera and of another man, which no round has seen.
 
     python -m benchmarks.active_learning --device cpu        # under half an hour on two cores
     python -m benchmarks.active_learning --device 0 --imgsz 320 --synthetic 8000 --base-epochs 60
@@ -89,6 +90,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lr0", type=float, default=0.001, help="of each round's training")
     parser.add_argument("--synthetic", type=int, default=1500, help="pictures for the base")
     parser.add_argument("--base-epochs", type=int, default=8)
+    parser.add_argument(
+        "--start",
+        default="yolov8n.pt",
+        help="what the base starts from; yolov8n-pose.yaml is nothing (default: %(default)s)",
+    )
     parser.add_argument("--base", help="weights to start from, instead of training on synthetic")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
@@ -130,11 +136,12 @@ def _synthetic(options: argparse.Namespace) -> fo.Dataset:
 def _train_base(options: argparse.Namespace, synthetic: fo.Dataset) -> str:
     if options.base:
         return options.base
-    name = f"synthetic-{options.synthetic}-{options.imgsz}-{options.base_epochs}"
+    start = options.start.partition(".")[0]
+    name = f"{start}-synthetic-{options.synthetic}-{options.imgsz}-{options.base_epochs}"
     train(
         synthetic,
         name=name,
-        base="yolov8n-pose.yaml",
+        base=options.start,
         val="check",
         epochs=options.base_epochs,
         imgsz=options.imgsz,

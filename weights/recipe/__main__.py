@@ -36,7 +36,7 @@ def synthesize_command(
 def learn(
     data: Data,
     synthetic: Synthetic,
-    base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n-pose.yaml",
+    base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n.pt",
     where: Annotated[str, typer.Option(help="cpu: small pictures first; gpu: 640 px.")] = "cpu",
     device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
 ) -> None:

@@ -28,7 +28,7 @@ _KEPT: Final = 1.4
 _GREY: Final = (114, 114, 114)
 """What Ultralytics fills the rest of its input with."""
 
-_ZOOM: Final = (np.log(0.75), np.log(1.7))
+_ZOOM: Final = (np.log(0.75), np.log(2.0))
 """Logarithm of the scale, from the lowest to the highest; 0 is a picture that fills the view."""
 
 _FEWEST_POINTS: Final = 3

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-SHARES: Final = {"walk": 0.64, "stand": 0.14, "sit": 0.1, "step": 0.12}
+SHARES: Final = {"walk": 0.52, "stand": 0.11, "sit": 0.09, "step": 0.1, "lift": 0.18}
 """How often each kind of posture is drawn; walking is what clinics film."""
 
 
@@ -26,14 +26,17 @@ class Posture:
 def draw_posture(rng: np.random.Generator) -> Posture:
     """Return a random posture of a random kind (`SHARES`)."""
     kind = rng.choice(list(SHARES), p=list(SHARES.values()))
-    draw = {"walk": _walk, "stand": _stand, "sit": _sit, "step": _step}[kind]
+    draw = {"walk": _walk, "stand": _stand, "sit": _sit, "step": _step, "lift": _lift}[kind]
     hip, knee, ankle = draw(rng)
-    spread = 0.15 if kind in ("sit", "step") else 0.05
+    spread = 0.15 if kind in ("sit", "step", "lift") else 0.05
+    abduction = rng.normal(0.03, spread, 2)
+    if kind == "lift":
+        abduction[rng.integers(2)] += rng.uniform(0.2, 1.4)
     return Posture(
         hip_flexion=hip,
         knee_flexion=knee,
         ankle_dorsiflexion=ankle,
-        hip_abduction=rng.normal(0.03, spread, 2),
+        hip_abduction=abduction,
         toe_out=rng.normal(0.12, 0.13, 2),
         toe_extension=np.where(ankle < -0.1, rng.uniform(0, 0.4, 2), 0.0),
         trunk_lean=rng.normal(0.04, 0.06) + (rng.uniform(0, 0.5) if rng.random() < 0.1 else 0),
@@ -113,3 +116,8 @@ def _step(rng: np.random.Generator) -> Angles:
     ankle = np.array([rng.uniform(-0.5, 0.4), rng.uniform(-0.2, 0.3)])
     order = [0, 1] if rng.random() < 0.5 else [1, 0]
     return hip[order], knee[order], ankle[order]
+
+
+def _lift(rng: np.random.Generator) -> Angles:
+    """Stand on one leg; `draw_posture` lifts the other one to the side, as exercises ask for."""
+    return rng.normal(0, 0.3, 2), np.abs(rng.normal(0, 0.3, 2)), rng.normal(0, 0.2, 2)

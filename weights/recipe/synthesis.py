@@ -22,6 +22,9 @@ from weights.recipe.rendering import Camera, Rendering, look_at, render
 from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise
 from weights.recipe.skinning import pose_body, rotation_y
 
+_TOGETHER_SHARE: Final = 0.3
+"""How often there are two people, who may hide each other."""
+
 _FEWEST_POINTS: Final = 3
 """A person with fewer points in the picture is not drawn: nobody could label her."""
 
@@ -160,7 +163,7 @@ def _try_picture(
     width = min(560, int(height * rng.choice([0.6, 0.75, 1, 1.33, 1.6, 1.9])))
     people = [_draw_person(mesh, rng)]
     camera, leg_length = _frame(people[0], (height, width), rng)
-    if rng.random() < 0.18:
+    if rng.random() < _TOGETHER_SHARE:
         people.append(_beside(_draw_person(mesh, rng), people[0], camera, rng))
     layers = [layer for person in people for layer in person.layers]
     if rng.random() < 0.2:

@@ -2,16 +2,19 @@
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.fields import SUBJECT
+from fiftyone_legpose.videos import SOURCE, VIDEO
 from fiftyone_legpose.views import source_dataset
 
 Side = Literal["train", "val"]
@@ -101,7 +104,8 @@ def split_frames(
     if not allow_shared_subjects:
         raise DatasetError(
             f"All frames with ground truth are of one subject or video ({names[0]}): validation "
-            "would be of the same. Review frames of another one, give val=, or say "
+            "would be of the same. Review frames of another one, give val=, set the field subject "
+            "(or video) where they are of several, or say "
             "allow_shared_subjects=True (--allow-shared-subjects) and do not trust the figures."
         )
     cut = len(groups) - min(max(round(share * len(groups)), 1), len(groups) - 1)
@@ -176,34 +180,58 @@ def sample_groups(view: Any) -> tuple[list[str], list[str]]:
     Returns
     -------
     groups, videos : list of str
-        A sample's group is its subject, or the one that other stills of its video have, else its
-        video. The video of a still is what its field ``video`` says, else its subject, else its
-        folder and file name without the number at the end.
+        A sample's group is its subject, else its video; groups that have a video in common are
+        one. The video of a still is what its field ``video`` says, else its folder and file name
+        without the number at the end, unless that is the name of several subjects' stills.
     """
     # Of all samples: a view may leave out the ones by which a subject is known.
     whole = view if view._is_generated else source_dataset(view)
-    subjects = _values(whole, SUBJECT)
-    known = [f"subject {subject}" if subject else None for subject in subjects]
-    if whole.media_type == "video":
-        videos = _video_names(whole)
-    else:
-        paths = [Path(path) for path in whole.values("filepath")]
-        videos = [
-            f"video {said}" if said else subject or f"video {_base(path)}"
-            for said, subject, path in zip(_values(whole, "video"), known, paths, strict=True)
-        ]
-    of_video = {video: subject for subject, video in zip(known, videos, strict=True) if subject}
-    names = {
-        sample_id: (subject or of_video.get(video, video), video)
-        for sample_id, subject, video in zip(whole.values("id"), known, videos, strict=True)
+    subjects = [f"subject {name}" if name else None for name in _values(whole, SUBJECT)]
+    videos = _video_names(whole) if whole.media_type == "video" else _takes(whole, subjects)
+    groups = [subject or video for subject, video in zip(subjects, videos, strict=True)]
+    place = {sample_id: i for i, sample_id in enumerate(whole.values("id"))}
+    chosen = [place[sample_id] for sample_id in view.values("id")]
+    joined = _joined(groups, videos)
+    return [joined[i] for i in chosen], [videos[i] for i in chosen]
+
+
+def _joined(groups: Sequence[str], videos: Sequence[str]) -> list[str]:
+    """Give groups that have a video in common one name: they cannot be parted."""
+    names, number = np.unique(np.array([*groups, *videos], object), return_inverse=True)
+    pairs = number.reshape(2, -1)
+    links = coo_array((np.ones(len(groups)), tuple(pairs)), shape=(len(names),) * 2)
+    _, part = connected_components(links, directed=False)
+    members: dict[int, set[str]] = defaultdict(set)
+    for group, place in zip(groups, pairs[0], strict=True):
+        members[part[place]].add(group)
+    titles = {
+        key: " and ".join(sorted(g for g in of if g.startswith("subject ")) or sorted(of))
+        for key, of in members.items()
     }
-    chosen = [names[sample_id] for sample_id in view.values("id")]
-    return [group for group, _ in chosen], [video for _, video in chosen]
+    return [titles[part[place]] for place in pairs[0]]
+
+
+def _takes(stills: Any, subjects: Sequence[str | None]) -> list[str]:
+    """Name the video of each still."""
+    taken = [_base(Path(path)) for path in stills.values("filepath")]
+    known = defaultdict(set)
+    for take, subject in zip(taken, subjects, strict=True):
+        known[take].add(subject)
+    names = []
+    for said, take, subject in zip(_values(stills, VIDEO), taken, subjects, strict=True):
+        # Extracted stills bear their video's name, which may be that of many, one a folder.
+        if said and take.rpartition("/")[2] != said:
+            names.append(f"video {said}")
+        elif not said and subject and len(known[take] - {None}) > 1:
+            names.append(subject)
+        else:
+            names.append(f"video {take}")
+    return names
 
 
 def _video_names(videos: Any) -> list[str]:
     """Name videos by their files, so that a dataset made anew is split as before."""
-    sources, paths = _values(videos, "source"), videos.values("filepath")
+    sources, paths = _values(videos, SOURCE), videos.values("filepath")
     files = [Path(source or path) for source, path in zip(sources, paths, strict=True)]
     names = [f"video {file.parent.name}/{file.stem}" for file in files]
     count = Counter(names)

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,26 +118,15 @@ def collect_frames(
     """
     frames = read_labelled(view, gt_field)
     if isinstance(val, float | int):
-        groups = [frame.group for frame in frames]
         split = split_frames(
-            groups,
+            [frame.group for frame in frames],
             share=float(val),
             seed=seed,
             fixed=fixed,
             seen=seen,
             allow_shared_subjects=allow_shared_subjects,
         )
-        # Stills of one video can be of several subjects, who are then on both sides of it.
-        checked = check_split(
-            split.train.tolist(),
-            split.val.tolist(),
-            groups,
-            [frame.video for frame in frames],
-            seen=seen,
-            allow_shared_subjects=allow_shared_subjects,
-        )
-        shared = tuple(dict.fromkeys(split.shared + checked.shared))
-        return TrainingFrames(frames, replace(split, shared=shared))
+        return TrainingFrames(frames, split)
     if isinstance(val, str):
         is_val = [val in frame.tags for frame in frames]
         if frames and not any(is_val):

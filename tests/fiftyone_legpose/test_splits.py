@@ -113,13 +113,13 @@ def test_groups_are_subjects_else_videos(dataset_name, tmp_path):
     folder = tmp_path.name
     assert videos == [
         f"video {folder}/walk",
-        "subject P1",
+        f"video {folder}/walk",
         "video film",
         "video film",
         f"video {folder}/portrait",
     ]
-    # The film's other still says whom it shows.
-    assert groups == [videos[0], "subject P1", "subject P1", "subject P1", videos[4]]
+    # Other stills of the film and of the walk say whom they show.
+    assert groups == [*["subject P1"] * 4, videos[4]]
 
     films = fo.Dataset(f"{dataset_name}-films")
     films.add_samples([fo.Sample("a.mp4"), fo.Sample("b.mp4", subject="P2")])
@@ -165,32 +165,56 @@ def test_where_all_were_trained_on_by_others_the_share_is_still_met():
     assert abs(len(split.val) - 0.2 * len(groups)) < 12
 
 
-def test_a_video_of_two_subjects_is_not_parted(dataset_name, tmp_path):
+def still(folder, path, **values):
     import fiftyone as fo
 
-    from fiftyone_legpose.fields import GROUND_TRUTH
-    from fiftyone_legpose.poses import declare
-    from fiftyone_legpose.training_data import collect_frames
+    return fo.Sample(str(folder / path), **values)
 
-    stills = fo.Dataset(dataset_name, media_type="image")
+
+@pytest.fixture
+def stills(dataset_name):
+    import fiftyone as fo
+
+    made = fo.Dataset(dataset_name, media_type="image")
     for field in ("subject", "video"):
-        stills.add_sample_field(field, fo.StringField)
-    declare(stills, GROUND_TRUTH)
-    metadata = fo.ImageMetadata(width=64, height=64)
+        made.add_sample_field(field, fo.StringField)
+    return made
+
+
+def test_a_video_of_two_subjects_is_not_parted(stills, tmp_path):
     stills.add_samples(
         [
-            fo.Sample(
-                str(tmp_path / f"{subject}{i}.jpg"),
-                subject=subject,
-                video="together",
-                metadata=metadata,
-                ground_truth=fo.Keypoints(),
-            )
+            still(tmp_path, f"{subject}{i}.jpg", subject=subject, video="together")
             for subject in ("P1", "P2")
             for i in range(4)
         ]
+        + [still(tmp_path, "P3_1.jpg", subject="P3")]
     )
-    with pytest.raises(DatasetError, match="On both sides of the split: video together"):
-        collect_frames(stills)
-    allowed = collect_frames(stills, allow_shared_subjects=True)
-    assert allowed.split.shared == ("video together",)
+    groups, _ = sample_groups(stills)
+    assert groups == ["subject P1 and subject P2"] * 8 + ["subject P3"]
+    # A view of one of them knows of the other.
+    assert sample_groups(stills.limit(2))[0] == groups[:2]
+
+
+def test_namesakes_in_folders_of_their_own_are_told_apart(stills, tmp_path):
+    """As `extract_frames` leaves them: each patient's video is called walk."""
+    stills.add_samples(
+        [
+            still(tmp_path, f"{subject}/walk_{i:06d}.jpg", subject=subject, video="walk")
+            for subject in ("P1", "P2")
+            for i in range(3)
+        ]
+    )
+    groups, videos = sample_groups(stills)
+    assert groups == ["subject P1"] * 3 + ["subject P2"] * 3
+    assert len(set(videos)) == 2
+
+
+def test_numbered_stills_of_known_subjects_are_no_take(stills, tmp_path):
+    stills.add_samples(
+        [still(tmp_path, f"IMG_{i:04d}.jpg", subject=f"P{i % 3}") for i in range(6)]
+        + [still(tmp_path, "IMG_0007.jpg")]
+    )
+    groups, videos = sample_groups(stills)
+    assert groups[:6] == [f"subject P{i % 3}" for i in range(6)]
+    assert groups[6] == videos[6] == f"video {tmp_path.name}/IMG"

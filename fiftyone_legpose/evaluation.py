@@ -95,7 +95,7 @@ def evaluate(
         Load weights of unknown origin, which can run code.
     trained_on
         Use all labelled frames, also those that a version of the registry, or one that it came
-        from, was trained on.
+        from, was trained on. Of stored predictions only those of `predict` say whose they are.
     report
         Folder for ``report.html``: plots and the worst frames as pictures.
     worst
@@ -124,7 +124,7 @@ def evaluate(
         asked = [find_weights(w, trust=trust) for w in _as_list(weights or [])]
         stored = [] if asked and pred_field is None else _as_list(pred_field or fields.PREDICTIONS)
         trained = _trained_frames(view, asked, stored)
-        left_out = 0
+        left_out: list[str] = []
         if not trained_on:
             view, left_out = _without(view, trained)
         predicted: dict[str, str] = {}
@@ -172,8 +172,8 @@ def evaluate(
             settings=settings,
             counts={
                 **material.counts,
-                "frames_trained_on": left_out,
-                "frames_not_of_strangers": _not_of_strangers(view, material, trained),
+                "frames_trained_on": len(left_out),
+                "frames_of_known_subjects": _of_known_subjects(view, material, trained),
             },
             estimates=estimates,
             changes=changes,
@@ -181,7 +181,7 @@ def evaluate(
         )
         tell(3, 4, "writing")
         errors = {name: frame_errors(c, len(material.group)) for name, c in compared.items()}
-        _write_errors(source_dataset(view), material, predicted, errors)
+        _write_errors(source_dataset(view), material, predicted, errors, left_out)
         store_evaluation(view, result)
         if report is not None:
             from fiftyone_legpose.report import worst_frames, write_report
@@ -305,8 +305,8 @@ def _trained_frames(
     }
 
 
-def _without(view: Any, trained: Collection[tuple[str, int]]) -> tuple[Any, int]:
-    """Leave frames out of a view and count them."""
+def _without(view: Any, trained: Collection[tuple[str, int]]) -> tuple[Any, list[str]]:
+    """Leave frames out of a view; also their ids."""
     if view.media_type == "video":
         samples, ids, numbers = view.values(["id", "frames.id", "frames.frame_number"])
         places = [
@@ -324,12 +324,12 @@ def _without(view: Any, trained: Collection[tuple[str, int]]) -> tuple[Any, int]
             "not trust the figures"
         )
     if not known:
-        return view, 0
+        return view, known
     video = view.media_type == "video"
-    return (view.exclude_frames(known) if video else view.exclude(known)), len(known)
+    return (view.exclude_frames(known) if video else view.exclude(known)), known
 
 
-def _not_of_strangers(view: Any, material: _Material, trained: Collection[tuple[str, int]]) -> int:
+def _of_known_subjects(view: Any, material: _Material, trained: Collection[tuple[str, int]]) -> int:
     """Count the frames used of subjects and videos that weights were trained on."""
     dataset = source_dataset(view)
     group_of = dict(zip(dataset.values("id"), sample_groups(dataset)[0], strict=True))
@@ -435,6 +435,7 @@ def _write_errors(
     material: _Material,
     predicted: Mapping[str, str],
     errors: Mapping[str, np.ndarray],
+    left_out: Sequence[str],
 ) -> None:
     video = dataset.media_type == "video"
     add, prefix = (dataset.add_frame_field, "frames.") if video else (dataset.add_sample_field, "")
@@ -442,7 +443,8 @@ def _write_errors(
     for name, field in predicted.items():
         target = error_field(field)
         add(target, fo.FloatField)
-        values = dict(zip(ids, errors[name].tolist(), strict=True))
+        # What an earlier evaluation said of frames that this one leaves out is no part of it.
+        values = dict.fromkeys(left_out) | dict(zip(ids, errors[name].tolist(), strict=True))
         dataset.set_values(prefix + target, values, key_field=f"{prefix}id", expand_schema=False)
         if not video:
             continue

@@ -47,7 +47,7 @@ class Evaluation:
     settings: dict[str, Any]
     counts: dict[str, int]
     """``frames``, ``persons``, ``groups``; labelled frames ``frames_not_predicted``, and left out
-    as ``frames_trained_on``; of the frames used, those ``frames_not_of_strangers``: of subjects and
+    as ``frames_trained_on``; of the frames used, ``frames_of_known_subjects`` are of subjects and
     videos that one of the weights was trained on."""
     estimates: dict[str, dict[str, Estimate]]
     """By prediction and measure; the measures are those of `comparison.summarize`."""
@@ -64,7 +64,7 @@ class Evaluation:
     def cautions(self) -> list[str]:
         """Say in sentences what the frames are that training has seen, or seen the like of."""
         out, known = (
-            self.counts.get(name, 0) for name in ("frames_trained_on", "frames_not_of_strangers")
+            self.counts.get(name, 0) for name in ("frames_trained_on", "frames_of_known_subjects")
         )
         told = []
         if out:

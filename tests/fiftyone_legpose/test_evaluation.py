@@ -107,7 +107,7 @@ def test_numbers_count_what_was_labelled(dataset, truth):
         "frames": VIDEOS * FRAMES,
         "frames_not_predicted": 0,
         "frames_trained_on": 0,
-        "frames_not_of_strangers": 0,
+        "frames_of_known_subjects": 0,
         "persons": persons,
         "groups": VIDEOS,
     }
@@ -344,7 +344,7 @@ def test_frames_that_weights_were_trained_on_do_not_judge_them(dataset, trained_
     assert result.counts["frames"] == VIDEOS * FRAMES - 6
     assert result.counts["frames_trained_on"] == 6
     # The other frames of that video are no strangers.
-    assert result.counts["frames_not_of_strangers"] == FRAMES - 6
+    assert result.counts["frames_of_known_subjects"] == FRAMES - 6
     assert "6 labelled frames are left out" in result.summary()
     assert f"{FRAMES - 6} of the frames show subjects or videos" in result.summary()
 
@@ -352,8 +352,12 @@ def test_frames_that_weights_were_trained_on_do_not_judge_them(dataset, trained_
     assert everything.counts["frames"] == VIDEOS * FRAMES
     assert everything.counts["frames_trained_on"] == 0
     assert everything.key != result.key
+    # Errors of an evaluation of everything are not those of one that leaves frames out.
+    evaluate(dataset, pred_field=["copy", "old"], resamples=20)
+    error = dataset.values("frames.old_error")[0]
+    assert [value is None for value in error[:FRAMES]] == [True] * 6 + [False] * (FRAMES - 6)
     others = evaluate(dataset, pred_field="copy", resamples=20)
-    assert others.counts["frames_trained_on"] == others.counts["frames_not_of_strangers"] == 0
+    assert others.counts["frames_trained_on"] == others.counts["frames_of_known_subjects"] == 0
     assert others.cautions() == []
 
 

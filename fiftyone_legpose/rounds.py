@@ -137,8 +137,8 @@ def loop(
         CVAT project to push to.
     handover
         Folder to exchange files through instead of CVAT's interface. A round's frames are written
-        to ``<key>.zip``, a backup that CVAT makes a task of; what CVAT exports of that task is to
-        be put beside it as ``<key>-<id>-export.zip``, with the id that the backup's name has.
+        to ``<key>-<id>.zip``, a backup that CVAT makes a task of; what CVAT exports of that task
+        is to be put beside it as ``<key>-<id>-export.zip``. The id tells datasets apart.
     as_tracks
         Push persons as tracks.
     train
@@ -242,10 +242,14 @@ def _go_on(
                 failures = predict(dataset, progress=progress, **prediction).failures
                 _note(notes, [f"{f['path']} was left out: {f['reason']}." for f in failures])
                 if not len(select(dataset, progress=progress, **selection)):
-                    return replace(state, next_step="no frame is left to choose: load more videos")
+                    left = "no frame is left to choose: load more videos"
+                    return replace(state, notes=tuple(notes), next_step=left)
             backup = None if folder is None else folder / f"{_file_name(dataset, current.key)}.zip"
             push(dataset, current.key, backup=backup, progress=progress, **sending)
         else:
+            if current.stage == "review" and folder is not None:
+                where = f"; CVAT's export goes to {_export_file(dataset, current.key, folder)}"
+                state = replace(state, next_step=state.next_step + where)
             return state
 
 
@@ -367,10 +371,14 @@ def _pull(
     dataset: fo.Dataset, key: str, folder: Path | None, progress: Report | bool | None
 ) -> list[str]:
     """Fetch what is finished of a round, and say what of it cannot come back."""
-    export = None if folder is None else folder / f"{_file_name(dataset, key)}-export.zip"
+    export = None if folder is None else _export_file(dataset, key, folder)
     if export is not None and not export.is_file():
         return []
     return release_lost(dataset, key, pull(dataset, key, export=export, progress=progress))
+
+
+def _export_file(dataset: fo.Dataset, key: str, folder: Path) -> Path:
+    return folder / f"{_file_name(dataset, key)}-export.zip"
 
 
 def _file_name(dataset: fo.Dataset, key: str) -> str:

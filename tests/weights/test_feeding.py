@@ -41,6 +41,33 @@ def test_a_view_moves_points_with_the_picture_and_keeps_their_sides(picture):
     assert 15 < mirrored < 45
 
 
+def test_points_stay_where_they_are_to_a_fraction_of_a_pixel():
+    side, spots = 128, np.array([(60.0, 44.0), (100.0, 44.0), (80.0, 84.0)])
+    y, x = np.mgrid[:120, :160] + 0.5  # the middle of each pixel, counted from the edge
+    light = sum(np.exp(-((x - u) ** 2 + (y - v) ** 2) / 18) for u, v in spots)
+    points = np.resize(spots, (1, 10, 2))
+    picture = Labelled(
+        np.repeat((light * 255).astype(np.uint8)[..., None], 3, axis=2), points, np.full((1, 10), 2)
+    )
+    off = {False: [], True: []}
+    for seed in range(200):
+        view = draw_view(picture, side, np.random.default_rng(seed))
+        if not len(view.points) or not (view.visibility > 0).all():
+            continue
+        # The third keypoint is the low spot, its mirror image is not.
+        mirrored = view.points[0, 2, 1] - view.points[0, 0, 1] < 15
+        light = np.where((view.image == feeding._GREY).all(axis=-1), 0.0, view.image[..., 0])
+        v, u = np.mgrid[:side, :side] + 0.5
+        for spot in view.points[0, :4]:
+            near = light * (np.hypot(u - spot[0], v - spot[1]) < 9)
+            if near.sum() > 500:
+                center = np.array([(near * u).sum(), (near * v).sum()]) / near.sum()
+                off[bool(mirrored)].append(center - spot)
+    assert min(map(len, off.values())) > 20
+    for side_off in off.values():
+        assert np.abs(np.mean(side_off, axis=0)).max() < 0.15
+
+
 def test_points_outside_are_cut_off_and_who_has_too_few_is_left_out(picture):
     seen = {"all": 0, "some": 0, "none": 0}
     for seed in range(200):

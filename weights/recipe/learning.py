@@ -126,7 +126,8 @@ def clinic_training(widen: float = 1.0) -> Iterator[None]:
     from ultralytics.utils.callbacks.base import default_callbacks
 
     added = {
-        "on_pretrain_routine_end": feed,
+        "on_pretrain_routine_start": feed,
+        "on_pretrain_routine_end": average_less,
         "on_train_start": partial(_start, widen=widen),
     }
     for event, callback in added.items():
@@ -139,9 +140,24 @@ def clinic_training(widen: float = 1.0) -> Iterator[None]:
 
 
 def feed(trainer: Any) -> None:
-    """Give a trainer `feeding.Feed`; a callback for ``on_pretrain_routine_end``."""
-    labels = trainer.train_loader.dataset.labels
-    trainer.train_loader = Feed(labels, trainer.args.imgsz, trainer.batch_size, trainer.args.seed)
+    """Let a trainer make `feeding.Feed` where it makes the loader of its training pictures.
+
+    A callback for ``on_pretrain_routine_start``. Not a loader that is put in the place of
+    another's: Ultralytics makes a new one when a GPU has too little memory for the batch.
+    """
+    make = trainer.get_dataloader
+
+    def make_feed(*args: Any, mode: str = "train", **options: Any) -> Any:
+        loader = make(*args, mode=mode, **options)
+        if mode != "train":
+            return loader
+        return Feed(loader.dataset.labels, trainer.args.imgsz, loader.batch_size)
+
+    trainer.get_dataloader = make_feed
+
+
+def average_less(trainer: Any) -> None:
+    """Average weights over `_EMA_STEPS`; a callback for ``on_pretrain_routine_end``."""
     trainer.ema.decay = lambda step: 1 - 1 / min(_EMA_STEPS, 1 + step / 2)
 
 
@@ -150,9 +166,10 @@ def halve_precision(trainer: Any) -> None:
 
     Half as long for the network on an AMD EPYC with AVX-512: 12.2 ms a picture at 192 px, 9.1
     with channels last, 6.5 with both. The loss stays in float32: bfloat16 would place points to
-    an eighth of a cell. Checkpoints are not touched, they hold the averaged weights.
+    an eighth of a cell. Checkpoints are ordinary ones: they hold the averaged weights, which were
+    set apart before.
     """
-    if trainer.device.type != "cpu" or not torch.cpu._is_avx512_bf16_supported():
+    if trainer.device.type != "cpu" or not has_bfloat16():
         return
     model = trainer.model.to(memory_format=torch.channels_last)
     predict = model._predict_once
@@ -166,7 +183,14 @@ def halve_precision(trainer: Any) -> None:
     model._predict_once = predict_half
 
 
+def has_bfloat16() -> bool:
+    """Tell whether this processor computes in bfloat16, as far as torch can say."""
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+
+
 def _start(trainer: Any, *, widen: float) -> None:
+    # A training that goes on draws other views than its first part has seen.
+    trainer.train_loader.generator.manual_seed(trainer.args.seed + trainer.start_epoch)
     teach_distance(trainer, widen=widen)
     halve_precision(trainer)
 

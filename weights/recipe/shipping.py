@@ -61,7 +61,9 @@ def ship(checkpoint: str | Path, target: str | Path = WEIGHTS, *, imgsz: int) ->
             raise ValueError(
                 f"{checkpoint} is no Ultralytics checkpoint; name a last.pt or best.pt"
             )
-        torch.save(_without_traces(stripped, imgsz), temporary)
+        # Stripping fills in Ultralytics' defaults, which nobody trained with.
+        said = torch.load(checkpoint, map_location="cpu", weights_only=False)["train_args"]
+        torch.save(_without_traces(stripped, said, imgsz), temporary)
         _check(temporary)
         temporary.replace(target)
     finally:
@@ -80,9 +82,11 @@ def write_sums(folder: Path) -> str:
     return list(sums.values())[-1]
 
 
-def _without_traces(checkpoint: dict[str, Any], imgsz: int) -> dict[str, Any]:
+def _without_traces(
+    checkpoint: dict[str, Any], train_args: dict[str, Any], imgsz: int
+) -> dict[str, Any]:
     """Keep the settings that matter and drop paths, curves and times of the training machine."""
-    settings = {k: v for k, v in checkpoint["train_args"].items() if k not in _LOCAL_SETTINGS}
+    settings = {k: v for k, v in train_args.items() if k not in _LOCAL_SETTINGS}
     settings["imgsz"] = imgsz
     model = checkpoint["model"]
     model.args = settings

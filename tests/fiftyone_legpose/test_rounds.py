@@ -51,11 +51,11 @@ def cvat_elsewhere():
 
 @pytest.fixture
 def walks(dataset_name, sample_clip, tmp_path):
-    """A second of video of each of two subjects."""
+    """Two seconds of video of each of two subjects: room for two rounds, whatever they choose."""
     folder = tmp_path / "videos"
     folder.mkdir()
     for number, name in enumerate(("anna_walk.mp4", "bert_walk.mp4")):
-        options = ["-ss", str(number * 2), "-frames:v", "24", "-vf", "scale=304:264"]
+        options = ["-ss", str(number * 2), "-frames:v", "40", "-vf", "scale=304:264"]
         make_clip(sample_clip, folder / name, *options)
     return load(folder, dataset_name, subject=r"^([a-z]+)_", progress=False)
 

@@ -1,10 +1,9 @@
-"""Training pictures from memory: turned, cut, coloured and degraded, fast enough for a CPU.
+"""Training pictures as a model of legs needs them: views cut as clinics cut them, in any colour.
 
-Ultralytics' own pipeline takes 4 ms a picture, which is as long as the network takes at 192 px on
-one core. One warp from pictures that are kept decoded takes a quarter of that, and what it does
-is made for legs: views are cut as clinics cut them, and colours change so far that neither clothes
-nor a room tell which way somebody faces. With a dozen real people that is what a model would
-learn instead of the shape of feet.
+Colours change so far that neither clothes nor a room tell which way somebody faces: with a dozen
+real people that is what a model would learn instead of the shape of feet. Ultralytics' own pipeline
+with its pictures in memory is as fast (0.55 ms a picture at 192 px on one core; 0.67 ms here, with
+the faults of clinic pictures).
 """
 
 import os

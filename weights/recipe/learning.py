@@ -48,7 +48,7 @@ class Piece:
 
 CPU_PIECES: Final = (
     Piece(imgsz=192, epochs=11, lr0=0.0015, widen=1.5, settings={"lrf": 0.42}),
-    Piece(imgsz=256, epochs=9, lr0=0.0006, settings={"lrf": 0.01, "warmup_epochs": 0.1}),
+    Piece(imgsz=256, epochs=7, lr0=0.0006, settings={"lrf": 0.01, "warmup_epochs": 0.1}),
 )
 """Small pictures first: a picture costs four times as much at twice the size."""
 
@@ -78,8 +78,8 @@ def learn(
     base : str
         What `train` starts from: weights, or ``yolov8n-pose.yaml`` for nothing.
     device : str
-        As `train` takes it; one device, because the loss and the faults of clinic pictures are
-        not carried over to the processes of several.
+        As `train` takes it; one device, because the loss and the views are not carried over
+        to the processes of several.
     """
     dataset = load_pictures(folders)
     start = base

@@ -19,6 +19,11 @@ def test_degrade_keeps_shape_and_type_and_is_repeatable(picture):
     assert darkest < 70
 
 
+def test_degrade_veils_some_pictures(picture):
+    black = [degrade(picture * 0, np.random.default_rng(s)).mean() for s in range(60)]
+    assert 3 <= sum(level > 40 for level in black) <= 20
+
+
 def test_hide_marks_exactly_the_points_it_covers(picture):
     grid = np.stack(np.meshgrid(np.arange(4, 160, 8), np.arange(4, 120, 8)), axis=-1)
     points = grid.reshape(1, -1, 2).astype(float)

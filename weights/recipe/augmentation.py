@@ -9,6 +9,7 @@ from weights.recipe.clothing import draw_color
 
 _SHARES: Final = {
     "light": 0.5,
+    "haze": 0.25,
     "dark": 0.12,
     "defocus": 0.12,
     "motion": 0.15,
@@ -25,6 +26,9 @@ def degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if "light" in faulty:
         values = 255 * (values / 255) ** rng.uniform(0.75, 1.3)
         values *= rng.uniform(0.8, 1.15) * rng.uniform(0.92, 1.08, 3)
+    if "haze" in faulty:
+        color = rng.uniform(130, 255) * rng.uniform(0.85, 1, 3)
+        values += _haze(picture.shape[:2], rng) * (color - values)
     if "dark" in faulty:
         values = 255 * (np.clip(values, 0, 255) / 255) ** rng.uniform(1.2, 2.2)
         values *= rng.uniform(0.35, 0.8)
@@ -73,6 +77,23 @@ def hide(
     patch[:] = np.clip(draw_color(rng) * texture, 0, 255)
     covered = ((points >= low) & (points < high)).all(axis=-1)
     return np.where(covered & (visibility == 2), 1, visibility)
+
+
+def _haze(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return how much of a picture (H, W, 1) light hides: a veil, or a beam from a lamp or window.
+
+    A bright window behind somebody leaves little contrast on the legs, and none of their colour.
+    """
+    height, width = size
+    y, x = np.mgrid[:height, :width].astype(np.float32) / max(size)
+    angle = rng.uniform(0, 2 * np.pi)
+    across = (x - rng.uniform(0, 1)) * np.cos(angle) + (y - rng.uniform(0, 1)) * np.sin(angle)
+    if rng.random() < 0.35:
+        shape = np.exp(-((across / rng.uniform(0.03, 0.25)) ** 2))
+    else:
+        shape = 1 / (1 + np.exp(across / rng.uniform(0.05, 0.6)))
+    veil = rng.uniform(0, 0.45)
+    return np.asarray(veil + (rng.uniform(0, 0.7) * (1 - veil)) * shape)[..., None]
 
 
 def _motion_kernel(rng: np.random.Generator) -> np.ndarray:

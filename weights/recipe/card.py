@@ -19,7 +19,9 @@ from weights.recipe.shipping import WEIGHTS
 MIN_SCORE: Final = 0.25
 """Box confidence from which a person counts, `predict`'s default."""
 
-_SETS: Final[Mapping[str, Callable[[str], bool]]] = {
+Sets = Mapping[str, Callable[[str], bool]]
+
+_SETS: Final[Sets] = {
     "camera 3, same take": lambda name: name.startswith("p2s"),
     "another man": lambda name: name.startswith("intel"),
     "all": lambda name: True,
@@ -111,10 +113,15 @@ def load_model(weights: Path, imgsz: int | None = None) -> Predict:
 
 def measure_sets(truth: Truth, predict: Predict) -> dict[str, dict[str, Any]]:
     """Predict every picture once and measure each of the card's sets of pictures."""
+    return measure_by(truth, predict, _SETS)
+
+
+def measure_by(truth: Truth, predict: Predict, sets: Sets) -> dict[str, dict[str, Any]]:
+    """Predict every picture once and measure each set, which tells by name what belongs to it."""
     predicted = predict_all(truth, predict)
     return {
         name: measure(*_select(truth, predicted, [belongs(n) for n in truth.names]))
-        for name, belongs in _SETS.items()
+        for name, belongs in sets.items()
     }
 
 

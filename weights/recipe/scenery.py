@@ -10,7 +10,10 @@ from fiftyone_legpose import legs
 from weights.recipe.clothing import Layer, draw_color
 from weights.recipe.rendering import Camera, tube
 
-_REAL_SHARE: Final = 0.3
+_REAL_SHARE: Final = 0.2
+
+_LEAVES_SHARE: Final = 0.3
+"""How often the wall is a heap of shapes: leaves, shelves, a crowded room."""
 
 _SHADOWS: Final = {"hip": 0.2, "knee": 0.16, "ankle": 0.13, "heel": 0.1, "foot": 0.1}
 """Width of what a limb casts at each joint, in leg lengths."""
@@ -38,7 +41,7 @@ def draw_room(
     """
     if len(backgrounds) and rng.random() < _REAL_SHARE:
         return _cut_background(backgrounds[int(rng.integers(len(backgrounds)))], size, rng)
-    room = _wall(size, rng)
+    room = _leaves(size, rng) if rng.random() < _LEAVES_SHARE else _wall(size, rng)
     if rng.random() < 0.85:
         floor, seen = _floor(camera, ground, size, rng)
         room[seen] = floor[seen]
@@ -145,6 +148,32 @@ def _wall(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.integers(0, 7)):
         _add_clutter(room, rng)
     return room
+
+
+def _leaves(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return a picture full of shapes that hide each other, small ones far more often.
+
+    Edges of every length and direction, as photographs have them.
+    Source: Lee, Mumford & Huang 2001, "Occlusion models for natural images".
+    """
+    height, width = size
+    room = np.empty((height, width, 3), np.float32)
+    room[:] = draw_color(rng)
+    palette = np.stack([draw_color(rng) for _ in range(rng.integers(2, 7))])
+    smallest, corners = rng.uniform(3, 14), int(rng.choice([0, 3, 4, 6]))
+    count = min(1500, int(height * width / smallest**2 / 10))
+    radii = smallest * np.minimum(rng.pareto(1.6, count) + 1, 30)
+    centers = rng.uniform(-20, (width + 20, height + 20), (count, 2))
+    colors = palette[rng.integers(len(palette), size=count)] * rng.uniform(0.6, 1.4, (count, 1))
+    turns, thin = rng.uniform(0, 360, count), rng.uniform(0.2, 1, count)
+    # The largest lie behind, or nothing else would be seen.
+    for i in np.argsort(-radii):
+        axes = (max(1, int(radii[i])), max(1, int(radii[i] * thin[i])))
+        center = (int(centers[i, 0]), int(centers[i, 1]))
+        step = 360 // corners if corners else 20
+        outline = cv2.ellipse2Poly(center, axes, int(turns[i]), 0, 360, step)
+        cv2.fillConvexPoly(room, outline, colors[i].tolist(), cv2.LINE_AA)
+    return room * (1 + 0.15 * noise(size, rng.uniform(20, 120), rng))[..., None]
 
 
 def _add_clutter(room: np.ndarray, rng: np.random.Generator) -> None:

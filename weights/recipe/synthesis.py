@@ -22,7 +22,7 @@ from weights.recipe.rendering import Camera, Rendering, look_at, render
 from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise
 from weights.recipe.skinning import pose_body, rotation_y
 
-_TOGETHER_SHARE: Final = 0.3
+_TOGETHER_SHARE: Final = 0.45
 """How often there are two people, who may hide each other."""
 
 _FEWEST_POINTS: Final = 3
@@ -182,7 +182,7 @@ def _try_picture(
         visibility = hide(image, points, visibility, rng)
     if rng.random() < 0.7:
         image = degrade(image, rng)
-    return Picture(image, points, visibility, np.array([_leg_length(p) for p in points]))
+    return Picture(image, points, visibility, np.array([leg_length(p) for p in points]))
 
 
 def _draw_person(mesh: Mesh, rng: np.random.Generator) -> Person:
@@ -204,7 +204,7 @@ def _frame(person: Person, size: tuple[int, int], rng: np.random.Generator) -> t
     unit = Camera(position, rotation, 1.0, np.zeros(2))
     pixels, _ = unit.project(person.keypoints)
     leg_length = size[0] * rng.uniform(0.36, 0.88)
-    focal = leg_length / _leg_length(pixels)
+    focal = leg_length / leg_length(pixels)
     pixels *= focal
     above_hips = leg_length * rng.choice(
         [rng.uniform(0.03, 0.14), rng.uniform(0.14, 0.32), rng.uniform(-0.28, -0.03)],
@@ -221,7 +221,7 @@ def _beside(person: Person, other: Person, camera: Camera, rng: np.random.Genera
     """Stand a second person beside, before or behind the first: a therapist, a passer-by."""
     turn = rotation_y(rng.uniform(0, 2 * np.pi))
     across = camera.rotation[0] * rng.choice([-1, 1]) * rng.uniform(0.3, 0.9)
-    away = camera.rotation[2] * (1, 0, 1) * rng.uniform(-0.3, 1.2)
+    away = camera.rotation[2] * (1, 0, 1) * rng.uniform(-1.2, 1.2)
     hips = person.keypoints[:2].mean(axis=0)
     shift = other.keypoints[:2].mean(axis=0) + across + away - turn @ hips
     shift[1] = other.ground - person.ground
@@ -253,7 +253,8 @@ def _lay_over(
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _leg_length(points: np.ndarray) -> float:
+def leg_length(points: np.ndarray) -> float:
+    """Measure hip to knee to ankle, the longer side, of points (10, 2)."""
     hip, knee, ankle = points[0:2], points[2:4], points[4:6]
     thigh, shank = (np.linalg.norm(a - b, axis=1) for a, b in ((hip, knee), (knee, ankle)))
     return float((thigh + shank).max())

@@ -50,7 +50,7 @@ METRICS = {
 }
 CONF = 0.25
 RESAMPLES = 500
-SYNTHETIC_SEED = 1
+SYNTHETIC_SEED = 2
 CHECKED = 40
 """Synthetic pictures that training validates with."""
 
@@ -64,15 +64,19 @@ def main() -> None:
     base = _train_base(options, synthetic)
     test = _test_pictures(options)
     measured = {"base": _measure(test, base, options)}
+    persons: dict[str, list[int]] = {}
     for seed in range(options.seeds):
         for strategy in options.strategies:
-            for number, version in enumerate(_learn(strategy, seed, base, synthetic, options), 1):
+            rounds = _learn(strategy, seed, base, synthetic, options)
+            for number, (version, labelled) in enumerate(rounds, 1):
                 measured[f"{strategy}/{seed}/{number}"] = _measure(test, version, options)
+                persons.setdefault(f"{strategy}/{number}", []).append(labelled)
                 _say(started, f"{strategy}, seed {seed}, round {number} of {options.rounds}")
     report = {
         "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()},
         "minutes": round((time.monotonic() - started) / 60, 1),
         "metrics": METRICS,
+        "persons": {key: round(np.mean(seeds), 1) for key, seeds in persons.items()},
         "parts": _summarize(measured, _parts(test), options),
     }
     del report["settings"]["work"], report["settings"]["out"]
@@ -93,8 +97,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--imgsz", type=int, default=160)
     parser.add_argument("--epochs", type=int, default=20, help="of each round's training")
     parser.add_argument("--lr0", type=float, default=0.001, help="of each round's training")
-    parser.add_argument("--synthetic", type=int, default=4000, help="pictures for the base")
-    parser.add_argument("--base-epochs", type=int, default=8)
+    parser.add_argument("--synthetic", type=int, default=8000, help="pictures for the base")
+    parser.add_argument("--base-epochs", type=int, default=10)
     parser.add_argument(
         "--start",
         default="yolov8n.pt",
@@ -165,8 +169,8 @@ def _train_base(options: argparse.Namespace, synthetic: fo.Dataset) -> str:
 
 def _learn(
     strategy: str, seed: int, base: str, synthetic: fo.Dataset, options: argparse.Namespace
-) -> list[str]:
-    """Go through the rounds of one strategy; the versions it led to."""
+) -> list[tuple[str, int]]:
+    """Go through the rounds of one strategy: the versions it led to, the persons each has seen."""
     truth = _labels()
     name = f"active-learning-{strategy}-{seed}-{os.getpid()}"
     dataset = load(
@@ -175,7 +179,7 @@ def _learn(
         subject=r"^([a-z]+)_",
         progress=False,
     )
-    versions = []
+    versions, labelled = [], 0
     weights = base
     try:
         for number in range(1, options.rounds + 1):
@@ -195,7 +199,7 @@ def _learn(
                 seed=seed,
                 progress=False,
             )
-            _correct(dataset, chosen, truth)
+            labelled += _correct(dataset, chosen, truth)
             weights = f"{base}-{strategy}-{seed}-{number}"
             with clinic_training():
                 train(
@@ -214,7 +218,7 @@ def _learn(
                     progress=False,
                     **{**SETTINGS, "batch": 8, "nbs": 8},
                 )
-            versions.append(weights)
+            versions.append((weights, labelled))
     finally:
         fo.delete_dataset(name)
     return versions
@@ -242,8 +246,8 @@ def _pose(keypoints: Sequence[Sequence[float]]) -> Pose:
 
 def _correct(
     dataset: fo.Dataset, chosen: fo.DatasetView, truth: dict[str, dict[int, fo.Keypoints]]
-) -> None:
-    """Do what a person would: label the frames that were chosen."""
+) -> int:
+    """Do what a person would: label the frames that were chosen; count the people in them."""
     paths, ids, numbers = chosen.values(["filepath", "frames.id", "frames.frame_number"])
     labels = {
         frame_id: truth[Path(path).stem][number].copy()
@@ -252,6 +256,7 @@ def _correct(
     }
     dataset.set_values(f"frames.{fields.GROUND_TRUTH}", labels, key_field="frames.id")
     review_state.mark(dataset, labels, state=fields.CORRECTED, key="benchmark", by="benchmark")
+    return sum(len(found.keypoints) for found in labels.values())
 
 
 def _test_pictures(options: argparse.Namespace) -> fo.Dataset:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,6 @@ import typer
 from fiftyone_legpose import legs
 from weights.recipe.card import (
     Predict,
-    Truth,
     load_model,
     measure_sets,
     read_truth,
@@ -78,7 +77,7 @@ def main(
     write: Annotated[bool, typer.Option(help="Put the tables into the model card.")] = False,
 ) -> None:
     truth = read_truth(data)
-    poses = blazepose(truth, environment)
+    poses = blazepose(truth.images, environment)
     answers = sum(len(points) > 0 for points, *_ in poses)
     results = {
         "BlazePose": measure_sets(truth, in_turn(poses)),
@@ -98,19 +97,18 @@ def main(
 Answer = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def blazepose(truth: Truth, environment: Path) -> list[Answer]:
+def blazepose(images: Sequence[np.ndarray], environment: Path = ENVIRONMENT) -> list[Answer]:
     """Return points, visibility and score that BlazePose gives for each picture."""
     python = _python(environment)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "pictures.npz"), Path(folder, "found.npz")
-        np.savez(source, **{str(i): image for i, image in enumerate(truth.images)})
+        np.savez(source, **{str(i): image for i, image in enumerate(images)})
         order = [str(LANDMARKS[name]) for name in legs.KEYPOINTS]
         subprocess.run([python, "-c", _WORKER, source, target, *order], check=True)
         found = np.load(target)
         nobody = np.empty((0, len(legs.KEYPOINTS), 3))
         points = [
-            found[str(i)][None] if str(i) in found.files else nobody
-            for i in range(len(truth.images))
+            found[str(i)][None] if str(i) in found.files else nobody for i in range(len(images))
         ]
     # It names no score for a person: whatever it returns counts.
     return [(each[..., :2], each[..., 2], np.ones(len(each))) for each in points]

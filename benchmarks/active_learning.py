@@ -27,16 +27,17 @@ import numpy as np
 import yaml
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import fields, legs, review_state
+from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.comparison import Comparison, compare, summarize
 from fiftyone_legpose.intervals import interval, resample
-from fiftyone_legpose.metrics import Persons
-from fiftyone_legpose.poses import declare, read_poses, to_keypoints
+from fiftyone_legpose.poses import to_keypoints
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.selection import select
 from fiftyone_legpose.training import train
 from fiftyone_legpose.videos import load
 from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
+from fiftyone_legpose.zoo.weights import find_weights
+from weights.recipe.card import MIN_SCORE, Truth, load_model, predict_all, read_truth
 from weights.recipe.learning import SETTINGS, clinic_training
 
 RESULTS = Path(__file__).parent / "results"
@@ -48,7 +49,6 @@ METRICS = {
     "found": "share of persons found (OKS >= 0.5)",
     "ap50": "OKS-AP50",
 }
-CONF = 0.25
 RESAMPLES = 500
 SYNTHETIC_SEED = 2
 CHECKED = 40
@@ -62,7 +62,7 @@ def main() -> None:
     fo.config.model_zoo_dir = str(options.work / "zoo")
     synthetic = _synthetic(options)
     base = _train_base(options, synthetic)
-    test = _test_pictures(options)
+    test = read_truth(SHARED / "data")
     measured = {"base": _measure(test, base, options)}
     persons: dict[str, list[int]] = {}
     for seed in range(options.seeds):
@@ -96,7 +96,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--min-gap", type=float, default=0.1, help="s between two chosen frames")
     parser.add_argument("--imgsz", type=int, default=160)
     parser.add_argument("--epochs", type=int, default=20, help="of each round's training")
-    parser.add_argument("--lr0", type=float, default=0.001, help="of each round's training")
+    parser.add_argument("--lr0", type=float, default=0.0003, help="of each round's training")
     parser.add_argument("--synthetic", type=int, default=8000, help="pictures for the base")
     parser.add_argument("--base-epochs", type=int, default=10)
     parser.add_argument(
@@ -200,7 +200,7 @@ def _learn(
                 progress=False,
             )
             labelled += _correct(dataset, chosen, truth)
-            weights = f"{base}-{strategy}-{seed}-{number}"
+            weights = f"{base}-{strategy}-{seed}-{number}-{options.epochs}-{options.lr0}"
             with clinic_training():
                 train(
                     dataset,
@@ -259,22 +259,9 @@ def _correct(
     return sum(len(found.keypoints) for found in labels.values())
 
 
-def _test_pictures(options: argparse.Namespace) -> fo.Dataset:
-    dataset = fo.Dataset.from_dir(
-        str(SHARED / "data" / "legs"),
-        dataset_type=YOLOPoseDataset,
-        split="val",
-        label_field=fields.GROUND_TRUTH,
-        progress=False,
-    )
-    dataset.compute_metadata(progress=False)
-    declare(dataset, fields.PREDICTIONS, boxes=True)
-    return dataset
-
-
-def _parts(test: fo.Dataset) -> dict[str, np.ndarray]:
+def _parts(test: Truth) -> dict[str, np.ndarray]:
     """Masks of the test pictures: all, the camera of a take in the pool, the man who is not."""
-    stranger = np.array([Path(path).name.startswith("intel") for path in test.values("filepath")])
+    stranger = np.array([name.startswith("intel") for name in test.names])
     return {
         "all pictures": np.ones(len(stranger), bool),
         "another camera": ~stranger,
@@ -282,23 +269,9 @@ def _parts(test: fo.Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def _measure(test: fo.Dataset, version: str, options: argparse.Namespace) -> Comparison:
-    predict(
-        test,
-        weights=version,
-        imgsz=options.imgsz,
-        conf=0.01,
-        device=options.device,
-        backend="torch",
-        progress=False,
-    )
-    truth, found = (_persons(test, field) for field in (fields.GROUND_TRUTH, fields.PREDICTIONS))
-    return compare(truth, found, min_score=CONF, sigmas=legs.SIGMAS)
-
-
-def _persons(dataset: fo.Dataset, field: str) -> Persons:
-    table = read_poses(dataset, field)
-    return Persons(table.pose_frame, table.points, table.visibility, table.confidence, table.score)
+def _measure(test: Truth, version: str, options: argparse.Namespace) -> Comparison:
+    predicted = predict_all(test, load_model(find_weights(version).path, options.imgsz))
+    return compare(test.persons, predicted, leg=test.leg, area=test.area, min_score=MIN_SCORE)
 
 
 def _summarize(

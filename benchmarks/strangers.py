@@ -34,7 +34,7 @@ from weights.recipe.card import (
     write_between_marks,
 )
 from weights.recipe.shipping import WEIGHTS
-from weights.recipe.synthesis import Picture, leg_length, to_lines
+from weights.recipe.synthesis import Picture, measure_leg, to_lines
 
 PACKAGE = "sports2d==0.8.34"
 CLIP = "Sports2D/Demo/demo.mp4"
@@ -64,9 +64,9 @@ points that may be off before the frame is dropped."""
 class Teaching:
     """What the teacher says of one person, by frame."""
 
-    points: Mapping[int, np.ndarray]
+    points: dict[int, np.ndarray]
     """(10, 2) px."""
-    visibility: Mapping[int, np.ndarray]
+    visibility: dict[int, np.ndarray]
     """(10,) from 0 to 1."""
 
 
@@ -166,8 +166,8 @@ def cut_at_the_waist(
         near = {n: teaching.points[n] for n in around if n in teaching.points}
         if number % _EVERY or len(near) < _AROUND + 1:
             continue
-        leg = leg_length(points)
-        usual = np.median([leg_length(each) for each in near.values()])
+        leg = measure_leg(points)
+        usual = np.median([measure_leg(each) for each in near.values()])
         off = np.linalg.norm(points - _expect(number, near), axis=1) / leg
         if abs(np.log(leg / usual)) > _SAME_LENGTH or (off > _AGREE).sum() > _MOST_OFF:
             continue

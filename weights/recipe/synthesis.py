@@ -182,7 +182,7 @@ def _try_picture(
         visibility = hide(image, points, visibility, rng)
     if rng.random() < 0.7:
         image = degrade(image, rng)
-    return Picture(image, points, visibility, np.array([leg_length(p) for p in points]))
+    return Picture(image, points, visibility, np.array([measure_leg(p) for p in points]))
 
 
 def _draw_person(mesh: Mesh, rng: np.random.Generator) -> Person:
@@ -204,7 +204,7 @@ def _frame(person: Person, size: tuple[int, int], rng: np.random.Generator) -> t
     unit = Camera(position, rotation, 1.0, np.zeros(2))
     pixels, _ = unit.project(person.keypoints)
     leg_length = size[0] * rng.uniform(0.36, 0.88)
-    focal = leg_length / leg_length(pixels)
+    focal = leg_length / measure_leg(pixels)
     pixels *= focal
     above_hips = leg_length * rng.choice(
         [rng.uniform(0.03, 0.14), rng.uniform(0.14, 0.32), rng.uniform(-0.28, -0.03)],
@@ -253,7 +253,7 @@ def _lay_over(
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def leg_length(points: np.ndarray) -> float:
+def measure_leg(points: np.ndarray) -> float:
     """Measure hip to knee to ankle, the longer side, of points (10, 2)."""
     hip, knee, ankle = points[0:2], points[2:4], points[4:6]
     thigh, shank = (np.linalg.norm(a - b, axis=1) for a, b in ((hip, knee), (knee, ankle)))

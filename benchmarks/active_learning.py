@@ -74,7 +74,6 @@ def main() -> None:
                 _say(started, f"{strategy}, seed {seed}, round {number} of {options.rounds}")
     report = {
         "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()},
-        "minutes": round((time.monotonic() - started) / 60, 1),
         "metrics": METRICS,
         "persons": {key: round(np.mean(seeds), 1) for key, seeds in persons.items()},
         "parts": _summarize(measured, _parts(test), options),

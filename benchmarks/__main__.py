@@ -4,7 +4,15 @@ import runpy
 import sys
 import time
 
-BENCHMARKS = ("predict", "selection", "cvat_push", "panel", "blazepose", "active_learning")
+BENCHMARKS = (
+    "predict",
+    "selection",
+    "cvat_push",
+    "panel",
+    "blazepose",
+    "strangers",
+    "active_learning",
+)
 
 
 def main() -> None:
@@ -13,7 +21,11 @@ def main() -> None:
         started = time.perf_counter()
         print(f"== {name}", flush=True)
         sys.argv = [name]
-        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+        try:
+            runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+        except SystemExit as left:  # Typer's way to end, also when all went well
+            if left.code:
+                raise
         print(f"== {name}: {time.perf_counter() - started:.0f} s", flush=True)
 
 

@@ -26,6 +26,7 @@ import fiftyone as fo
 import numpy as np
 import yaml
 
+from benchmarks import SHARED
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.comparison import Comparison, compare, summarize
@@ -41,7 +42,6 @@ from weights.recipe.card import MIN_SCORE, Truth, load_model, predict_all, read_
 from weights.recipe.learning import SETTINGS, clinic_training
 
 RESULTS = Path(__file__).parent / "results"
-SHARED = Path(os.environ.get("LEGPOSE_SHARED", Path(__file__).parents[2] / "shared"))
 CLIPS = ("intel_legs", "lab_cam01_legs", "lab_cam02_legs")
 STRATEGIES = ("review", "random", "uncertain")
 METRICS = {

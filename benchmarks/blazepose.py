@@ -18,6 +18,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from benchmarks import SHARED
 from fiftyone_legpose import legs
 from weights.recipe.card import (
     Predict,
@@ -68,7 +69,7 @@ np.savez(target, **found)
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder that holds legs/.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds legs/.")] = SHARED / "data",
     weights: Annotated[Path, typer.Option(help="Our weights.")] = WEIGHTS,
     imgsz: Annotated[int | None, typer.Option(help="Longer side of our input, px.")] = None,
     environment: Annotated[

@@ -42,6 +42,9 @@ SCHEMA = pa.schema(
 
 _IMAGES_A_BATCH = 1000
 
+_SAME_TRACK = 0.1
+"""OKS that a person may lack and still be the one with the track that she was sent with."""
+
 
 @dataclass(frozen=True)
 class ExportSummary:
@@ -188,7 +191,7 @@ def _rows(
         rows = ~done[predicted.pose_frame]
         people.append((predicted, rows, predicted.track, False))
     if corrected:
-        track = _inherit_tracks(corrected, predicted) if predicted else corrected.track
+        track = _take_tracks(corrected, predicted) if predicted else corrected.track
         people.append((corrected, np.ones(len(track), bool), track, True))
     frame = np.concatenate([table.pose_frame[rows] for table, rows, _, _ in people])
     track = np.concatenate([track[rows] for _, rows, track, _ in people])
@@ -226,20 +229,25 @@ def _subjects(view: Any) -> list[str | None]:
     return [None if subject is None else str(subject) for subject in view.values(fields.SUBJECT)]
 
 
-def _inherit_tracks(corrected: PoseTable, predicted: PoseTable) -> np.ndarray:
-    """Give corrected persons (N,) without a track the one of the prediction they replace."""
+def _take_tracks(corrected: PoseTable, predicted: PoseTable) -> np.ndarray:
+    """Give corrected persons (N,) the track of the prediction they replace.
+
+    The track they were sent with decides only between equals: a later prediction numbers anew.
+    """
     track = corrected.track.copy()
     area = metrics.areas(corrected.points, corrected.visibility)
-    for frame in np.unique(corrected.pose_frame[track < 0]):
-        own = np.flatnonzero((corrected.pose_frame == frame) & (track < 0))
-        taken = track[corrected.pose_frame == frame]
-        other = np.flatnonzero((predicted.pose_frame == frame) & ~np.isin(predicted.track, taken))
+    for frame in np.unique(corrected.pose_frame):
+        own = np.flatnonzero(corrected.pose_frame == frame)
+        other = np.flatnonzero((predicted.pose_frame == frame) & (predicted.track >= 0))
         likeness = metrics.oks(
             corrected.points[own], corrected.visibility[own], area[own], predicted.points[other]
         )
-        for row, column in zip(*linear_sum_assignment(-likeness), strict=True):
-            if likeness[row, column] >= SAME_PERSON_FROM:
-                track[own[row]] = predicted.track[other[column]]
+        same = track[own][:, None] == predicted.track[other]
+        rows, columns = linear_sum_assignment(-likeness - _SAME_TRACK * same)
+        near = likeness[rows, columns] >= SAME_PERSON_FROM
+        moved = np.delete(own, rows[near])
+        track[moved[np.isin(track[moved], predicted.track[other])]] = -1
+        track[own[rows[near]]] = predicted.track[other[columns[near]]]
     return track
 
 

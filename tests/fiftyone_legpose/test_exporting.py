@@ -97,6 +97,21 @@ def test_corrections_replace_the_predictions_of_their_frame(videos, tmp_path):
     assert not [r for r in rows if r["frame"] == "3"]
 
 
+def test_a_later_prediction_that_numbers_anew_does_not_mix_two_people(videos, tmp_path):
+    sample = videos.first()
+    walking = walk(FRAMES)
+    sent = [Pose(walking[1] + 300 * k, np.full(10, 2), track_id=8 - k) for k in (0, 1)]
+    sample.frames[2]["ground_truth"] = poses.to_keypoints(sent, SIZE)
+    sample.save()
+    export(videos, tmp_path / "legs.csv")
+    rows = [r for r in read(tmp_path / "legs.csv") if r["video"] == "a.mp4"]
+    left = {
+        (r["frame"], r["track"]): float(r["x_px"]) for r in rows if r["keypoint"] == "right_hip"
+    }
+    for track in ("7", "8"):
+        assert abs(left["2", track] - left["1", track]) < 100
+
+
 def test_parquet_holds_the_same_as_csv(videos, tmp_path):
     export(videos, tmp_path / "legs.csv")
     export(videos, tmp_path / "legs.parquet")

@@ -162,8 +162,14 @@ def write_pictures(
                         f"Two pictures are named {target.name}: import one task at a time, each "
                         "into a folder of its own."
                     )
+                content = read_member(archive, name)
+                if target.exists() and target.read_bytes() != content:
+                    raise DatasetError(
+                        f"{target} is another picture of that name: give a folder of its own to "
+                        "each task."
+                    )
                 part = target.with_suffix(".part")
-                part.write_bytes(read_member(archive, name))
+                part.write_bytes(content)
                 part.replace(target)
                 written.append(target)
     return written

@@ -206,6 +206,13 @@ def their_project(server) -> int:
     return project.id
 
 
+def test_pictures_that_are_there_are_not_overwritten(server, their_project, dataset_name, tmp_path):
+    (tmp_path / "clip_00011.png").write_bytes(b"a still of our own")
+    with pytest.raises(DatasetError, match=r"clip_00011\.png is another picture"):
+        import_labels(dataset_name, f"{server.url}/projects/{their_project}", media_dir=tmp_path)
+    assert (tmp_path / "clip_00011.png").read_bytes() == b"a still of our own"
+
+
 def test_a_project_becomes_an_image_dataset(server, their_project, dataset_name, tmp_path):
     source = f"{server.url}/projects/{their_project}"
     summary = import_labels(dataset_name, source, media_dir=tmp_path / "media")

@@ -40,9 +40,12 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     with as_file(files("fiftyone_legpose") / "assets" / "sample" / "legs_sample.mp4") as clip:
         dataset = load_clip(clip)
     summary = predict(dataset, save_video=out)
-    if not dataset.has_annotation_run(KEY):
+    if dataset.has_annotation_run(KEY):
+        # What was selected since is for another round.
+        push(dataset.load_annotation_view(KEY), KEY, backup=handover)
+    else:
         select(dataset, count=FRAMES_TO_CORRECT)
-    push(dataset, KEY, backup=handover)
+        push(dataset, KEY, backup=handover)
     install()
     _print_table(dataset, summary.mean_confidence, time.perf_counter() - started)
     _print_next(out, handover)
@@ -93,7 +96,8 @@ def _print_next(out: Path, handover: Path) -> None:
         "Next, type:\n"
         f"  {command} app {DATASET}                          # look at it\n"
         f"  {command} pull {DATASET} {KEY} --export EXPORT.zip     # the task, exported from CVAT\n"
-        f"  {command} train {DATASET} --name round1           # better weights\n"
+        f"  {command} train {DATASET} --name round1 --base legpose-yolov8n "
+        "--allow-shared-subjects  # better weights, from one clip\n"
         f"  {command} load YOUR_VIDEOS --dataset clinic       # your own",
         highlight=False,
         markup=False,

@@ -190,7 +190,7 @@ def pull_command(
         say(f"{summary.missing} frames are not in the dataset any more.")
     for task in summary.gone:
         say(f"gone: {task}", fg="yellow")
-    say(f"Next: legpose train {dataset} --name round1")
+    say(f"Next: legpose train {dataset} --name round1 --base legpose-yolov8n")
 
 
 @app.command("import_labels")

@@ -1,6 +1,9 @@
 import shutil
 
-from fiftyone_legpose import demo
+import fiftyone as fo
+
+from fiftyone_legpose import demo, fields, review_state
+from fiftyone_legpose.selection import select
 
 
 def test_the_clip_of_a_project_that_was_moved_is_loaded_once(
@@ -14,3 +17,14 @@ def test_the_clip_of_a_project_that_was_moved_is_loaded_once(
         dataset = demo.load_clip(clip)
         assert dataset.values("filepath") == [str(clip)]
         assert dataset.values("source") == [str(clip)]
+
+
+def test_a_second_demo_leaves_alone_what_was_selected_since(dataset_name, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "DATASET", dataset_name)
+    demo.run_demo(tmp_path, open_app=False)
+    dataset = fo.load_dataset(dataset_name)
+    select(dataset, count=5)
+    selected = review_state.read(dataset).ids(fields.SELECTED)
+    demo.run_demo(tmp_path, open_app=False)
+    assert review_state.read(dataset).ids(fields.SELECTED) == selected
+    assert len(review_state.read(dataset).ids(fields.OUT)) == demo.FRAMES_TO_CORRECT

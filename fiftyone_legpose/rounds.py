@@ -178,6 +178,8 @@ def loop(
     """
     if rounds < 1 or count < 1:
         raise DatasetError(f"A loop needs rounds and frames, not rounds={rounds}, count={count}.")
+    if min_new is not None and min_new < 1:
+        raise DatasetError(f"min_new is {min_new}: a round is trained on at least one new frame.")
     if watch and not poll_s > 0:
         raise DatasetError(f"poll_s is {poll_s}: give the seconds to wait between looks.")
     folder = None if handover is None else Path(handover)

@@ -134,7 +134,8 @@ def train(
         holds, which is faster, but differs from machine to machine.
     val
         Share of frames to validate with, taken as whole subjects, else whole videos; or the tag of
-        the samples to validate with; or a collection of them.
+        the samples to validate with; or a collection of them. Subjects and videos stay on the side
+        that an earlier version had them on: the share is for those that come new.
     allow_shared_subjects
         Accept a subject on both sides, or in validation though the base, or weights that it came
         from, were trained on it. The summary and the registry say so.
@@ -150,7 +151,7 @@ def train(
     threads
         Of torch on a CPU; None for one a core.
     seed
-        Of the split and of training.
+        Of the split of what comes new, and of training.
     trust
         Start from a checkpoint of unknown origin, which can run code.
     resume

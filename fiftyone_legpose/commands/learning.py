@@ -42,7 +42,11 @@ def train_command(
     optimizer: Annotated[str, typer.Option(help="As ultralytics names them.")] = "AdamW",
     batch: Annotated[str, typer.Option(help="Pictures a step, or auto.")] = "auto",
     val: Annotated[
-        str, typer.Option(help="Share of frames to validate with, or the tag of their samples.")
+        str,
+        typer.Option(
+            help="Share of frames to validate with, or the tag of their samples. Subjects and "
+            "videos that an earlier version had stay on their side."
+        ),
     ] = "0.2",
     allow_shared_subjects: Annotated[
         bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
@@ -60,7 +64,7 @@ def train_command(
     threads: Annotated[
         int | None, typer.Option(help="Of the CPU; by default one a core.", min=1)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and of training.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the split of what comes new, and of training.")] = 0,
     trust: Trust = False,
     resume: Annotated[
         bool | None, typer.Option(help="Demand to go on, or to start anew; by default it goes on.")
@@ -136,6 +140,9 @@ def evaluate_command(
     group_by: Annotated[
         str | None, typer.Option(help="Sample field for the intervals; by default each video.")
     ] = None,
+    min_score: Annotated[
+        float, typer.Option(help="Lowest box confidence of a predicted person that counts.")
+    ] = 0.25,
     imgsz: Annotated[int | None, typer.Option(help="For weights; by default as trained.")] = None,
     device: Device = "auto",
     trust: Trust = False,
@@ -154,6 +161,7 @@ def evaluate_command(
         pred_field=pred_field,
         gt_field=gt_field,
         group_by=group_by,
+        min_score=min_score,
         imgsz=imgsz,
         device=device,
         trust=trust,
@@ -183,7 +191,7 @@ def loop_command(
     as_tracks: Annotated[bool, typer.Option("--as-tracks", help="Push tracks.")] = False,
     train: Annotated[bool, typer.Option(help="Train after each round.")] = True,
     min_new: Annotated[
-        int | None, typer.Option(help="Reviewed frames that are enough to train on.")
+        int | None, typer.Option(help="Reviewed frames that are enough to train on.", min=1)
     ] = None,
     promote: Annotated[bool, typer.Option(help="Use new weights that are better.")] = True,
     epochs: Annotated[int, typer.Option(help="Of each training.")] = 200,

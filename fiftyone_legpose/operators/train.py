@@ -95,7 +95,14 @@ class Train(Verb):
         if not _is_batch(ctx.params.get("batch")):
             batch.invalid = True
             batch.error_message = "Give a number of pictures, -1 or auto"
-        inputs.float("val", min=0.01, max=0.99, default=0.2, label="Share to validate with")
+        inputs.float(
+            "val",
+            min=0.01,
+            max=0.99,
+            default=0.2,
+            label="Share to validate with",
+            description="Of subjects and videos that come new; others stay on their side",
+        )
         inputs.bool(
             "validate",
             default=True,

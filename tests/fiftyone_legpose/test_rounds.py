@@ -400,6 +400,8 @@ def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):
 def test_a_loop_that_cannot_begin_says_why(walks, zoo):
     with pytest.raises(DatasetError, match="rounds=0"):
         loop(walks, rounds=0, count=5)
+    with pytest.raises(DatasetError, match="min_new is 0"):
+        loop(walks, rounds=3, count=5, min_new=0)
     assert loop_state(walks).rounds == ()
     review_state.mark(walks, review_state.read(walks).frame_ids, state=fields.OUT, key="other")
     assert "load more videos" in loop(walks, rounds=1, **OPTIONS).next_step

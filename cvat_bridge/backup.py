@@ -139,7 +139,9 @@ def write_backup(
     return sum(len(frame.poses) for frame in named)
 
 
-def read_backup(source: str | os.PathLike[str], *, label: str | None = None) -> Backup:
+def read_backup(
+    source: str | os.PathLike[str], *, label: str | None = None, new_tracks_from: int = 0
+) -> Backup:
     """Read a backup of an image task, ours or any that a CVAT server made.
 
     Parameters
@@ -148,6 +150,8 @@ def read_backup(source: str | os.PathLike[str], *, label: str | None = None) -> 
         Zip or unpacked folder.
     label
         Name of the skeleton label; needed where the task has several.
+    new_tracks_from
+        See `poses.from_annotations`.
 
     Raises
     ------
@@ -167,7 +171,11 @@ def read_backup(source: str | os.PathLike[str], *, label: str | None = None) -> 
             jobs = [_read_job(job) for job in task["jobs"]]
             deleted = frozenset(int(frame) for frame in task["data"].get("deleted_frames") or ())
             poses = _read_poses(
-                _load(archive, "annotations.json"), task["jobs"], skeleton_label, len(frames)
+                _load(archive, "annotations.json"),
+                task["jobs"],
+                skeleton_label,
+                len(frames),
+                new_tracks_from,
             )
             return Backup(
                 name=str(task["name"]),
@@ -360,6 +368,7 @@ def _read_poses(
     jobs: Sequence[Mapping[str, Any]],
     label: SkeletonLabel,
     frame_count: int,
+    new_tracks_from: int,
 ) -> dict[int, list[Pose]]:
     poses: dict[int, list[Pose]] = {}
     next_frame = 0
@@ -371,7 +380,17 @@ def _read_poses(
             "shapes": _with_ids(values.get("shapes") or (), label),
             "tracks": _with_ids(values.get("tracks") or (), label),
         }
-        found = from_annotations(ours, label, frame_count=min(job.stop_frame + 1, frame_count))
+        found = from_annotations(
+            ours,
+            label,
+            frame_count=min(job.stop_frame + 1, frame_count),
+            new_tracks_from=new_tracks_from,
+        )
+        numbers = [
+            p.track_id for people in found.values() for p in people if p.track_id is not None
+        ]
+        # What is drawn in another job is another track.
+        new_tracks_from = max([new_tracks_from, *(number + 1 for number in numbers)])
         for frame, people in found.items():
             # Where jobs overlap, both hold the frame: it counts once.
             if max(next_frame, job.start_frame) <= frame:

@@ -219,6 +219,7 @@ def from_annotations(
     *,
     frame_count: int,
     skip_frames: Iterable[int] = (),
+    new_tracks_from: int = 0,
 ) -> dict[int, list[Pose]]:
     """Read the poses of one label from what ``GET /api/tasks/<id>/annotations`` returned.
 
@@ -233,6 +234,9 @@ def from_annotations(
         Frames of the task; tracks are interpolated up to there as CVAT does.
     skip_frames
         Frames to leave out, for example those deleted in CVAT.
+    new_tracks_from
+        Lowest number for a track that has no group of its own, as tracks that somebody drew; they
+        also stay above the groups that are there.
 
     Returns
     -------
@@ -243,12 +247,14 @@ def from_annotations(
     """
     skipped = set(skip_frames)
     poses: dict[int, list[Pose]] = {}
-    for shape in _sorted(annotations.get("shapes")):
+    shapes = _sorted(annotations.get("shapes"))
+    for shape in shapes:
         frame = int(shape["frame"])
         if _is_ours(shape, label) and 0 <= frame < frame_count and frame not in skipped:
             poses.setdefault(frame, []).append(_from_shape(shape, label))
     tracks = [t for t in _sorted(annotations.get("tracks")) if int(t["label_id"]) == label.id]
-    for track, track_id in zip(tracks, _track_ids(tracks), strict=True):
+    free = max([new_tracks_from, *(int(item.get("group") or 0) for item in (*shapes, *tracks))])
+    for track, track_id in zip(tracks, _track_ids(tracks, free), strict=True):
         for frame, pose in _from_track(track, track_id, label, frame_count).items():
             if frame not in skipped:
                 poses.setdefault(frame, []).append(pose)
@@ -345,11 +351,10 @@ def _from_shape(shape: Mapping[str, Any], label: SkeletonLabel) -> Pose:
     )
 
 
-def _track_ids(tracks: Sequence[Mapping[str, Any]]) -> list[int]:
+def _track_ids(tracks: Sequence[Mapping[str, Any]], free: int) -> list[int]:
     """Take each track's number from its group, or, if it has none of its own, the next free."""
     groups = [int(track.get("group") or 0) for track in tracks]
     own = [group - 1 if group > 0 and groups.count(group) == 1 else None for group in groups]
-    free = max((group - 1 for group in groups if group > 0), default=-1) + 1
     ids = []
     for number in own:
         ids.append(free if number is None else number)

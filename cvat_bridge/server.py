@@ -355,6 +355,7 @@ class Server:
         *,
         finished_only: bool = True,
         label: str | Skeleton | None = None,
+        new_tracks_from: int = 0,
     ) -> TaskPoses:
         """Read what a task holds now, with full precision.
 
@@ -367,6 +368,8 @@ class Server:
         label
             Name of the skeleton label, or the skeleton that it must have; None takes the only
             one.
+        new_tracks_from
+            See `poses.from_annotations`.
 
         Returns
         -------
@@ -390,6 +393,7 @@ class Server:
             chosen,
             frame_count=len(names),
             skip_frames=deleted,
+            new_tracks_from=new_tracks_from,
         )
         if finished_only:
             poses = {frame: found for frame, found in poses.items() if frame in finished}

@@ -47,6 +47,7 @@ class CvatSkeletonResults(foua.AnnotationResults):
         """Columns ``id``, ``sample_id``, ``name``, ``size``, ``labels``; a row is a frame."""
         self.people: list[list[Any]] = stored.get("people", [])
         """Sample id and ``index`` of each person, by their number in CVAT."""
+        self._highest: dict[str, int] = {}
 
     @classmethod
     def _from_dict(
@@ -85,6 +86,22 @@ class CvatSkeletonResults(foua.AnnotationResults):
             return legs.SKELETON
         edges = tuple((int(a), int(b)) for a, b in self.skeleton["edges"])
         return Skeleton(self.skeleton["name"], tuple(self.skeleton["keypoints"]), edges)
+
+    def highest_track(self, sample_id: str) -> int:
+        """Tell the highest track number of a sample, -1 where nobody has one.
+
+        Of the run's own people and of all that was predicted: what was pulled before must not
+        count, or each pull would number anew.
+        """
+        if sample_id not in self._highest:
+            indices = [index for of, index in self.people if of == sample_id]
+            if self.config.predictions is not None:
+                sample = source_dataset(self.samples).select(sample_id)
+                prefix = "frames." if sample.media_type == "video" else ""
+                _, last = sample.bounds(f"{prefix}{self.config.predictions}.keypoints.index")
+                indices.append(-1 if last is None else last)
+            self._highest[sample_id] = max(indices, default=-1)
+        return self._highest[sample_id]
 
     @property
     def schema_field(self) -> str:

@@ -56,7 +56,10 @@ def from_server(
     for task in results.tasks:
         try:
             found = server.download(
-                task["id"], finished_only=finished_only, label=results.to_skeleton()
+                task["id"],
+                finished_only=finished_only,
+                label=results.to_skeleton(),
+                new_tracks_from=len(results.people),
             )
         except NotFoundError:
             yield Returned({}, waiting=task["frames"], gone=task["url"])
@@ -101,7 +104,13 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
     sizes = dict(zip(position, map(tuple, results.frames["size"]), strict=True))
     skeleton = results.to_skeleton()
     count = len(skeleton.keypoints)
-    found = read_label_file(path, label=skeleton.name, sizes=sizes, keypoint_count=count)
+    found = read_label_file(
+        path,
+        label=skeleton.name,
+        sizes=sizes,
+        keypoint_count=count,
+        new_tracks_from=len(results.people),
+    )
     if found.keypoint_names not in (None, skeleton.keypoints):
         raise FormatError(
             f"{path} has other keypoints than were sent ({', '.join(found.keypoint_names or ())}); "
@@ -152,7 +161,6 @@ def _decoded(results: "CvatSkeletonResults", frame: int, people: list[Pose]) -> 
     """Give persons the track id (``index``) that they have in the dataset."""
     sample = results.frames["sample_id"][frame]
     known = len(results.people)
-    highest = max((index for of, index in results.people if of == sample), default=-1)
     indices: list[int | None] = []
     for pose in people:
         number = pose.track_id
@@ -163,7 +171,7 @@ def _decoded(results: "CvatSkeletonResults", frame: int, people: list[Pose]) -> 
             indices.append(index if of == sample else None)
         else:
             # A track that the reviewer drew keeps one number through all its frames.
-            indices.append(highest + 1 + number - known)
+            indices.append(results.highest_track(sample) + 1 + number - known)
     return [
         replace(pose, track_id=index if indices.count(index) == 1 else None)
         for pose, index in zip(people, indices, strict=True)

@@ -36,6 +36,7 @@ def read_label_file(
     sizes: Mapping[str, tuple[int, int]] | None = None,
     keypoint_count: int | None = None,
     normalized: bool = False,
+    new_tracks_from: int = 0,
 ) -> LabelFile:
     """Read an "Ultralytics YOLO Pose 1.0" export or a task backup, zip or folder.
 
@@ -51,6 +52,8 @@ def read_label_file(
         Keypoints of the label, for an export that pads them.
     normalized
         Give points as shares of the picture instead of px; `sizes` are not needed then.
+    new_tracks_from
+        See `cvat_bridge.poses.from_annotations`.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def read_label_file(
     with open_archive(source) as archive:
         is_backup = "task.json" in archive.names
     if is_backup:
-        return _from_backup(source, label, normalized)
+        return _from_backup(source, label, normalized, new_tracks_from)
     found = read_yolo_pose(
         source, label=label, sizes=sizes, keypoint_count=keypoint_count, normalized=normalized
     )
@@ -98,8 +101,10 @@ def to_shares(pose: Pose, size: tuple[int, int]) -> Pose:
     return replace(pose, points=pose.points / size)
 
 
-def _from_backup(source: str | Path, label: str | None, normalized: bool) -> LabelFile:
-    backup = read_backup(source, label=label)
+def _from_backup(
+    source: str | Path, label: str | None, normalized: bool, new_tracks_from: int
+) -> LabelFile:
+    backup = read_backup(source, label=label, new_tracks_from=new_tracks_from)
     stems = check_stems([PurePosixPath(name).stem for name in backup.frame_names], source)
     present = [i for i in range(len(stems)) if i not in backup.deleted_frames]
     poses = {i: list(backup.poses.get(i, ())) for i in present}

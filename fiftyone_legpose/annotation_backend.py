@@ -215,7 +215,8 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             self.config.project or _project_name(results.to_skeleton()), results.to_skeleton()
         )
         results.url, results.project_url = server.url, project.url
-        results.tasks = []
+        earlier = load_results(source_dataset(samples), key) if resumed else None
+        sent_before = sum(task["frames"] for task in earlier.tasks) if earlier else 0
 
         def progress(step: str, done: int, of: int) -> None:
             before = sum(task["frames"] for task in results.tasks)
@@ -237,7 +238,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         ):
             sent = results.note(task)
             results.save()
-            self.mark_out(results, sent, by=server.user)
+            self.mark_out(results, sent, by=server.user, known=sent.stop <= sent_before)
         results.complete = True
         results.save()
         return results
@@ -263,12 +264,24 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         return results, outgoing
 
     def mark_out(
-        self, results: CvatSkeletonResults, frames: range, *, by: str | None = None
+        self,
+        results: CvatSkeletonResults,
+        frames: range,
+        *,
+        by: str | None = None,
+        known: bool = False,
     ) -> None:
-        """Mark frames of a review run as out; the frames of other runs have no such state."""
+        """Mark frames of a review run as out; the frames of other runs have no such state.
+
+        What a push that was broken off had sent before (`known`) can be back meanwhile, or out
+        with another run: its state stays.
+        """
         if self.config.predictions is not None:
             ids = results.frames["id"][frames.start : frames.stop]
             dataset = source_dataset(results.samples)
+            if known:
+                settled = set(review_state.read(dataset).ids(*review_state.SETTLED))
+                ids = [frame_id for frame_id in ids if frame_id not in settled]
             review_state.mark(dataset, ids, state=fields.OUT, key=results.key, by=by)
 
     def cleanup(self, samples: Any, key: str) -> None:

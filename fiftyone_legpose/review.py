@@ -96,8 +96,8 @@ def push(
     Parameters
     ----------
     view
-        Image or video collection. Of a dataset the frames that `select` chose are sent, of a view
-        all of its frames.
+        Image or video collection. Of a dataset, or of a view that chooses videos, the frames that
+        `select` chose are sent; of a view of frames or of images, all.
     key
         Name of this run; seen in CVAT, so no patient's name.
     label_field

@@ -34,18 +34,32 @@ def choose(view: Any) -> Any:
     if view.media_type not in ("video", "image"):
         raise DatasetError("push needs a collection of videos or of images that is not empty.")
     dataset = source_dataset(view)
-    if isinstance(view, fo.Dataset):
-        ids = review_state.read(view).ids(fields.SELECTED)
-        if not ids:
-            raise DatasetError(
-                f"No frame of dataset {view.name!r} is selected: run select first, or give a view "
-                "of the frames to send."
-            )
-    else:
-        ids = _frame_ids(view)
+    ids = _wanted_ids(view)
+    if not ids and _is_whole(view):
+        raise DatasetError(
+            f"No frame of {_called(view)} is selected: run select first, or give a view of the "
+            "frames to send."
+        )
     if not ids:
         raise DatasetError("There are no frames in this view: nothing can be sent.")
     return dataset.select_frames(ids) if dataset.media_type == "video" else dataset.select(ids)
+
+
+def _wanted_ids(view: Any) -> list[str]:
+    """Take the selected frames of a dataset or of whole videos, and all frames of another view."""
+    return review_state.read(view).ids(fields.SELECTED) if _is_whole(view) else _frame_ids(view)
+
+
+def _is_whole(view: Any) -> bool:
+    """Tell whether nobody has said which frames: a dataset, or a view that only chooses videos."""
+    if isinstance(view, fo.Dataset):
+        return True
+    said = (fo.SelectFrames, fo.ExcludeFrames, fo.MatchFrames)
+    return view.media_type == "video" and not any(isinstance(s, said) for s in view._stages)
+
+
+def _called(view: Any) -> str:
+    return f"dataset {view.name!r}" if isinstance(view, fo.Dataset) else "these videos"
 
 
 def refuse_known(dataset: fo.Dataset, chosen: Any) -> None:
@@ -86,12 +100,8 @@ def refuse_taken(dataset: fo.Dataset, key: str, view: Any) -> None:
         raise DatasetError(
             f"Dataset {dataset.name!r} has another annotation run {key!r}: choose another key."
         )
-    if isinstance(view, fo.Dataset):
-        ids = review_state.read(view).ids(fields.SELECTED)
-    else:
-        ids = _frame_ids(view)
     results = load_results(dataset, key)
-    new = set(ids) - set(results.frames["id"] if results else ())
+    new = set(_wanted_ids(view)) - set(results.frames["id"] if results else ())
     if new:
         raise DatasetError(
             f"Push {key!r} is out already, and {len(new)} of these frames are not in it: choose "

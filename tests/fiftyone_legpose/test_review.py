@@ -15,6 +15,8 @@ from cvat_bridge.errors import (
     NotFoundError,
     ServerError,
 )
+from cvat_bridge.poses import Pose, to_track
+from cvat_bridge.skeleton import SkeletonLabel
 from fiftyone_legpose import (
     annotation_results,
     corrections,
@@ -371,6 +373,35 @@ def test_a_frame_that_went_out_again_is_written_by_the_later_run_alone(video, se
     assert people(video, fields.GROUND_TRUTH, 0)[0].points[2, 0] == pytest.approx(20.0)
 
 
+def test_of_a_view_of_videos_only_selected_frames_leave_the_house(dataset_name, short_clip, server):
+    video = reviewing.video_dataset(dataset_name, short_clip, short_clip)
+    chosen = set(select(video, 1, 2, 12 + 3))
+    first = video[:1]
+    summary = review.push(first, "round1")
+    assert summary.frames == 2
+    assert chosen.issuperset(review_state.read(video).ids(fields.OUT))
+    with pytest.raises(DatasetError, match="select first"):
+        review.push(first, "round2")
+
+
+def test_a_track_that_a_reviewer_draws_is_nobody_who_is_there(dataset_name, short_clip, server):
+    video = reviewing.video_dataset(dataset_name, short_clip, short_clip)
+    select(video, 0, 1, 12, 13)
+    review.push(video, "round1")
+    [task] = server.tasks.values()
+    for frame in range(4):
+        server.remove_skeleton(task.id, frame)
+    [label] = [one for one in server.state.labels_of(task) if one.type == "skeleton"]
+    known = SkeletonLabel(label.id, legs.SKELETON, tuple(sub.id for sub in label.sublabels))
+    drawn = Pose(np.array(reviewing.standing(at=(900, 700))), np.full(10, 2))
+    server.draw(task.id, {"tracks": [to_track({0: drawn, 1: drawn}, known, frame_count=2)]})
+    server.complete_jobs(task.id)
+    for _ in range(2):
+        review.pull(video, "round1")
+        found = [people(video, fields.GROUND_TRUTH, position) for position in (0, 1)]
+        assert [[pose.track_id for pose in poses] for poses in found] == [[1, 2], [1, 2]]
+
+
 def test_tracks_are_stretches_of_one_person_of_one_video(dataset_name, short_clip, server):
     video = reviewing.video_dataset(dataset_name, short_clip, short_clip)
     positions = [0, 1, 5, 6, 7, 12 + 4, 12 + 5]
@@ -387,6 +418,30 @@ def test_tracks_are_stretches_of_one_person_of_one_video(dataset_name, short_cli
         pulled = people(video, fields.GROUND_TRUTH, position)
         assert corrections.same_people(people(video, fields.PREDICTIONS, position), pulled)
         assert sorted(pose.track_id for pose in pulled) == [0, 1]
+
+
+def test_a_push_that_goes_on_leaves_alone_what_is_back(video, server, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    select(video, 0, 1, 4, 5)
+    save = annotation_results.CvatSkeletonResults.save
+    saved = iter(range(9))
+
+    def die_at_the_second(results):
+        if next(saved) == 1:
+            raise Killed
+        save(results)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(annotation_results.CvatSkeletonResults, "save", die_at_the_second)
+        with pytest.raises(Killed):
+            review.push(video, "round1", frames_per_task=2)
+    server.complete_jobs(1)
+    review.pull(video, "round1")
+    assert states(video)[:6] == ["corrected", "corrected", None, None, "selected", "selected"]
+    review.push(video, "round1")
+    assert states(video)[:6] == ["corrected", "corrected", None, None, "out", "out"]
 
 
 def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, server, monkeypatch):

@@ -54,8 +54,10 @@ def _is_whole(view: Any) -> bool:
     """Tell whether nobody has said which frames: a dataset, or a view that only chooses videos."""
     if isinstance(view, fo.Dataset):
         return True
+    if view.media_type != "video" or view._is_generated:
+        return False
     said = (fo.SelectFrames, fo.ExcludeFrames, fo.MatchFrames)
-    return view.media_type == "video" and not any(isinstance(s, said) for s in view._stages)
+    return not any(isinstance(stage, said) for stage in view._stages)
 
 
 def _called(view: Any) -> str:

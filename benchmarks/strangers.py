@@ -25,6 +25,7 @@ from ultralytics import YOLO
 
 from benchmarks.blazepose import blazepose
 from fiftyone_legpose import legs
+from fiftyone_legpose.metrics import leg_length
 from fiftyone_legpose.zoo.bases import find_base
 from weights.recipe.card import (
     load_model,
@@ -34,7 +35,7 @@ from weights.recipe.card import (
     write_between_marks,
 )
 from weights.recipe.shipping import WEIGHTS
-from weights.recipe.synthesis import Picture, measure_leg, to_lines
+from weights.recipe.synthesis import Picture, to_lines
 
 PACKAGE = "sports2d==0.8.34"
 CLIP = "Sports2D/Demo/demo.mp4"
@@ -166,8 +167,9 @@ def cut_at_the_waist(
         near = {n: teaching.points[n] for n in around if n in teaching.points}
         if number % _EVERY or len(near) < _AROUND + 1:
             continue
-        leg = measure_leg(points)
-        usual = np.median([measure_leg(each) for each in near.values()])
+        several = np.stack([points, *near.values()])
+        lengths = leg_length(several, np.ones(several.shape[:2]))
+        leg, usual = lengths[0], np.median(lengths[1:])
         off = np.linalg.norm(points - _expect(number, near), axis=1) / leg
         if abs(np.log(leg / usual)) > _SAME_LENGTH or (off > _AGREE).sum() > _MOST_OFF:
             continue

@@ -13,7 +13,7 @@ import yaml
 
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_lines import format_for_training
-from fiftyone_legpose import legs
+from fiftyone_legpose import legs, metrics
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.clothing import Layer, dress
 from weights.recipe.mesh import Mesh, draw_shape, load_mesh
@@ -182,7 +182,8 @@ def _try_picture(
         visibility = hide(image, points, visibility, rng)
     if rng.random() < 0.7:
         image = degrade(image, rng)
-    return Picture(image, points, visibility, np.array([measure_leg(p) for p in points]))
+    lengths = metrics.leg_length(points, np.ones(points.shape[:2]))
+    return Picture(image, points, visibility, lengths)
 
 
 def _draw_person(mesh: Mesh, rng: np.random.Generator) -> Person:
@@ -204,7 +205,7 @@ def _frame(person: Person, size: tuple[int, int], rng: np.random.Generator) -> t
     unit = Camera(position, rotation, 1.0, np.zeros(2))
     pixels, _ = unit.project(person.keypoints)
     leg_length = size[0] * rng.uniform(0.36, 0.88)
-    focal = leg_length / measure_leg(pixels)
+    focal = leg_length / float(metrics.leg_length(pixels[None], np.ones((1, len(pixels))))[0])
     pixels *= focal
     above_hips = leg_length * rng.choice(
         [rng.uniform(0.03, 0.14), rng.uniform(0.14, 0.32), rng.uniform(-0.28, -0.03)],
@@ -251,13 +252,6 @@ def _lay_over(
     people = rendering.color * np.clip(folds * weave, 0.5, 1.5)[..., None]
     image = room * (1 - rendering.alpha[..., None]) + people
     return np.clip(image, 0, 255).astype(np.uint8)
-
-
-def measure_leg(points: np.ndarray) -> float:
-    """Measure hip to knee to ankle, the longer side, of points (10, 2)."""
-    hip, knee, ankle = points[0:2], points[2:4], points[4:6]
-    thigh, shank = (np.linalg.norm(a - b, axis=1) for a, b in ((hip, knee), (knee, ankle)))
-    return float((thigh + shank).max())
 
 
 def _box(points: np.ndarray, hips_seen: bool, leg_length: float) -> np.ndarray:

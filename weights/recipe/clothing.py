@@ -11,6 +11,9 @@ from weights.recipe.skinning import PosedBody, rotation_x, rotation_z
 TROUSERS: Final = {"long": 0.46, "shorts": 0.22, "leggings": 0.18, "briefs": 0.06, "dress": 0.08}
 """How often each kind is worn."""
 
+_PATTERNS: Final = (0.55, 0.1, 0.08, 0.12, 0.15)
+"""How often cloth is plain, striped, checked, blotched, fading."""
+
 _SKIN_BGR: Final = np.array(
     [(60, 85, 130), (90, 125, 190), (125, 160, 215), (140, 175, 225), (45, 60, 95), (170, 190, 230)]
 )
@@ -210,7 +213,27 @@ def _cloth(
     uneven = 1 + 0.35 * wrinkles * _ripples(body.rest, 14, rng)
     offset = thickness * uneven + 0.004 * wrinkles * _ripples(body.rest, 40, rng)
     surface += normals(surface, quads) * np.maximum(offset, 0.004)[:, None]
-    return Layer(body.move(mesh, surface), quads, _plain(color, len(quads)))
+    return Layer(body.move(mesh, surface), quads, _pattern(color, body.rest[quads], rng))
+
+
+def _pattern(color: np.ndarray, corners: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return colours (N, 3) of quads (N, 4, 3) m at rest: plain, striped, checked or blotched."""
+    colors = _plain(color, len(corners))
+    kind = rng.choice(["plain", "stripes", "checks", "blotches", "fading"], p=_PATTERNS)
+    if kind == "plain":
+        return colors
+    centers = corners.mean(axis=1)
+    if kind == "fading":  # worn knees, dirt, light that falls on one side
+        share = np.clip(0.5 + 0.4 * _ripples(centers, 6, rng), 0, 1)
+    elif kind == "blotches":
+        share = (_ripples(centers, rng.uniform(10, 40), rng) > rng.uniform(-0.5, 0.8)).astype(float)
+    else:
+        wave = centers * rng.uniform(20, 80)
+        share = (np.sin(wave[:, 0] if rng.random() < 0.3 else wave[:, 1]) > 0.3).astype(float)
+        if kind == "checks":
+            share = (share + (np.sin(wave[:, 2]) > 0.3)) / 2
+    other = draw_color(rng) if rng.random() < 0.5 else color * rng.uniform(0.4, 1.6)
+    return np.asarray(np.clip(colors + share[:, None] * (other - colors), 0, 255))
 
 
 def _ripples(points: np.ndarray, per_metre: float, rng: np.random.Generator) -> np.ndarray:

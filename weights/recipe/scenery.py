@@ -1,6 +1,5 @@
 """Rooms to stand in: floors in perspective, walls, clutter, cast shadows, real backgrounds."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -8,9 +7,20 @@ import numpy as np
 
 from fiftyone_legpose import legs
 from weights.recipe.clothing import Layer, draw_color
+from weights.recipe.photographs import Photographs
 from weights.recipe.rendering import Camera, tube
 
-_REAL_SHARE: Final = 0.2
+_ROOM_SHARE: Final = 0.1
+
+_PANORAMA_SHARE: Final = 0.35
+"""Of what is left after `_ROOM_SHARE`."""
+
+_PANORAMA_ANGLE: Final = (0.8, 2.0)
+"""rad of a panorama that a picture's width shows: more than its camera would see, because
+panoramas are coarse."""
+
+_TEXTURE_SHARE: Final = 0.4
+"""How often a wall, and how often a floor, looks like a photographed surface."""
 
 _LEAVES_SHARE: Final = 0.3
 """How often the wall is a heap of shapes: leaves, shelves, a crowded room."""
@@ -23,10 +33,10 @@ def draw_room(
     camera: Camera,
     ground: float,
     size: tuple[int, int],
-    backgrounds: Sequence[np.ndarray],
+    photographs: Photographs,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return a picture (H, W, 3) float32 of a room without people.
+    """Return a picture (H, W, 3) float32 of a place without people.
 
     Parameters
     ----------
@@ -35,15 +45,21 @@ def draw_room(
         Height (m) of the floor.
     size : (height, width)
         px.
-    backgrounds : sequence of (H, W, 3) arrays
-        Pictures of real rooms; may be empty.
+    photographs : Photographs
     rng : Generator
     """
-    if len(backgrounds) and rng.random() < _REAL_SHARE:
-        return _cut_background(backgrounds[int(rng.integers(len(backgrounds)))], size, rng)
-    room = _leaves(size, rng) if rng.random() < _LEAVES_SHARE else _wall(size, rng)
-    if rng.random() < 0.85:
-        floor, seen = _floor(camera, ground, size, rng)
+    if photographs.rooms and rng.random() < _ROOM_SHARE:
+        return _cut_background(_one_of(photographs.rooms, rng), size, rng)
+    if photographs.panoramas and rng.random() < _PANORAMA_SHARE:
+        room = _look_around(_one_of(photographs.panoramas, rng), camera, size, rng)
+        floor_share = 0.3
+    else:
+        room = _leaves(size, rng) if rng.random() < _LEAVES_SHARE else _wall(size, rng)
+        if photographs.textures and rng.random() < _TEXTURE_SHARE:
+            room *= paper(_one_of(photographs.textures, rng), size, rng)
+        floor_share = 0.85
+    if rng.random() < floor_share:
+        floor, seen = _floor(camera, ground, size, photographs, rng)
         room[seen] = floor[seen]
         room = cv2.GaussianBlur(room, (0, 0), rng.uniform(0.4, 1.6))
     return room
@@ -124,6 +140,57 @@ def noise(size: tuple[int, int], cell: float, rng: np.random.Generator) -> np.nd
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
+def paper(texture: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return a surface's colours (H, W, 3) about 1, repeated over a picture, turned and scaled."""
+    scale, turn = np.exp(rng.uniform(np.log(0.25), np.log(2))), rng.uniform(0, 2 * np.pi)
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32) / np.float32(scale)
+    x = columns * np.cos(turn) - rows * np.sin(turn)
+    y = columns * np.sin(turn) + rows * np.cos(turn)
+    return _repeat(texture, x, y)
+
+
+def _repeat(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return a texture's colours (H, W, 3) about 1 at places given in its px."""
+    height, width = texture.shape[:2]
+    seen = cv2.remap(
+        texture,
+        (x % width).astype(np.float32),
+        (y % height).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )
+    return np.asarray(seen / texture.mean(axis=(0, 1)), np.float32)
+
+
+def _look_around(
+    panorama: np.ndarray, camera: Camera, size: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """Return what a camera that stands in a panorama sees of it (H, W, 3)."""
+    height, width = panorama.shape[:2]
+    focal = size[1] / 2 / np.tan(rng.uniform(*_PANORAMA_ANGLE) / 2)
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    # The picture's middle, not the camera's centre: cut pictures see what they were pointed at.
+    rays = np.stack(
+        [(x - size[1] / 2) / focal, (y - size[0] / 2) / focal, np.ones_like(x)], axis=-1
+    )
+    rays = rays @ camera.rotation
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    east = np.arctan2(rays[..., 0], rays[..., 2]) / (2 * np.pi) + rng.random()
+    down = np.arccos(np.clip(rays[..., 1], -1, 1)) / np.pi
+    seen = cv2.remap(
+        panorama,
+        (east % 1 * width).astype(np.float32),
+        (down * (height - 1)).astype(np.float32),
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_WRAP,
+    )
+    return np.clip(seen, 0, 255).astype(np.float32)
+
+
+def _one_of(pictures: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+    return pictures[int(rng.integers(len(pictures)))]
+
+
 def _cut_background(
     picture: np.ndarray, size: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
@@ -194,7 +261,11 @@ def _add_clutter(room: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _floor(
-    camera: Camera, ground: float, size: tuple[int, int], rng: np.random.Generator
+    camera: Camera,
+    ground: float,
+    size: tuple[int, int],
+    photographs: Photographs,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a patterned floor (H, W, 3) and where it is seen (H, W)."""
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
@@ -215,6 +286,13 @@ def _floor(
     u = east * np.cos(turn) - north * np.sin(turn)
     v = east * np.sin(turn) + north * np.cos(turn)
     tile = rng.uniform(0.08, 0.6)
+    seen = falling & (reach < rng.uniform(3, 12))
+    if photographs.textures and rng.random() < _TEXTURE_SHARE:
+        texture = _one_of(photographs.textures, rng)
+        finest = max(texture.shape) / rng.uniform(0.5, 3)
+        surface = _repeat(texture, u * finest, v * finest)
+        color = draw_color(rng) if rng.random() < 0.5 else texture.mean(axis=(0, 1))
+        return (color * surface).astype(np.float32), seen
     match rng.choice(["planks", "tiles", "checks", "lane", "carpet", "plain"]):
         case "planks":
             pattern = (
@@ -232,5 +310,4 @@ def _floor(
             pattern = 1 + 0.1 * noise(size, rng.uniform(2, 5), rng) + 0.08 * noise(size, 25, rng)
         case _:
             pattern = 1 + 0.05 * noise(size, 40, rng)
-    seen = falling & (reach < rng.uniform(3, 12))
     return (draw_color(rng) * np.asarray(pattern)[..., None]).astype(np.float32), seen

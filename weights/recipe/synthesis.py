@@ -1,6 +1,6 @@
 """Synthetic pictures of dressed legs with exact keypoints, as a YOLO-pose folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,13 +17,26 @@ from fiftyone_legpose import legs, metrics
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.clothing import Layer, dress
 from weights.recipe.mesh import Mesh, draw_shape, load_mesh
+from weights.recipe.photographs import Photographs, read_photographs
 from weights.recipe.posture import draw_posture
 from weights.recipe.rendering import Camera, Rendering, look_at, render
-from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise
+from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise, paper
 from weights.recipe.skinning import pose_body, rotation_y
 
 _TOGETHER_SHARE: Final = 0.45
 """How often there are two people, who may hide each other."""
+
+_THIRD_SHARE: Final = 0.15
+"""How often two people are joined by a third."""
+
+_NEAR_SHARE: Final = 0.12
+"""How often the picture ends above somebody's feet."""
+
+_BACKLIT_SHARE: Final = 0.15
+"""How often people stand darkly before what is bright."""
+
+_WOVEN_SHARE: Final = 0.3
+"""How often a photographed surface lies on people's clothes and skin."""
 
 _FEWEST_POINTS: Final = 3
 """A person with fewer points in the picture is not drawn: nobody could label her."""
@@ -89,7 +102,7 @@ def synthesize(
     pictures : int
         How many there are to be in all.
     backgrounds : path, optional
-        Folder of pictures of rooms without people.
+        Folder that `photographs.read_photographs` takes.
     seed : int
         Picture number i of a seed is always the same, whatever the number of processes.
     processes : int
@@ -113,11 +126,11 @@ def synthesize(
 
 
 def draw_picture(
-    mesh: Mesh, rng: np.random.Generator, backgrounds: Sequence[np.ndarray] = ()
+    mesh: Mesh, rng: np.random.Generator, photographs: Photographs | None = None
 ) -> Picture:
     """Return one random picture; the same generator state gives the same picture."""
     while True:
-        picture = _try_picture(mesh, rng, backgrounds)
+        picture = _try_picture(mesh, rng, photographs or Photographs())
         if picture is not None:
             return picture
 
@@ -130,10 +143,10 @@ def _write_pictures(
     names: Sequence[str],
 ) -> int:
     mesh = load_mesh(mesh_folder)
-    rooms = list(_read_pictures(backgrounds)) if backgrounds else []
+    photographs = read_photographs(backgrounds) if backgrounds else Photographs()
     for name in names:
         seed, index = (int(part) for part in name.split("_")[1:])
-        picture = draw_picture(mesh, np.random.default_rng([seed, index]), rooms)
+        picture = draw_picture(mesh, np.random.default_rng([seed, index]), photographs)
         (labels / f"{name}.txt").write_text(to_lines(picture))
         # The picture comes last and at once: where it is, its label is.
         part = images / f".{name}.part.jpg"
@@ -156,15 +169,14 @@ def to_lines(picture: Picture) -> str:
     return "".join(lines)
 
 
-def _try_picture(
-    mesh: Mesh, rng: np.random.Generator, backgrounds: Sequence[np.ndarray]
-) -> Picture | None:
+def _try_picture(mesh: Mesh, rng: np.random.Generator, photographs: Photographs) -> Picture | None:
     height = int(rng.integers(220, 420))
     width = min(560, int(height * rng.choice([0.6, 0.75, 1, 1.33, 1.6, 1.9])))
     people = [_draw_person(mesh, rng)]
     camera, leg_length = _frame(people[0], (height, width), rng)
     if rng.random() < _TOGETHER_SHARE:
-        people.append(_beside(_draw_person(mesh, rng), people[0], camera, rng))
+        others = 2 if rng.random() < _THIRD_SHARE else 1
+        people += [_beside(_draw_person(mesh, rng), people[0], camera, rng) for _ in range(others)]
     layers = [layer for person in people for layer in person.layers]
     if rng.random() < 0.2:
         layers += draw_aids(people[0].keypoints, people[0].ground, rng)
@@ -172,12 +184,12 @@ def _try_picture(
     seen = [_see(person, camera, rendering) for person in people]
     points, visibility = (np.stack(parts) for parts in zip(*seen, strict=True))
     in_picture = (visibility > 0).sum(axis=1)
-    if in_picture[0] < 5 or (in_picture < _FEWEST_POINTS).any():
+    if in_picture[0] < 4 or (in_picture < _FEWEST_POINTS).any():
         return None
-    room = draw_room(camera, people[0].ground, (height, width), backgrounds, rng)
+    room = draw_room(camera, people[0].ground, (height, width), photographs, rng)
     for person in people:
         room = cast_shadow(room, person.keypoints, camera, person.ground, leg_length, rng)
-    image = _lay_over(room, rendering, leg_length, rng)
+    image = _lay_over(room, rendering, leg_length, photographs, rng)
     if rng.random() < 0.12:
         visibility = hide(image, points, visibility, rng)
     if rng.random() < 0.7:
@@ -204,7 +216,8 @@ def _frame(person: Person, size: tuple[int, int], rng: np.random.Generator) -> t
     )
     unit = Camera(position, rotation, 1.0, np.zeros(2))
     pixels, _ = unit.project(person.keypoints)
-    leg_length = size[0] * rng.uniform(0.36, 0.88)
+    near = rng.random() < _NEAR_SHARE
+    leg_length = size[0] * (rng.uniform(0.9, 1.6) if near else rng.uniform(0.36, 0.88))
     focal = leg_length / float(metrics.leg_length(pixels[None], np.ones((1, len(pixels))))[0])
     pixels *= focal
     above_hips = leg_length * rng.choice(
@@ -243,13 +256,23 @@ def _see(person: Person, camera: Camera, rendering: Rendering) -> tuple[np.ndarr
 
 
 def _lay_over(
-    room: np.ndarray, rendering: Rendering, leg_length: float, rng: np.random.Generator
+    room: np.ndarray,
+    rendering: Rendering,
+    leg_length: float,
+    photographs: Photographs,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    size = rendering.alpha.shape
+    height, width = size = rendering.alpha.shape
     folds = 1 + 0.07 * noise(size, max(2.0, 0.03 * leg_length), rng)
-    weave = 1 + 0.1 * noise(size, rng.uniform(1.5, 8), rng) * (rng.random() < 0.5)
+    weave = 1 + rng.uniform(0, 0.1) * noise(size, rng.uniform(1.5, 8), rng)
     # The renderer's colours fade to black at the outline, which is what alpha weighs already.
     people = rendering.color * np.clip(folds * weave, 0.5, 1.5)[..., None]
+    if photographs.textures and rng.random() < _WOVEN_SHARE:
+        texture = photographs.textures[int(rng.integers(len(photographs.textures)))]
+        people *= 1 + rng.uniform(0.2, 1) * (paper(texture, (height, width), rng) - 1)
+    if rng.random() < _BACKLIT_SHARE:
+        people *= rng.uniform(0.12, 0.5)
+        room = room * rng.uniform(1, 1.8)
     image = room * (1 - rendering.alpha[..., None]) + people
     return np.clip(image, 0, 255).astype(np.uint8)
 
@@ -260,10 +283,3 @@ def _box(points: np.ndarray, hips_seen: bool, leg_length: float) -> np.ndarray:
     sides = _BOX_MARGINS["sides"]
     margins = np.array([-sides, -above, sides, _BOX_MARGINS["below"]]) * leg_length
     return np.array([x1, y1, x2, y2]) + margins
-
-
-def _read_pictures(folder: str | Path) -> Iterator[np.ndarray]:
-    for path in sorted(Path(folder).iterdir()):
-        picture = cv2.imread(str(path))
-        if picture is not None:
-            yield picture

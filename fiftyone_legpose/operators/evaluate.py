@@ -5,7 +5,14 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from fiftyone_legpose import fields
-from fiftyone_legpose.operators.forms import given_path, more, path_input, version_label
+from fiftyone_legpose.operators.forms import (
+    given_path,
+    is_labelled,
+    keypoints_choice,
+    more,
+    path_input,
+    version_label,
+)
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
@@ -30,9 +37,7 @@ class Evaluate(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add what to compare."""
-        from fiftyone_legpose.operators.train import _is_labelled
-
-        if not _is_labelled(ctx.dataset):
+        if not is_labelled(ctx):
             refuse(inputs, "No frame is corrected yet: select, push, pull first.")
         inputs.bool(
             "stored",
@@ -50,6 +55,7 @@ class Evaluate(Verb):
             default=0.25,
             label="Lowest confidence of a person that counts",
         )
+        keypoints_choice(ctx, inputs, "gt_field", label="Corrections", default=fields.GROUND_TRUTH)
         inputs.bool(
             "trained_on",
             default=False,
@@ -75,7 +81,9 @@ class Evaluate(Verb):
         chosen = [name for name in versions if options.get(_switch(name))]
         folder = given_path(options, "report")
         filled = (
-            k for k in ("min_score", "trained_on", "group_by") if options.get(k) not in (None, "")
+            k
+            for k in ("min_score", "gt_field", "trained_on", "group_by")
+            if options.get(k) not in (None, "")
         )
         given = {name: options[name] for name in filled}
         result = evaluate(

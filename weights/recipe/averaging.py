@@ -25,19 +25,15 @@ def average(checkpoints: Sequence[str | Path], target: str | Path) -> None:
     learned anew and what it was about to forget, both in one.
     """
     import torch
+    from torch.optim.swa_utils import AveragedModel
 
     loaded = [torch.load(path, map_location="cpu", weights_only=False) for path in checkpoints]
     models = [(one.get("ema") or one["model"]).float() for one in loaded]
-    states = [model.state_dict() for model in models]
-    shapes = [{name: value.shape for name, value in state.items()} for state in states]
+    shapes = [{k: v.shape for k, v in model.state_dict().items()} for model in models]
     for path, shape in zip(checkpoints, shapes, strict=True):
         if shape != shapes[0]:
             raise ValueError(f"{path} is another network than {checkpoints[0]}")
-    mean = {
-        name: torch.stack([state[name] for state in states]).mean(dim=0)
-        if value.is_floating_point()
-        else value
-        for name, value in states[0].items()
-    }
-    models[0].load_state_dict(mean)
-    torch.save({**loaded[0], "model": models[0].half(), "ema": None, "optimizer": None}, target)
+    mean = AveragedModel(models[0], use_buffers=True)
+    for model in models:
+        mean.update_parameters(model)
+    torch.save({**loaded[0], "model": mean.module.half(), "ema": None, "optimizer": None}, target)

@@ -47,6 +47,11 @@ def read_photographs(folder: str | Path) -> Photographs:
     )
 
 
+def pick(pictures: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return one of some pictures."""
+    return pictures[int(rng.integers(len(pictures)))]
+
+
 def unpack_photographs(archive: str | Path, folder: str | Path) -> int:
     """Write what a package holds of panoramas and textures as `read_photographs` takes them.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from fiftyone_legpose import legs
 from weights.recipe.clothing import Layer, draw_color
-from weights.recipe.photographs import Photographs
+from weights.recipe.photographs import Photographs, pick
 from weights.recipe.rendering import Camera, tube
 
 _ROOM_SHARE: Final = 0.1
@@ -49,14 +49,14 @@ def draw_room(
     rng : Generator
     """
     if photographs.rooms and rng.random() < _ROOM_SHARE:
-        return _cut_background(_one_of(photographs.rooms, rng), size, rng)
+        return _cut_background(pick(photographs.rooms, rng), size, rng)
     if photographs.panoramas and rng.random() < _PANORAMA_SHARE:
-        room = _look_around(_one_of(photographs.panoramas, rng), camera, size, rng)
+        room = _look_around(pick(photographs.panoramas, rng), camera, size, rng)
         floor_share = 0.3
     else:
         room = _leaves(size, rng) if rng.random() < _LEAVES_SHARE else _wall(size, rng)
         if photographs.textures and rng.random() < _TEXTURE_SHARE:
-            room *= paper(_one_of(photographs.textures, rng), size, rng)
+            room *= paper(pick(photographs.textures, rng), size, rng)
         floor_share = 0.85
     if rng.random() < floor_share:
         floor, seen = _floor(camera, ground, size, photographs, rng)
@@ -187,10 +187,6 @@ def _look_around(
     return np.clip(seen, 0, 255).astype(np.float32)
 
 
-def _one_of(pictures: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
-    return pictures[int(rng.integers(len(pictures)))]
-
-
 def _cut_background(
     picture: np.ndarray, size: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
@@ -288,7 +284,7 @@ def _floor(
     tile = rng.uniform(0.08, 0.6)
     seen = falling & (reach < rng.uniform(3, 12))
     if photographs.textures and rng.random() < _TEXTURE_SHARE:
-        texture = _one_of(photographs.textures, rng)
+        texture = pick(photographs.textures, rng)
         finest = max(texture.shape) / rng.uniform(0.5, 3)
         surface = _repeat(texture, u * finest, v * finest)
         color = draw_color(rng) if rng.random() < 0.5 else texture.mean(axis=(0, 1))

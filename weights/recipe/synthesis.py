@@ -17,7 +17,7 @@ from fiftyone_legpose import legs, metrics
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.clothing import Layer, dress
 from weights.recipe.mesh import Mesh, draw_shape, load_mesh
-from weights.recipe.photographs import Photographs, read_photographs
+from weights.recipe.photographs import Photographs, pick, read_photographs
 from weights.recipe.posture import draw_posture
 from weights.recipe.rendering import Camera, Rendering, look_at, render
 from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise, paper
@@ -268,7 +268,7 @@ def _lay_over(
     # The renderer's colours fade to black at the outline, which is what alpha weighs already.
     people = rendering.color * np.clip(folds * weave, 0.5, 1.5)[..., None]
     if photographs.textures and rng.random() < _WOVEN_SHARE:
-        texture = photographs.textures[int(rng.integers(len(photographs.textures)))]
+        texture = pick(photographs.textures, rng)
         people *= 1 + rng.uniform(0.2, 1) * (paper(texture, (height, width), rng) - 1)
     if rng.random() < _BACKLIT_SHARE:
         people *= rng.uniform(0.12, 0.5)

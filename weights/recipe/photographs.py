@@ -94,7 +94,7 @@ def unpack_photographs(archive: str | Path, folder: str | Path) -> int:
 def _panoramas(archive: Path) -> Iterator[tuple[str, np.ndarray]]:
     # OpenCV reads OpenEXR only where it is told that the file is trusted.
     os.environ["OPENCV_IO_ENABLE_OPENEXR"] = "1"
-    with tarfile.open(archive) as package:
+    with tarfile.open(archive, "r:gz") as package:
         for member in package:
             name, file = _PANORAMA.fullmatch(member.name), package.extractfile(member)
             if name is None or file is None:

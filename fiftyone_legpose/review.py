@@ -210,6 +210,11 @@ def status(
     return [run_status(dataset, one, login) for one in keys]
 
 
+def count_selected(dataset: fo.Dataset) -> int:
+    """Count the frames that are selected and were not pushed yet."""
+    return len(review_state.read(dataset).ids(fields.SELECTED))
+
+
 @dataclass
 class PullSummary:
     """What a pull brought back, and what the reviewers changed."""

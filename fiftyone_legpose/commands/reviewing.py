@@ -130,10 +130,14 @@ def status_command(
     dataset: DatasetName, key: OneKey = None, url: Url = None, organization: Organization = None
 ) -> None:
     """Tell where each round stands in CVAT."""
-    from fiftyone_legpose.review import status
+    from fiftyone_legpose.review import count_selected, status
 
-    found = status(open_dataset(dataset), key, url=url, organization=organization)
-    if not found:
+    opened = open_dataset(dataset)
+    found = status(opened, key, url=url, organization=organization)
+    if not found and (selected := count_selected(opened)):
+        say(f"Nothing was pushed yet, {selected} frames are selected.")
+        say(f"Next: legpose push {dataset} round1, or to a file: --backup round1.zip")
+    elif not found:
         say(f"Nothing was pushed yet. Next: legpose select {dataset} --count 50")
     for run in found:
         states = ", ".join(f"{n} {state}" for state, n in run.by_state.items() if n)

@@ -29,9 +29,14 @@ class Status(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Ask."""
-        from fiftyone_legpose.review import status
+        from fiftyone_legpose.review import count_selected, status
 
         rounds = status(ctx.dataset, **cvat_login(ctx))
+        if not rounds and (selected := count_selected(ctx.dataset)):
+            return Outcome(
+                f"Nothing was pushed yet, {selected} frames are selected.",
+                notes=["Next: **Push**."],
+            )
         if not rounds:
             return Outcome("Nothing was pushed yet.", notes=["**Select** frames, then **Push**."])
         facts, notes = {}, []

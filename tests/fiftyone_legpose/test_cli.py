@@ -38,7 +38,9 @@ def test_load_predict_select_and_export(short_clip, dataset_name, tmp_path):
     assert predicted.exit_code == 0, predicted.output
     assert "12 frames" in predicted.output
     assert "Nothing to do" in run("predict", dataset_name, *FAST).output
+    assert "Next: legpose select" in run("status", dataset_name).output
     assert "2 frames selected" in run("select", dataset_name, "--count", 2).output
+    assert "Next: legpose push" in run("status", dataset_name).output
     exported = run("export", dataset_name, tmp_path / "gait.csv")
     assert exported.exit_code == 0, exported.output
     assert (tmp_path / "gait.csv").read_text().startswith('"video","subject","frame"')

@@ -126,6 +126,16 @@ def test_corrections_may_lie_in_another_field(predicted):
     assert "in 11 frames" in done["headline"]
 
 
+def test_status_says_whether_select_or_push_comes_next(predicted):
+    assert "**Select**" in outcome(predicted, "status")["notes"][0]
+    outcome(predicted, "select", count=2)
+    told = outcome(predicted, "status")
+    assert (told["headline"], told["notes"]) == (
+        "Nothing was pushed yet, 2 frames are selected.",
+        ["Next: **Push**."],
+    )
+
+
 def test_settings_that_cannot_be_are_refused_in_the_form(loaded):
     assert refusals("predict", loaded, more=True, imgsz=640) == []
     assert refusals("predict", loaded, more=True, imgsz=333) == [

@@ -229,10 +229,13 @@ def test_a_push_that_is_refused_can_be_tried_with_other_settings(video, server):
 
 def test_status_tells_where_each_frame_is(video, server):
     assert review.status(video) == []
+    assert review.count_selected(video) == 0
     select(video, *range(6))
+    assert review.count_selected(video) == 6
     review.push(video, "round1", segment_size=2)
     server.reopen_jobs(1, [1])
     server.complete_jobs(1, [2])
+    assert review.count_selected(video) == 0
     [told] = review.status(video)
     assert told.by_state == {"new": 2, "in progress": 2, "completed": 2}
     assert [job.state for job in told.jobs] == ["new", "in progress", "completed"]

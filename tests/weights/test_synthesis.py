@@ -103,3 +103,14 @@ def test_pictures_hold_one_to_three_people_and_some_end_above_the_feet(mesh):
         for picture in pictures
     ]
     assert 1 <= sum(cut) <= 12
+
+
+def test_some_stand_close_to_the_camera_and_are_cut_off_at_the_knees(mesh):
+    pictures = [draw_picture(mesh, np.random.default_rng([5, i])) for i in range(40)]
+    shins = [i for i, name in enumerate(legs.KEYPOINTS) if not name.endswith(("hip", "knee"))]
+    close = [
+        (visibility[shins] == 0).all() and leg > 1.3 * picture.leg_lengths[0]
+        for picture in pictures
+        for visibility, leg in zip(picture.visibility[1:], picture.leg_lengths[1:], strict=True)
+    ]
+    assert 1 <= sum(close) < len(close) / 2

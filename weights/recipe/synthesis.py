@@ -23,13 +23,19 @@ from weights.recipe.rendering import Camera, Rendering, look_at, render
 from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise, paper
 from weights.recipe.skinning import pose_body, rotation_y
 
-_TOGETHER_SHARE: Final = 0.45
+_TOGETHER_SHARE: Final = 0.55
 """How often there are two people, who may hide each other."""
 
 _THIRD_SHARE: Final = 0.15
 """How often two people are joined by a third."""
 
-_NEAR_SHARE: Final = 0.12
+_CLOSE_SHARE: Final = 0.45
+"""How often the second or third one stands close to the camera, cut off by the picture's border."""
+
+_CLOSEST_M: Final = 0.6
+"""Camera to hips."""
+
+_NEAR_SHARE: Final = 0.2
 """How often the picture ends above somebody's feet."""
 
 _BACKLIT_SHARE: Final = 0.15
@@ -176,16 +182,22 @@ def _try_picture(mesh: Mesh, rng: np.random.Generator, photographs: Photographs)
     camera, leg_length = _frame(people[0], (height, width), rng)
     if rng.random() < _TOGETHER_SHARE:
         others = 2 if rng.random() < _THIRD_SHARE else 1
-        people += [_beside(_draw_person(mesh, rng), people[0], camera, rng) for _ in range(others)]
+        for _ in range(others):
+            person = _draw_person(mesh, rng)
+            close = rng.random() < _CLOSE_SHARE
+            people.append(
+                _close_by(person, people[0], camera, (height, width), leg_length, rng)
+                if close
+                else _beside(person, people[0], camera, rng)
+            )
+    if not all(_fits(person, camera, (height, width)) for person in people):
+        return None
     layers = [layer for person in people for layer in person.layers]
     if rng.random() < 0.2:
         layers += draw_aids(people[0].keypoints, people[0].ground, rng)
     rendering = render(layers, camera, (height, width), rng)
     seen = [_see(person, camera, rendering) for person in people]
     points, visibility = (np.stack(parts) for parts in zip(*seen, strict=True))
-    in_picture = (visibility > 0).sum(axis=1)
-    if in_picture[0] < 4 or (in_picture < _FEWEST_POINTS).any():
-        return None
     room = draw_room(camera, people[0].ground, (height, width), photographs, rng)
     for person in people:
         room = cast_shadow(room, person.keypoints, camera, person.ground, leg_length, rng)
@@ -217,7 +229,7 @@ def _frame(person: Person, size: tuple[int, int], rng: np.random.Generator) -> t
     unit = Camera(position, rotation, 1.0, np.zeros(2))
     pixels, _ = unit.project(person.keypoints)
     near = rng.random() < _NEAR_SHARE
-    leg_length = size[0] * (rng.uniform(0.9, 1.6) if near else rng.uniform(0.36, 0.88))
+    leg_length = size[0] * (rng.uniform(0.9, 1.9) if near else rng.uniform(0.36, 0.88))
     focal = leg_length / float(metrics.leg_length(pixels[None], np.ones((1, len(pixels))))[0])
     pixels *= focal
     above_hips = leg_length * rng.choice(
@@ -239,17 +251,60 @@ def _beside(person: Person, other: Person, camera: Camera, rng: np.random.Genera
     hips = person.keypoints[:2].mean(axis=0)
     shift = other.keypoints[:2].mean(axis=0) + across + away - turn @ hips
     shift[1] = other.ground - person.ground
+    return _move(person, turn, shift, other.ground)
+
+
+def _close_by(
+    person: Person,
+    other: Person,
+    camera: Camera,
+    size: tuple[int, int],
+    leg_length: float,
+    rng: np.random.Generator,
+) -> Person:
+    """Stand a second person nearer to the camera, at the left or right border of the picture.
+
+    ``leg_length`` is the other's in px.
+    """
+    height, width = size
+    turn = rotation_y(rng.uniform(0, 2 * np.pi))
+    hips = turn @ person.keypoints[:2].mean(axis=0)
+    _, depth = camera.project(other.keypoints[:2])
+    nearness = max(height * rng.uniform(0.8, 1.7) / leg_length, 1.1)
+    forward = max(depth.mean() / nearness, _CLOSEST_M)
+    column = width * rng.uniform(-0.08, 0.3)
+    if rng.random() < 0.5:
+        column = width - column
+    right = (column - camera.center[0]) / camera.focal * forward
+    above_ground = other.ground + hips[1] - person.ground
+    # Of the camera's axes only "down" is left to bring the hips to their height above the ground.
+    up = camera.rotation[:, 1]
+    down = (above_ground - camera.position[1] - up[0] * right - up[2] * forward) / up[1]
+    shift = camera.position + np.array([right, down, forward]) @ camera.rotation - hips
+    return _move(person, turn, shift, other.ground)
+
+
+def _move(person: Person, turn: np.ndarray, shift: np.ndarray, ground: float) -> Person:
     moved = tuple(
         replace(layer, vertices=layer.vertices @ turn.T + shift) for layer in person.layers
     )
-    return Person(moved, person.keypoints @ turn.T + shift, other.ground)
+    return Person(moved, person.keypoints @ turn.T + shift, ground)
+
+
+def _fits(person: Person, camera: Camera, size: tuple[int, int]) -> bool:
+    """Tell whether enough of somebody's points are in the picture for a label."""
+    return bool(_inside(*camera.project(person.keypoints), size).sum() >= _FEWEST_POINTS)
+
+
+def _inside(points: np.ndarray, depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(((points >= 0) & (points < size[::-1])).all(axis=1) & (depth > 0))
 
 
 def _see(person: Person, camera: Camera, rendering: Rendering) -> tuple[np.ndarray, np.ndarray]:
     """Return points (10, 2) px and whether each is visible, hidden, or outside of the picture."""
     points, depth = camera.project(person.keypoints)
     height, width = rendering.depth.shape
-    inside = ((points >= 0) & (points < (width, height))).all(axis=1) & (depth > 0)
+    inside = _inside(points, depth, (height, width))
     x, y = np.where(inside[:, None], points, 0).astype(int).T
     visible = rendering.depth[y, x] > depth - np.array(_BEHIND_SKIN_M)
     return points, np.where(inside, np.where(visible, 2, 1), 0)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fiftyone_legpose import fields, poses
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
+from fiftyone_legpose.frame_documents import frame_documents
 from fiftyone_legpose.metrics import leg_length
 from fiftyone_legpose.swaps import find_swaps
 from fiftyone_legpose.tracking import PersonTracker
@@ -116,13 +117,18 @@ def stored_labels(
     video = view.select(sample_id)
     metadata = video.first().metadata
     size = (metadata.frame_width, metadata.frame_height)
-    names = ("frame_number", "id", field, field + fields.BOXES_SUFFIX)
-    columns = video.values([f"frames.{name}" for name in names])
-    return {
-        number: StoredLabels(frame_id, keypoints, boxes, size)
-        for number, frame_id, keypoints, boxes in zip(*(c[0] for c in columns), strict=True)
-        if keypoints is not None and boxes is not None and keypoints.made_by == made_by
-    }
+    names = (field, field + fields.BOXES_SUFFIX)
+    stored = {}
+    for _, frame in frame_documents(video, names):
+        keypoints, boxes = (frame.get(name) for name in names)
+        if keypoints and boxes and keypoints.get("made_by") == made_by:
+            stored[frame["frame_number"]] = StoredLabels(
+                str(frame["_id"]),
+                fo.Keypoints.from_dict(keypoints),
+                fo.Detections.from_dict(boxes),
+                size,
+            )
+    return stored
 
 
 def exchanged_back(

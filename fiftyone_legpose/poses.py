@@ -13,6 +13,7 @@ from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs, metrics
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.fields import BOXES_SUFFIX
+from fiftyone_legpose.frame_documents import frame_documents
 
 LABEL = legs.SKELETON.name
 
@@ -356,30 +357,32 @@ def read_poses(view: Any, field: str) -> PoseTable:
         The collection has no such field, poses have different numbers of keypoints, or the size
         of a file cannot be read.
     """
-    video = view.media_type == "video"
-    prefix = f"frames.{field}" if video else field
+    prefix = f"frames.{field}" if view.media_type == "video" else field
     if view.get_field(f"{prefix}.keypoints") is None:
         raise DatasetError(f"{view.name or 'the dataset'!r} has no keypoints in field {field!r}")
     ids, filepaths = view.values(["id", "filepath"])
     sizes, rates = _read_metadata(view, filepaths)
-    attributes = ("id", "points", "confidence", "visible", "score", "index")
-    columns = view.values([f"{prefix}.keypoints.{name}" for name in attributes])
-    if video:
-        numbers, frame_ids = view.values(["frames.frame_number", "frames.id"])
-    else:
-        numbers, frame_ids = [[1] for _ in ids], [[i] for i in ids]
-        columns = [[[cell] for cell in column] for column in columns]
-    flat = [[frame for sample in column for frame in (sample or [])] for column in columns]
-    present = [frame is not None for frame in flat[0]]
-    frame_counts = [len(n or []) for n in numbers]
-    pose_counts = [len(frame) if frame is not None else 0 for frame in flat[0]]
-    poses = {
-        name: [pose for frame in column if frame is not None for pose in frame]
-        for name, column in zip(attributes, flat, strict=True)
-    }
-    frame_sample = np.repeat(np.arange(len(ids)), frame_counts)
-    pose_frame = np.repeat(np.arange(len(frame_sample)), pose_counts)
-    points = _stack(poses["points"], 2) * sizes[frame_sample[pose_frame]][:, None, :]
+    number_of = {sample_id: i for i, sample_id in enumerate(ids)}
+    attributes = ("_id", "points", "confidence", "visible", "score", "index")
+    frame_ids: list[str] = []
+    frame_sample: list[int] = []
+    numbers: list[int] = []
+    present: list[bool] = []
+    pose_frame: list[int] = []
+    poses: dict[str, list[Any]] = {name: [] for name in attributes}
+    paths = [f"{field}.keypoints.{name}" for name in attributes]
+    for sample_id, frame in frame_documents(view, paths):
+        keypoints = (frame.get(field) or {}).get("keypoints")
+        for keypoint in keypoints or []:
+            pose_frame.append(len(frame_ids))
+            for name in attributes:
+                poses[name].append(keypoint.get(name))
+        frame_ids.append(str(frame["_id"]))
+        frame_sample.append(number_of[sample_id])
+        numbers.append(frame.get("frame_number", 1))
+        present.append(keypoints is not None)
+    of_frame, of_pose = np.array(frame_sample, int), np.array(pose_frame, int)
+    points = _stack(poses["points"], 2) * sizes[of_frame[of_pose]][:, None, :]
     confidence = _stack(poses["confidence"], 1, like=points)
     stated = _stack(poses["visible"], 1, like=points)
     derived = visibility(points, np.nan_to_num(confidence, nan=1.0))
@@ -388,12 +391,12 @@ def read_poses(view: Any, field: str) -> PoseTable:
         filepaths=filepaths,
         sizes=sizes,
         frame_rates=rates,
-        frame_ids=[i for sample in frame_ids for i in (sample or [])],
-        frame_sample=frame_sample,
-        frame_number=np.array([n for sample in numbers for n in (sample or [])], int),
+        frame_ids=frame_ids,
+        frame_sample=of_frame,
+        frame_number=np.array(numbers, int),
         looked_at=np.array(present, bool),
-        label_ids=poses["id"],
-        pose_frame=pose_frame,
+        label_ids=[str(label_id) for label_id in poses["_id"]],
+        pose_frame=of_pose,
         points=points,
         confidence=confidence,
         visibility=np.where(

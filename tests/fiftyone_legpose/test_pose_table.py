@@ -3,10 +3,12 @@
 import fiftyone as fo
 import numpy as np
 import pytest
+from bson import ObjectId
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import poses
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.frame_documents import frame_documents
 
 SIZE = (200, 100)
 
@@ -49,6 +51,32 @@ def test_poses_come_back_in_px_with_their_frames(dataset):
     assert table.confidence[0, 9] == 1 and np.isnan(table.confidence[1]).all()
     assert table.score[0] == 0.8 and np.isnan(table.score[1])
     assert table.track.tolist() == [4, -1]
+
+
+def test_a_video_may_be_longer_than_a_document_of_mongodb(dataset_name):
+    """Its poses are some 20 MB in all; MongoDB allows a document 16."""
+    frames = 15_000
+    made = fo.Dataset(dataset_name, media_type="video")
+    poses.declare(made, "legs", boxes=True)
+    [sample_id] = made.add_samples([sample("long", None)])
+    label = poses.predicted_documents(
+        np.array([[0, 0, 90, 90], [5, 5, 95, 95.0]]),
+        np.array([0.9, 0.8]),
+        np.full((2, 10, 2), 1 / 3),
+        np.full((2, 10), 2 / 3),
+        SIZE,
+        track_ids=np.array([0, 1]),
+        made_by="run",
+    )
+    frame = {"_sample_id": ObjectId(sample_id), "legs": label[0], "legs_boxes": label[1]}
+    made._frame_collection.insert_many(
+        {**frame, "_id": ObjectId(), "frame_number": number} for number in range(2, frames + 1)
+    )
+    table = poses.read_poses(made, "legs")
+    assert table.frame_number.tolist() == list(range(1, frames + 1))
+    assert table.points.shape == (2 * (frames - 1), 10, 2)
+    whole = frame_documents(made, ["legs", "legs_boxes"])
+    assert sum("legs_boxes" in document for _, document in whole) == frames - 1
 
 
 def test_a_view_gives_its_own_frames(dataset):

@@ -1,11 +1,13 @@
 """Video files on disk: what they hold, whether browsers play them, and stills of them."""
 
+import filecmp
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -187,7 +189,7 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
     UnreadableError
         ffmpeg cannot decode the file.
     DatasetError
-        The folder holds stills of the video at a higher rate; nothing is written then.
+        The folder holds other stills of the video's name; nothing is written then.
     """
     facts = probe(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -201,25 +203,25 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
         made = sorted(Path(scratch).iterdir())
         if answer.returncode != 0 or not made:
             raise UnreadableError(_reason(answer.stderr, path))
-        _refuse_other_rate(folder, name, len(made))
-        stills = []
-        for number, still in enumerate(made, start=1):
-            target = folder / f"{name}_{number:05d}.jpg"
-            os.replace(still, target)
-            stills.append(target)
+        stills = [folder / f"{name}_{number:05d}.jpg" for number in range(1, len(made) + 1)]
+        _refuse_other_stills(folder, name, dict(zip(stills, made, strict=True)))
+        for still, target in zip(made, stills, strict=True):
+            if not target.exists():
+                os.replace(still, target)
     return stills
 
 
-def _refuse_other_rate(folder: Path, name: str, count: int) -> None:
-    """Refuse to mix stills of two rates: a number would no longer tell the time."""
-    numbered = re.compile(re.escape(name) + r"_(\d{5,})\.jpg")
-    found = [numbered.fullmatch(path.name) for path in folder.iterdir()]
-    others = [match[0] for match in found if match and int(match[1]) > count]
-    if others:
-        raise DatasetError(
-            f"{folder} holds stills of {name} at a higher rate, such as {min(others)}, and this "
-            f"one gives {count}: choose another folder, or delete {name}_*.jpg first."
-        )
+def _refuse_other_stills(folder: Path, name: str, made: Mapping[Path, Path]) -> None:
+    """Refuse to put a picture where another is, which may be labelled, or beside such ones."""
+    numbered = re.compile(re.escape(name) + r"_\d{5,}\.jpg")
+    there = sorted(path for path in folder.iterdir() if numbered.fullmatch(path.name))
+    for still in there:
+        if still not in made or not filecmp.cmp(still, made[still], shallow=False):
+            raise DatasetError(
+                f"{folder} holds other stills of {name}, such as {still.name}: of another rate, "
+                f"another video, or changed since. This one gives {len(made)}: choose another "
+                f"folder, or delete {name}_*.jpg first, with what is labelled on them."
+            )
 
 
 def run_tool(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -86,6 +86,7 @@ def load(
     subject_of = _subject_lookup(subject)
     videos, images, skipped = _find_files(sources)
     kind = "video" if videos else "image"
+    is_new = isinstance(dataset, str) and not fo.dataset_exists(dataset)
     target = _open_dataset(dataset, kind, has_files=bool(videos or images))
     if kind == "video":
         skipped += [_skip(p, "an image among videos; load images by themselves") for p in images]
@@ -106,7 +107,8 @@ def load(
         report(len(new), len(new), "saving")
         known_count = len(videos or images) - len(new)
         if not samples and not known_count:
-            _drop_if_new(target)
+            if is_new:
+                target.delete()
             raise NothingLoadedError(_nothing_loaded(sources, skipped))
         _declare(target)
         target.add_samples(samples, progress=False)
@@ -142,7 +144,7 @@ def extract_frames(
     videos
         Video files, folders or globs.
     folder
-        Where the stills go; stills of the same name are written anew.
+        Where the stills go; those that are there already stay.
     fps
         Stills per second; a video with fewer frames per second gives each of its frames.
     dataset
@@ -162,8 +164,8 @@ def extract_frames(
     NothingLoadedError
         No video could be read; one among others is left out with a warning.
     DatasetError
-        Two videos have one name, so that their stills would have too; or the folder holds stills
-        at a higher rate, which would stay between the new ones.
+        Two videos have one name, so that their stills would have too; or the folder holds other
+        stills of a video, such as of another rate: labels on them would come to other pictures.
     """
     if fps <= 0:
         raise DatasetError(f"fps must be above 0, not {fps}: give stills per second of video.")
@@ -191,7 +193,9 @@ def extract_frames(
         sources = view.values(SOURCE)
         loaded.add_sample_field(VIDEO, fo.StringField)
         view.set_values(VIDEO, [origin[s].stem for s in sources])
-        view.set_values(fields.SUBJECT, [subject_of(origin[s]) for s in sources])
+        told = {i: subject_of(origin[s]) for i, s in zip(view.values("id"), sources, strict=True)}
+        known = {i: who for i, who in told.items() if who is not None}
+        view.set_values(fields.SUBJECT, known, key_field="id")
     return written
 
 
@@ -288,11 +292,6 @@ def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> f
         dataset.media_type = kind
     dataset.persistent = True
     return dataset
-
-
-def _drop_if_new(dataset: fo.Dataset) -> None:
-    if len(dataset) == 0 and not dataset.has_field(SOURCE):
-        dataset.delete()
 
 
 def _known_sources(dataset: fo.Dataset) -> set[str]:

@@ -158,13 +158,27 @@ def test_stills_of_two_rates_are_not_mixed(short_clip, tmp_path):
     before = {
         still: still.read_bytes() for still in lp.extract_frames(short_clip, tmp_path, fps=10)
     }
-    with pytest.raises(DatasetError, match=r"higher rate, such as short_00004\.jpg, .* gives 3"):
-        lp.extract_frames(short_clip, tmp_path, fps=5)
+    for fps in (5, 20):
+        with pytest.raises(DatasetError, match="other stills of short, such as short_00001.jpg"):
+            lp.extract_frames(short_clip, tmp_path, fps=fps)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     (tmp_path / "short_00006.jpg").unlink()  # as an interruption leaves them
     assert lp.extract_frames(short_clip, tmp_path, fps=10) == list(before)
     (tmp_path / "short_walk_00099.jpg").touch()
     assert len(lp.extract_frames(short_clip, tmp_path, fps=10)) == len(before)
+
+
+def test_stills_that_are_extracted_again_keep_their_subjects(short_clip, dataset_name, tmp_path):
+    for subject in ("eve", None, {"other.mp4": "P07"}):
+        lp.extract_frames(short_clip, tmp_path, fps=5, dataset=dataset_name, subject=subject)
+    assert fo.load_dataset(dataset_name).distinct(fields.SUBJECT) == ["eve"]
+
+
+def test_an_empty_dataset_stays_when_nothing_can_be_loaded(dataset_name, tmp_path):
+    fo.Dataset(dataset_name)
+    with pytest.raises(NothingLoadedError):
+        lp.load(tmp_path, dataset_name)
+    assert fo.dataset_exists(dataset_name)
 
 
 def test_stills_of_a_slow_video_are_its_frames(short_clip, tmp_path):

@@ -181,7 +181,7 @@ def evaluate(
         )
         tell(3, 4, "writing")
         errors = {name: frame_errors(c, len(material.group)) for name, c in compared.items()}
-        _write_errors(source_dataset(view), material, predicted, errors, left_out)
+        _write_errors(source_dataset(view), material, predicted, errors)
         store_evaluation(view, result)
         if report is not None:
             from fiftyone_legpose.report import worst_frames, write_report
@@ -435,16 +435,16 @@ def _write_errors(
     material: _Material,
     predicted: Mapping[str, str],
     errors: Mapping[str, np.ndarray],
-    left_out: Sequence[str],
 ) -> None:
     video = dataset.media_type == "video"
     add, prefix = (dataset.add_frame_field, "frames.") if video else (dataset.add_sample_field, "")
+    clear = dataset.clear_frame_field if video else dataset.clear_sample_field
     ids = [material.truth.frame_ids[i] for i in np.flatnonzero(material.used)]
     for name, field in predicted.items():
         target = error_field(field)
         add(target, fo.FloatField)
-        # What an earlier evaluation said of frames that this one leaves out is no part of it.
-        values = dict.fromkeys(left_out) | dict(zip(ids, errors[name].tolist(), strict=True))
+        clear(target)  # what an earlier evaluation said of other frames is no part of this one
+        values = dict(zip(ids, errors[name].tolist(), strict=True))
         dataset.set_values(prefix + target, values, key_field=f"{prefix}id", expand_schema=False)
         if not video:
             continue

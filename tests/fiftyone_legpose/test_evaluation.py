@@ -228,6 +228,14 @@ def test_frames_can_be_sorted_by_their_error(dataset):
     assert dataset.first()["old_error_of_video"].max == max(v for v in old[0] if v is not None)
 
 
+def test_frames_outside_the_last_evaluation_have_no_error(dataset):
+    evaluate(dataset, pred_field="old", resamples=20)
+    part = dataset.match_frames(fo.ViewField("frame_number") <= 3)
+    evaluate(part, pred_field="old", resamples=20)
+    errors = [frame for video in dataset.values("frames.old_error") for frame in video]
+    assert sum(error is not None for error in errors) == 3 * VIDEOS
+
+
 def test_a_missed_person_makes_the_worst_frame():
     from fiftyone_legpose.comparison import compare
 

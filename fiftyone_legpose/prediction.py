@@ -319,6 +319,15 @@ def _run(
 
 
 def _predict_video(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tally") -> None:
+    try:
+        _predict_frames(work, batch, writer, tally)
+    except UnreadableError:
+        _repair_swaps(work, batch, writer)  # what comes before the frame that cannot be decoded
+        raise
+    _repair_swaps(work, batch, writer)
+
+
+def _predict_frames(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tally") -> None:
     model = work.model.loaded
     [path] = batch.filepaths
     todo = set(batch.todo)
@@ -338,10 +347,14 @@ def _predict_video(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tal
             # Done frames pass through the tracker too, so that ids go on across an interruption,
             # and from one view of the video to another.
             writer.retrack(done[number].frame_id, done[number], tracker)
-    if work.repair_swaps:
-        writer.flush()
-        for frame_id, labels in exchanged_back(work.target, work.field, work.key, batch.sample_id):
-            writer.put(frame_id, labels)
+
+
+def _repair_swaps(work: _Work, batch: _Batch, writer: LabelWriter) -> None:
+    if not work.repair_swaps:
+        return
+    writer.flush()
+    for frame_id, labels in exchanged_back(work.target, work.field, work.key, batch.sample_id):
+        writer.put(frame_id, labels)
 
 
 def _known_tracks(

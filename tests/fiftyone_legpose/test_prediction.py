@@ -260,8 +260,19 @@ def test_openvino_finds_what_torch_finds_and_exports_once(videos):
     assert len(exports) == 1
 
 
-def test_exchanged_legs_are_exchanged_back_where_asked(sample_clip, dataset_name, monkeypatch):
+@pytest.mark.parametrize("decodable", [100, 90])
+def test_exchanged_legs_are_exchanged_back_where_asked(
+    sample_clip, dataset_name, monkeypatch, decodable
+):
     """The model is made to mix up the legs of everybody on frames 30 to 39."""
+    read = decoding.read_frames
+
+    def ending(path, numbers):
+        yield from read(path, [number for number in numbers if number <= decodable])
+        if max(numbers) > decodable:
+            raise decoding.UnreadableError(f"the video ends after frame {decodable}")
+
+    monkeypatch.setattr(decoding, "read_frames", ending)
     original = label_writer.poses.predicted_documents
     calls = []
 
@@ -280,6 +291,8 @@ def test_exchanged_legs_are_exchanged_back_where_asked(sample_clip, dataset_name
     wrong = np.abs(expected.points - found.points).max(axis=(1, 2)) > 1
     walker = found.track == np.bincount(found.track[found.track >= 0]).argmax()
     assert wrong[walker].mean() < 0.05
+    lp.predict(dataset, repair_swaps=True, **settings)
+    assert np.array_equal(table(dataset).points, found.points)
     with pytest.raises(DatasetError, match="track"):
         lp.predict(dataset, repair_swaps=True, track=False)
 

@@ -103,7 +103,8 @@ def import_labels(
     label
         Name of the skeleton label, where there are several.
     fps
-        Stills per second that were extracted from the videos; None if each frame was.
+        Stills per second that were extracted from the videos; None if each frame was. Must be
+        given for videos of more than 30 frames per second, of which `extract_frames` takes 30.
     confirm_empty
         Take frames without labels as confirmed to show nobody. None does so only where a job
         marked completed says that somebody looked.
@@ -126,7 +127,7 @@ def import_labels(
     Raises
     ------
     DatasetError
-        No picture belongs to a frame, or the order of keypoints is not known.
+        No picture belongs to a frame, or the order of keypoints or `fps` is not known.
     CvatError
         The file or the server is not what is needed.
     """

@@ -12,8 +12,9 @@ import numpy as np
 
 from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.backend_entry import BACKEND
+from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.poses import PoseTable
-from fiftyone_legpose.videos import SOURCE
+from fiftyone_legpose.videos import SOURCE, STILLS_PER_S
 from fiftyone_legpose.views import source_dataset
 
 _NUMBERED = re.compile(r"(.+)_(\d+)")
@@ -33,7 +34,8 @@ class StillNames:
     table
         Its frames, from `poses.read_poses`.
     fps
-        Stills per second that were extracted; None if each frame was.
+        Stills per second that were extracted; None if each frame was, which must be said (the
+        rate of the video, or more) where `extract_frames` takes fewer by default.
     """
 
     def __init__(self, view: Any, table: PoseTable, *, fps: float | None = None):
@@ -55,7 +57,13 @@ class StillNames:
         }
 
     def find(self, name: str) -> int | None:
-        """Give the position of a still's frame in the table, or None."""
+        """Give the position of a still's frame in the table, or None.
+
+        Raises
+        ------
+        DatasetError
+            The frame depends on how many stills a second were extracted, which nobody said.
+        """
         if name in self._pushed:
             return self._pushed[name]
         if name in self._images:
@@ -66,7 +74,7 @@ class StillNames:
         stem, number = parts[1], int(parts[2])
         if stem in self._videos:
             sample = self._videos[stem]
-            return self._by_number.get((sample, self._frame_number(sample, number)))
+            return self._by_number.get((sample, self._frame_number(sample, number, name)))
         if stem == _CVAT_FRAME and len(self._table.sample_ids) == 1 and self._videos:
             return self._by_number.get((0, number + 1))
         return None
@@ -76,12 +84,26 @@ class StillNames:
         names = [*self._images, *(f"{video}_00001" for video in self._videos), *self._pushed]
         return ", ".join(names[:3]) or "nothing"
 
-    def _frame_number(self, sample: int, still: int) -> int:
+    def _frame_number(self, sample: int, still: int, name: str) -> int:
         rate = float(self._table.frame_rates[sample])
-        if self._fps is None or np.isnan(rate) or self._fps >= rate:
-            return still
-        # ffmpeg's fps filter shows the last frame whose time rounds to the still's or before.
-        return ceil(round((still - 0.5) / self._fps * rate, 6))
+        if self._fps is not None:
+            return _frame_at(still, self._fps, rate)
+        sampled = _frame_at(still, STILLS_PER_S, rate)
+        if sampled != still:
+            raise DatasetError(
+                f"{name} is frame {sampled} of a video of {rate:g} frames per second if "
+                f"{STILLS_PER_S:g} stills per second were extracted, as `legpose frames` does, and "
+                f"frame {still} if every frame was. Say which: fps={STILLS_PER_S:g} "
+                f"(--fps {STILLS_PER_S:g}), or fps={ceil(rate)} (--fps {ceil(rate)})."
+            )
+        return still
+
+
+def _frame_at(still: int, fps: float, rate: float) -> int:
+    if np.isnan(rate) or fps >= rate:
+        return still
+    # ffmpeg's fps filter shows the last frame whose time rounds to the still's or before.
+    return ceil(round((still - 0.5) / fps * rate, 6))
 
 
 def _pushed_names(dataset: fo.Dataset, position: dict[str, int]) -> dict[str, int]:

@@ -22,6 +22,9 @@ SOURCE = "source"
 VIDEO = "video"
 """Sample field of stills with the name of the video that they were taken from."""
 
+STILLS_PER_S = 30.0
+"""Stills per second of video that `extract_frames` takes if nobody says how many."""
+
 logger = logging.getLogger(__name__)
 
 _INFO = "legpose_load"
@@ -132,7 +135,7 @@ def extract_frames(
     videos: Sources,
     folder: str | Path,
     *,
-    fps: float = 30.0,
+    fps: float = STILLS_PER_S,
     dataset: str | fo.Dataset | None = None,
     subject: Subject | None = None,
     progress: Report | bool | None = None,

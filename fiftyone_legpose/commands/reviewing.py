@@ -207,7 +207,10 @@ def import_labels_command(
         typer.Option(help="left_first, right_first, or all names with commas; else the label's."),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Name of the skeleton label.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Stills per second of video.")] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Stills per second of video; needed for videos faster than 30 fps."),
+    ] = None,
     confirm_empty: Annotated[
         bool | None, typer.Option(help="Take frames without labels as confirmed empty.")
     ] = None,

@@ -78,7 +78,7 @@ class ImportLabels(Verb):
         fps = inputs.float(
             "fps",
             label="Stills per second of video",
-            description="That were extracted to be labelled; empty: every frame was",
+            description="That were extracted to be labelled; empty: every frame, up to 30",
         )
         given = ctx.params.get("fps")
         if given is not None and given <= 0:

@@ -88,6 +88,24 @@ def test_stills_at_a_lower_rate_find_their_frames(video, tmp_path, short_clip):
         assert np.abs(read_picture(still).astype(int) - frame).mean() < 4
 
 
+def test_stills_of_a_fast_video_need_their_rate(video, tmp_path):
+    sample = video.first()
+    sample.metadata.frame_rate = 60
+    sample.save()
+    source = export(tmp_path / "e.zip", {f"short_{i:05d}": [person(i)] for i in range(1, 7)})
+    told = r"short_00002 is frame 3 of .* 60 .* frame 2 .*fps=30.*fps=60"
+    with pytest.raises(DatasetError, match=told):
+        import_labels(video, source, keypoint_order="left_first")
+    assert not any(labels(video, fields.GROUND_TRUTH))
+
+    def labelled(fps: float) -> list[int]:
+        import_labels(video, source, keypoint_order="left_first", fps=fps, overwrite=True)
+        return [i + 1 for i, label in enumerate(labels(video, fields.GROUND_TRUTH)) if label]
+
+    assert labelled(30) == [1, 3, 5, 7, 9, 11]
+    assert labelled(60) == [1, 2, 3, 4, 5, 6, 7, 9, 11]
+
+
 def test_the_order_of_keypoints_is_read_or_must_be_stated(video, tmp_path):
     right_first = person(3)
     source = export(tmp_path / "e.zip", {"short_00001": [right_first]})

@@ -183,7 +183,7 @@ class _Frames:
         self.table = poses.read_poses(collection, fields.GROUND_TRUTH)
         self.names = StillNames(collection, self.table, fps=fps)
         self.people = people_by_frame(self.table)
-        self.states = review_state.read(collection).state
+        self.reviews = review_state.read(collection)
         self.taken: dict[int, str] = {}
 
     def attach(
@@ -194,7 +194,11 @@ class _Frames:
         confirm_empty: bool | None,
         overwrite: bool,
     ) -> None:
-        """Write the labels of one file or task, and count what became of each picture."""
+        """Write the labels of one file or task, and count what became of each picture.
+
+        Labels are written before states, and each only where it differs, so that an import that
+        was interrupted anywhere is completed by the next one.
+        """
         confirmed = labels.looked_at if confirm_empty is None else confirm_empty
         summary.unfinished += labels.unfinished
         written: dict[str, fo.Keypoints | None] = {}
@@ -210,10 +214,12 @@ class _Frames:
             people = [_reordered(pose, order, size) for pose in shares]
             if not people and not confirmed:
                 summary.not_looked_at += 1
-            elif self.states[frame] == fields.OUT:
+            elif self.reviews.state[frame] == fields.OUT:
                 summary.out += 1
             elif self.table.looked_at[frame] and same_people(self.people[frame_id], people):
                 summary.unchanged += 1
+                if self._is_unmarked(frame, overwrite):
+                    marks[fields.CORRECTED if people else fields.EMPTY].append(frame_id)
             elif self.table.looked_at[frame] and not overwrite:
                 summary.kept += 1
             else:
@@ -225,6 +231,13 @@ class _Frames:
         write_labels(self.dataset, fields.GROUND_TRUTH, written)
         for state, ids in marks.items():
             review_state.mark(self.dataset, ids, state=state, by=BY)
+
+    def _is_unmarked(self, frame: int, overwrite: bool) -> bool:
+        """Tell whether a frame that has the labels is not yet known to have them imported."""
+        state, key = self.reviews.state[frame], self.reviews.key[frame]
+        if overwrite:
+            return (state, key) not in review_state.IMPORTED
+        return state in (None, fields.SELECTED)
 
     def _claim(self, frame: int, name: str, labels: Labels) -> None:
         origin = f"{name} of {labels.origin}"

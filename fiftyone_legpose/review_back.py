@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from fiftyone_legpose.review import PullSummary
 
 
-_IMPORTED = ((fields.CORRECTED, None), (fields.EMPTY, None))
-"""State and key of a frame that belongs to no run, because somebody imported its labels."""
-
-
 def declare_ground_truth(dataset: fo.Dataset, results: CvatSkeletonResults) -> None:
     """Declare the field of corrections with the run's skeleton.
 
@@ -59,7 +55,7 @@ def take_in(
     states = _states(dataset)
     there = [i for i in positions if ids[i] in states]
     summary.missing += len(positions) - len(there)
-    imported = {i for i in there if states[ids[i]] in _IMPORTED}
+    imported = {i for i in there if states[ids[i]] in review_state.IMPORTED}
     mine = [i for i in there if states[ids[i]][1] in (None, results.key) and i not in imported]
     summary.imported += len(imported)
     summary.elsewhere += len(there) - len(mine) - len(imported)

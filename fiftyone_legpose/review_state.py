@@ -23,6 +23,9 @@ STATES: Final = (SELECTED, OUT, CORRECTED, EMPTY)
 SETTLED: Final = (OUT, CORRECTED, EMPTY)
 """States that `select` never changes and never chooses."""
 
+IMPORTED: Final = ((CORRECTED, None), (EMPTY, None))
+"""State and key of a frame that belongs to no run, because somebody imported its labels."""
+
 SCORED: Final = "scored"
 """What the App shows on a frame that has a score and no state."""
 

@@ -159,6 +159,46 @@ def test_a_pull_does_not_replace_labels_that_were_imported_since(video, server, 
     assert told.done
 
 
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch):
+    """Run something that is stopped between the writing of labels and that of states."""
+
+    def stop(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    def run(call):
+        with monkeypatch.context() as patch:
+            patch.setattr(review_state, "mark", stop)
+            with pytest.raises(KeyboardInterrupt):
+                call()
+
+    return run
+
+
+def test_an_interrupted_import_is_completed_by_the_next(video, server, tmp_path, interrupted):
+    chosen = [frame_ids(video)[i] for i in (0, 1)]
+    review_state.mark(video, chosen, state=fields.SELECTED)
+    review.push(video, "round1")
+    server.complete_jobs(1)
+    review.pull(video)
+    review_state.mark(video, [frame_ids(video)[4]], state=fields.SELECTED)
+    source = export(tmp_path / "e.zip", {f"short_{i:05d}": [person(i)] for i in (1, 5, 6)})
+
+    def run(**options: bool):
+        return import_labels(video, source, keypoint_order="left_first", **options)
+
+    interrupted(lambda: run(overwrite=True))
+    assert states(video)[4:6] == ["selected", None]
+    assert run().unchanged == 3
+    assert states(video)[4:6] == ["corrected", "corrected"]
+    assert review_state.read(video).key.tolist()[:2] == ["round1", "round1"]
+    assert run(overwrite=True).unchanged == 3
+    before = snapshot(video, fields.GROUND_TRUTH)
+    summary = review.pull(video, "round1")
+    assert (summary.imported, summary.written) == (1, 0)
+    assert snapshot(video, fields.GROUND_TRUTH) == before
+
+
 def test_frames_without_labels_are_empty_only_if_somebody_says_so(video, tmp_path):
     source = export(tmp_path / "e.zip", {"short_00001": [person(1)], "short_00002": []})
     assert import_labels(video, source, keypoint_order="left_first").not_looked_at == 1

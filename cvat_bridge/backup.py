@@ -18,7 +18,7 @@ from cvat_bridge.archives import Archive, create_zip, open_archive, read_text
 from cvat_bridge.errors import FormatError, PayloadError, SkeletonError
 from cvat_bridge.frames import Frame, number_frames, upload_groups
 from cvat_bridge.payloads import check_annotations
-from cvat_bridge.poses import Pose, from_annotations, to_shape, to_track
+from cvat_bridge.poses import Pose, from_jobs, to_shape, to_track
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 
 _LONGEST_NAME = 256
@@ -370,8 +370,7 @@ def _read_poses(
     frame_count: int,
     new_tracks_from: int,
 ) -> dict[int, list[Pose]]:
-    poses: dict[int, list[Pose]] = {}
-    next_frame = 0
+    parts = []
     for values, raw_job in zip(annotations, jobs, strict=True):
         job = _read_job(raw_job)
         if job is None:
@@ -380,23 +379,8 @@ def _read_poses(
             "shapes": _with_ids(values.get("shapes") or (), label),
             "tracks": _with_ids(values.get("tracks") or (), label),
         }
-        found = from_annotations(
-            ours,
-            label,
-            frame_count=min(job.stop_frame + 1, frame_count),
-            new_tracks_from=new_tracks_from,
-        )
-        numbers = [
-            p.track_id for people in found.values() for p in people if p.track_id is not None
-        ]
-        # What is drawn in another job is another track.
-        new_tracks_from = max([new_tracks_from, *(number + 1 for number in numbers)])
-        for frame, people in found.items():
-            # Where jobs overlap, both hold the frame: it counts once.
-            if max(next_frame, job.start_frame) <= frame:
-                poses[frame] = people
-        next_frame = max(next_frame, job.stop_frame + 1)
-    return poses
+        parts.append((range(job.start_frame, min(job.stop_frame + 1, frame_count)), ours))
+    return from_jobs(parts, label, new_tracks_from=new_tracks_from)
 
 
 def _with_ids(items: Iterable[Mapping[str, Any]], label: SkeletonLabel) -> list[dict[str, Any]]:

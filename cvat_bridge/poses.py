@@ -261,6 +261,51 @@ def from_annotations(
     return dict(sorted(poses.items()))
 
 
+def from_jobs(
+    jobs: Iterable[tuple[range, Mapping[str, Any]]],
+    label: SkeletonLabel,
+    *,
+    skip_frames: Iterable[int] = (),
+    new_tracks_from: int = 0,
+) -> dict[int, list[Pose]]:
+    """Read the poses of one label job by job, so that a frame of two jobs counts once.
+
+    Where jobs overlap, both may hold the same person, and CVAT does not take two skeletons for one
+    when it puts a task together (https://github.com/cvat-ai/cvat/issues/5634).
+
+    Parameters
+    ----------
+    jobs
+        In order: the frames of each, and its annotations, as `from_annotations` takes them.
+    label, skip_frames, new_tracks_from
+        See `from_annotations`. What is drawn in another job is another track.
+
+    Returns
+    -------
+    dict
+        As `from_annotations`; of a frame of several jobs, what the first has that has somebody on
+        it.
+    """
+    skipped = set(skip_frames)
+    poses: dict[int, list[Pose]] = {}
+    for frames, annotations in jobs:
+        found = from_annotations(
+            annotations,
+            label,
+            frame_count=frames.stop,
+            skip_frames=skipped,
+            new_tracks_from=new_tracks_from,
+        )
+        numbers = [
+            p.track_id for people in found.values() for p in people if p.track_id is not None
+        ]
+        new_tracks_from = max([new_tracks_from, *(number + 1 for number in numbers)])
+        for frame, people in found.items():
+            if frame in frames:
+                poses.setdefault(frame, people)
+    return dict(sorted(poses.items()))
+
+
 def _array(values: ArrayLike, kind: type, what: str) -> NDArray[Any]:
     try:
         return np.array(values, dtype=kind)

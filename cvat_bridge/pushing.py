@@ -50,7 +50,6 @@ def push_task(
     as_tracks: bool,
     subset: str | None,
     segment_size: int | None,
-    overlap: int | None,
     assignee: str | None,
     image_quality: int,
     resumed: bool,
@@ -61,7 +60,7 @@ def push_task(
     `frames` are named. Returns the task and what was done with it.
     """
     annotations = to_annotations(frames, project.label, as_tracks=as_tracks)
-    spec = _task_spec(project, name, subset, segment_size, overlap, image_quality)
+    spec = _task_spec(project, name, subset, segment_size, image_quality)
     task = find_task(transport, name, project.id)
     if task is None and resumed:
         task = find_renamed_task(transport, project.id, [str(frame.name) for frame in frames])
@@ -115,7 +114,6 @@ def _task_spec(
     name: str,
     subset: str | None,
     segment_size: int | None,
-    overlap: int | None,
     image_quality: int,
 ) -> dict[str, Any]:
     if not 0 < len(name) <= MAX_NAME_LENGTH:
@@ -124,15 +122,11 @@ def _task_spec(
         raise PayloadError(f"image_quality is a percentage from 1 to 100, not {image_quality}.")
     if segment_size is not None and segment_size < 1:
         raise PayloadError(f"segment_size must be 1 frame or more, not {segment_size}.")
-    if overlap is not None and not 0 <= overlap < (segment_size or 1):
-        raise PayloadError(
-            f"overlap is {overlap} frames; it must be less than segment_size ({segment_size})."
-        )
     # Seen in CVAT 2.54: a subset with a slash makes every export fail, "names" is a key of
     # data.yaml.
     if subset and ("/" in subset or "\\" in subset or subset in ("names", "path", "kpt_shape")):
         raise PayloadError(f"CVAT cannot export a subset named {subset!r}; choose another name.")
-    optional = {"subset": subset, "segment_size": segment_size, "overlap": overlap}
+    optional = {"subset": subset, "segment_size": segment_size}
     given = {key: value for key, value in optional.items() if value is not None}
     return {"name": name, "project_id": project.id, **given}
 

@@ -66,6 +66,13 @@ def read_annotations(transport: Transport, task_id: int) -> dict[str, Any]:
     return dict(transport.json("GET", path, doing=doing, needs=("shapes", "tracks")))
 
 
+def read_job_annotations(transport: Transport, job: Job) -> dict[str, Any]:
+    """Return the annotations of a job as the server gives them."""
+    path = f"/api/jobs/{job.id}/annotations/"
+    doing = f"Reading the poses of job {job.id} of task {job.task_id}"
+    return dict(transport.json("GET", path, doing=doing, needs=("shapes", "tracks")))
+
+
 def read_frames(
     transport: Transport, task_id: int
 ) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...], set[int]]:

@@ -13,14 +13,14 @@ are found by their names, checked, completed or made anew, never doubled.
 
 import zipfile
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cvat_bridge.errors import ConflictError, FormatError, PayloadError
 from cvat_bridge.frames import Frame, number_frames
-from cvat_bridge.poses import from_annotations
+from cvat_bridge.poses import from_jobs
 from cvat_bridge.pushing import MAX_NAME_LENGTH, Progress, delete_task, push_task
 from cvat_bridge.reading import (
     choose_label,
@@ -28,6 +28,7 @@ from cvat_bridge.reading import (
     find_task,
     read_annotations,
     read_frames,
+    read_job_annotations,
     read_jobs,
     read_labels,
 )
@@ -263,7 +264,6 @@ class Server:
         as_tracks: bool = False,
         subset: str | None = None,
         segment_size: int | None = None,
-        overlap: int | None = None,
         assignee: str | None = None,
         image_quality: int = 95,
         resumed: bool = False,
@@ -289,8 +289,9 @@ class Server:
             Send the poses of one ``track_id`` as one skeleton track; poses without are shapes.
         subset
             Name of the subset in exports (``"train"``).
-        segment_size, overlap
-            Frames of one job, and of two neighbouring jobs in common; None makes one job.
+        segment_size
+            Frames of one job; None makes one job. Jobs do not overlap: CVAT would show each
+            person twice on the frames that two have in common.
         assignee
             User name of the reviewer.
         image_quality
@@ -324,7 +325,6 @@ class Server:
             as_tracks=as_tracks,
             subset=subset,
             segment_size=segment_size,
-            overlap=overlap,
             assignee=assignee,
             image_quality=image_quality,
             resumed=resumed,
@@ -388,13 +388,11 @@ class Server:
         jobs = read_jobs(self._transport, task_id)
         open_frames = {frame for job in jobs if not job.finished for frame in job.frames}
         finished = {frame for job in jobs for frame in job.frames} - open_frames - deleted
-        poses = from_annotations(
-            read_annotations(self._transport, task_id),
-            chosen,
-            frame_count=len(names),
-            skip_frames=deleted,
-            new_tracks_from=new_tracks_from,
-        )
+        if any(job.stop_frame >= after.start_frame for job, after in pairwise(jobs)):
+            parts = [(job.frames, read_job_annotations(self._transport, job)) for job in jobs]
+        else:
+            parts = [(range(len(names)), read_annotations(self._transport, task_id))]
+        poses = from_jobs(parts, chosen, skip_frames=deleted, new_tracks_from=new_tracks_from)
         if finished_only:
             poses = {frame: found for frame, found in poses.items() if frame in finished}
         return TaskPoses(

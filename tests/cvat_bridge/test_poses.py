@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cvat_bridge.errors import PayloadError, PoseError
 from cvat_bridge.payloads import check_annotations
-from cvat_bridge.poses import Pose, from_annotations, to_shape, to_track
+from cvat_bridge.poses import Pose, from_annotations, from_jobs, to_shape, to_track
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 
 NAMES = ("hip", "knee", "foot")
@@ -131,6 +131,23 @@ def test_tracks_without_a_group_get_numbers_of_their_own():
     tracks[1]["group"] = tracks[2]["group"] = 0
     read = from_annotations({"tracks": tracks}, LABEL, frame_count=1)
     assert [p.track_id for p in read[0]] == [4, 5, 6]
+
+
+def test_jobs_that_overlap_hold_a_frame_once_and_tracks_of_their_own():
+    def drawn(x, frame):
+        person = pose((x, 1, 2), (2, 2, 2), (3, 3, 2))
+        return to_track({frame: person}, LABEL, frame_count=frame + 1)
+
+    # The first job's track goes on behind its end, as it does in the table of a server.
+    jobs = [(range(2), {"tracks": [drawn(10, 0)]}), (range(1, 4), {"tracks": [drawn(20, 1)]})]
+    read = from_jobs(jobs, LABEL, skip_frames=[3], new_tracks_from=5)
+    assert {frame: [p.points[0, 0] for p in people] for frame, people in read.items()} == {
+        0: [10],
+        1: [10],
+        2: [20],
+    }
+    assert [people[0].track_id for people in read.values()] == [5, 5, 6]
+    assert from_jobs([(range(2), {}), jobs[1]], LABEL)[1][0].points[0, 0] == 20
 
 
 @pytest.mark.parametrize(

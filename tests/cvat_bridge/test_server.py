@@ -30,7 +30,7 @@ from cvat_bridge.errors import (
     VersionError,
 )
 from cvat_bridge.frames import Frame, upload_groups
-from cvat_bridge.poses import to_track
+from cvat_bridge.poses import to_shape, to_track
 from cvat_bridge.skeleton import Skeleton
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose.legs import KEYPOINTS, SKELETON
@@ -139,7 +139,6 @@ def test_options_reach_the_task(server, project, cvat_server, make_frames):
         make_frames(10),
         subset="train",
         segment_size=4,
-        overlap=1,
         assignee="mia",
         image_quality=80,
     )
@@ -147,7 +146,7 @@ def test_options_reach_the_task(server, project, cvat_server, make_frames):
     assert (made.subset, made.image_quality) == ("train", 80)
     assert cvat_server.state.users[made.assignee] == "mia"
     spans = [(job.start_frame, job.stop_frame) for job in server.jobs(task.id)]
-    assert spans == [(0, 3), (3, 6), (6, 9)]
+    assert spans == [(0, 3), (4, 7), (8, 9)]
     assert server.jobs(task.id)[1].url == f"{cvat_server.url}/tasks/{task.id}/jobs/2"
 
 
@@ -158,7 +157,6 @@ def test_options_reach_the_task(server, project, cvat_server, make_frames):
         ({"subset": "names"}, "cannot export"),
         ({"image_quality": 0}, "image_quality"),
         ({"segment_size": 0}, "segment_size"),
-        ({"segment_size": 4, "overlap": 4}, "overlap"),
         ({"name": ""}, "1 to 256"),
     ],
 )
@@ -231,19 +229,39 @@ def test_uploads_fit_into_memory():
 
 def test_only_finished_jobs_come_back(server, project, cvat_server, make_frames):
     frames = make_frames(10, seed=3)
-    task = server.push_task(project, "t", frames, segment_size=4, overlap=1)
+    task = server.push_task(project, "t", frames, segment_size=4)
     assert server.download(task.id).poses == {}
     cvat_server.complete_jobs(task.id, [0])
     result = server.download(task.id)
-    # Frame 3 is in the second job too, which is open.
-    assert result.finished == {0, 1, 2}
-    assert set(result.poses) <= {0, 1, 2}
+    assert result.finished == {0, 1, 2, 3}
+    assert set(result.poses) <= {0, 1, 2, 3}
     cvat_server.complete_jobs(task.id)
     cvat_server.delete_frame(task.id, 5)
     result = server.download(task.id)
     assert (result.deleted, result.finished) == ({5}, set(range(10)) - {5})
     expected = {frame: poses for frame, poses in sent(frames).items() if frame != 5}
     assert as_sets(result.poses) == as_sets(expected)
+
+
+def test_a_frame_of_two_jobs_counts_once(server, project, cvat_server):
+    task = cvat_server.add_video_task("clip", project.id, 10, (64, 48), segment_size=4)
+    spans = [(job.start_frame, job.stop_frame) for job in server.jobs(task.id)]
+    assert spans == [(0, 3), (2, 5), (4, 7), (6, 9)]
+    shapes = [to_shape(PERSON, frame, project.label) for frame in range(10)]
+    cvat_server.draw(task.id, {"shapes": shapes})
+    assert (
+        len(server._transport.json("GET", "/api/tasks/1/annotations/", doing="x")["shapes"]) == 16
+    )
+    cvat_server.move_point(task.id, 3, "left_knee", (9, 9), person=1)
+    cvat_server.remove_skeleton(task.id, 4, person=0)  # the other job has drawn this frame
+    cvat_server.complete_jobs(task.id, [0])
+    result = server.download(task.id)
+    # Frames 2 and 3 are in the second job too, which is open.
+    assert result.finished == set(result.poses) == {0, 1}
+    cvat_server.complete_jobs(task.id)
+    cvat_server.delete_frame(task.id, 5)
+    expected = {frame: [PERSON] for frame in range(10) if frame != 5}
+    assert server.download(task.id).poses == expected
 
 
 def test_what_a_reviewer_does_comes_back_as_what_it_is(server, project, cvat_server):

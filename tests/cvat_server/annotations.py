@@ -1,9 +1,14 @@
-"""How the server takes and shows annotations: what it refuses, drops, keeps and is destroyed by."""
+"""How the server takes and shows annotations: what it refuses, drops, keeps and is destroyed by.
+
+Shapes belong to jobs, and where jobs overlap each has its own. A task shows them all, because CVAT
+never takes two skeletons for one (https://github.com/cvat-ai/cvat/issues/5634). Tracks are whole,
+and shown by every job; a real server cuts them at the ends of jobs.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
-from tests.cvat_server.state import Refusal, State, Task, now, server_error
+from tests.cvat_server.state import Job, Refusal, State, Task, now, server_error
 
 SHAPE_TYPES = (
     "rectangle",
@@ -18,15 +23,15 @@ SHAPE_TYPES = (
 _FLAGS = {"occluded": False, "outside": False, "z_order": 0, "rotation": 0.0}
 
 
-def read(task: Task, frames: range | None = None) -> dict[str, Any]:
-    """GET annotations, of a whole task or of a job's frames."""
+def read(task: Task, job: Job | None = None) -> dict[str, Any]:
+    """GET annotations, of a whole task or of a job."""
     if task.poisoned or task.unreadable:
         raise server_error()
     return {
         "version": 0,
         "tags": task.tags,
         "shapes": [
-            _shown(shape) for shape in task.shapes if frames is None or shape["frame"] in frames
+            _shown(shape) for shape in task.shapes if job is None or shape["job_id"] == job.id
         ],
         "tracks": [_shown_track(track) for track in task.tracks],
     }
@@ -49,12 +54,12 @@ def patch(state: State, task: Task, action: str | None, payload: dict[str, Any])
     if action == "create":
         return add(state, task, payload)
     ids = {shape["id"] for shape in payload.get("shapes", [])}
-    known = {shape["id"] for shape in task.shapes}
+    known = {shape["id"]: shape["job_id"] for shape in task.shapes}
     task.shapes = [shape for shape in task.shapes if shape["id"] not in ids]
     if action == "update":
         for shape in payload.get("shapes", []):
             if shape["id"] in known:
-                task.shapes.append(_stored(shape))
+                task.shapes.append(_stored(shape) | {"job_id": known[shape["id"]]})
         task.shapes.sort(key=lambda shape: shape["id"])
     task.updated = now()
     return _answer(
@@ -70,11 +75,21 @@ def clear(task: Task) -> None:
     task.shapes, task.tracks, task.tags = [], [], []
 
 
-def add(state: State, task: Task, payload: dict[str, Any]) -> dict[str, Any]:
-    """Store new shapes and tracks; ids count skeletons first, then their elements."""
+def add(
+    state: State, task: Task, payload: dict[str, Any], job: Job | None = None
+) -> dict[str, Any]:
+    """Store new shapes and tracks, by default in every job that has their frame.
+
+    Ids count skeletons first, then their elements.
+    """
     # A frame that the task does not have is dropped without a word.
     inside = range(task.size)
-    shapes = [_stored(s) for s in payload.get("shapes") or () if s["frame"] in inside]
+    shapes = [
+        _stored(shape) | {"job_id": owner.id}
+        for shape in payload.get("shapes") or ()
+        for owner in ([job] if job else task.jobs)
+        if owner.start <= shape["frame"] <= owner.stop
+    ]
     tracks = [_stored_track(t) for t in payload.get("tracks") or () if t["frame"] in inside]
     for shape in shapes:
         shape["id"] = state.new_id("shape")
@@ -187,7 +202,7 @@ def _answer(shapes: list[Any], tracks: list[Any]) -> dict[str, Any]:
 def _echo(shape: dict[str, Any]) -> dict[str, Any]:
     """What a PUT or PATCH answers: this server's own fields have values."""
     own = {"description": "", "needs_review": False}
-    return _without_empty(shape | own | {"elements": [_echo(e) for e in shape["elements"]]})
+    return _told(shape | own | {"elements": [_echo(e) for e in shape["elements"]]})
 
 
 def _shown(shape: dict[str, Any]) -> dict[str, Any]:
@@ -195,19 +210,18 @@ def _shown(shape: dict[str, Any]) -> dict[str, Any]:
     own = {"view_id": None, "description": None, "needs_review": None}
     elements = shape["elements"]
     turned = elements[len(elements) // 2 :] + elements[: len(elements) // 2]
-    return _without_empty(shape | own | {"elements": [_shown(e) for e in turned]})
+    return _told(shape | own | {"elements": [_shown(e) for e in turned]})
 
 
 def _echo_track(track: dict[str, Any]) -> dict[str, Any]:
-    return _without_empty(track | {"elements": [_echo_track(e) for e in track["elements"]]})
+    return _told(track | {"elements": [_echo_track(e) for e in track["elements"]]})
 
 
 def _shown_track(track: dict[str, Any]) -> dict[str, Any]:
     elements = [_shown_track(element) for element in track["elements"]]
-    return _without_empty(track | {"view_id": None, "elements": elements})
+    return _told(track | {"view_id": None, "elements": elements})
 
 
-def _without_empty(item: dict[str, Any]) -> dict[str, Any]:
-    if item["elements"]:
-        return item
-    return {key: value for key, value in item.items() if key != "elements"}
+def _told(item: dict[str, Any]) -> dict[str, Any]:
+    hidden = {"job_id"} if item["elements"] else {"job_id", "elements"}
+    return {key: value for key, value in item.items() if key not in hidden}

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from tests.cvat_server import annotations
-from tests.cvat_server.state import BackgroundError, Frame, Job, State, Task
+from tests.cvat_server.state import BackgroundError, Frame, State, Task
 
 CHUNK_SIZE = 72
 
@@ -37,12 +37,12 @@ def restore(state: State, packed: bytes) -> Task:
     task.overlap = spans[0][1] + 1 - spans[1][0] if len(spans) > 1 else 0
     state.tasks[task.id] = task
     state.set_frames(task, frames)
-    for part in drawn:
+    for job, part in zip(task.jobs, drawn, strict=True):
         payload = {
             kind: [_with_ids(state, task, i) for i in part[kind]] for kind in ("shapes", "tracks")
         }
         annotations.check(state, task, payload, with_ids=False)
-        annotations.add(state, task, payload)
+        annotations.add(state, task, payload, job)
     return task
 
 
@@ -79,13 +79,19 @@ def save(state: State, task: Task) -> bytes:
     }
     names = {label.id: label.name for label in labels}
     names |= {sub.id: sub.name for label in labels for sub in label.sublabels}
-    # A real server keeps annotations by job. Here a track is whole in the job that it begins in.
+    # A real server cuts tracks at the ends of jobs. Here one is whole in the job it begins in.
     drawn = [
         {
             "version": 0,
             "tags": [],
-            "shapes": [_with_names(names, shape) for shape in _within(job, task.shapes)],
-            "tracks": [_with_names(names, track) for track in _within(job, task.tracks)],
+            "shapes": [
+                _with_names(names, shape) for shape in task.shapes if shape["job_id"] == job.id
+            ],
+            "tracks": [
+                _with_names(names, track)
+                for track in task.tracks
+                if job.start <= track["frame"] <= job.stop
+            ],
         }
         for job in task.jobs
     ]
@@ -115,10 +121,6 @@ def chunk(task: Task, number: int) -> bytes:
     return packed.getvalue()
 
 
-def _within(job: Job, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [item for item in items if job.start <= item["frame"] <= job.stop]
-
-
 def _label_spec(state: State, label: Any) -> dict[str, Any]:
     shown = state.show_label(label)
     spec = {key: shown[key] for key in ("name", "color", "attributes", "type")}
@@ -142,7 +144,7 @@ def _with_ids(state: State, task: Task, item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_names(names: dict[int, str], item: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in item.items() if key not in ("id", "label_id")}
+    kept = {key: value for key, value in item.items() if key not in ("id", "job_id", "label_id")}
     kept["label"] = names[item["label_id"]]
     kept["elements"] = [_with_names(names, element) for element in item["elements"]]
     if "shapes" in kept:

@@ -496,7 +496,7 @@ def change_job(call: Call, job_id: int) -> Answer:
 
 def job_annotations(call: Call, job_id: int) -> Answer:
     found = call.state.job(job_id)
-    return ok(annotations.read(found.task, range(found.start, found.stop + 1)))
+    return ok(annotations.read(found.task, found))
 
 
 def export(call: Call, kind: str, number: int) -> Answer:

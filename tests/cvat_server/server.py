@@ -258,10 +258,14 @@ class CvatServer:
         *,
         start: int = 0,
         step: int = 1,
+        segment_size: int = 0,
     ) -> Task:
-        """A task made from a video file by hand, as the author of the legs model makes his."""
+        """A task made from a video file by hand, as the author of the legs model makes his.
+
+        Jobs of `segment_size` frames overlap, by as many frames as CVAT chooses for a video.
+        """
         with self.lock:
-            task = Task(self.state.new_id("task"), name, project_id)
+            task = Task(self.state.new_id("task"), name, project_id, segment_size=segment_size)
             task.video = {"name": f"{name}.mp4", "start": start, "step": step}
             task.has_data, task.data_id = True, self.state.new_id("data")
             self.state.tasks[task.id] = task

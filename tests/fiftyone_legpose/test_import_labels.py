@@ -348,16 +348,19 @@ def test_what_cannot_become_a_dataset_makes_none(dataset_name, tmp_path):
     assert not fo.dataset_exists(dataset_name)
 
 
-def test_frames_of_a_task_made_of_the_only_video(video, server):
+@pytest.mark.parametrize("segment_size", [0, 2])  # one job, or three that overlap
+def test_frames_of_a_task_made_of_the_only_video(video, server, segment_size):
     with connect(server.url, token=server.token) as session:
         project = session.project("theirs", legs.SKELETON)
         label = project.label
-    task = server.add_video_task("clip", project.id, 4, SIZE, start=2, step=3)
+    task = server.add_video_task(
+        "clip", project.id, 4, SIZE, start=2, step=3, segment_size=segment_size
+    )
     from cvat_bridge.poses import to_shape
 
     server.draw(task.id, {"shapes": [to_shape(person(1), 1, label)], "tracks": []})
     summary = import_labels(video, f"task:{task.id}", unfinished=True)
-    assert (summary.written, summary.not_looked_at) == (1, 3)
+    assert (summary.written, summary.persons, summary.not_looked_at) == (1, 1, 3)
     # Frame 1 of the task is frame 5 of the video from 0, 6 from 1.
     assert [i + 1 for i, label in enumerate(labels(video, fields.GROUND_TRUTH)) if label] == [6]
 

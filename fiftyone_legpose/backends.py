@@ -114,14 +114,16 @@ class PoseModel:
         self._letterbox = LetterBox((side, side), auto=True, stride=stride)
         model: Any = yolo.model
         if self.backend != "torch":
-            model = _exported(weights, yolo, self.backend, side)
+            model = _exported(weights, yolo, self.backend, side, self.batch)
         self._start: Callable[[Any], Callable[[], Any]]
         if self.backend == "openvino":
             self._start = _openvino(model)
         else:
             model = model if self.backend == "torch" else str(model)
             network = AutoBackend(model, device=self.device, verbose=False).eval()
-            self._start = lambda batch: partial(_identity, network(batch))
+            # TensorRT gives the memory that its next run writes into, and that is begun first.
+            keep = _copied if self.backend == "tensorrt" else _identity
+            self._start = lambda batch: partial(_identity, keep(network(batch)))
 
     def prepare(self, frame: np.ndarray) -> PreparedFrame:
         """Scale and pad one BGR frame of shape (H, W, 3); safe to call from another thread."""
@@ -250,6 +252,13 @@ def _identity(value: Any) -> Any:
     return value
 
 
+def _copied(output: Any) -> Any:
+    """Copy what a network gives: a tensor, or a list of them."""
+    if isinstance(output, list | tuple):
+        return [tensor.clone() for tensor in output]
+    return output.clone()
+
+
 def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
     """Load an OpenVINO model at the precision that is faster on this processor.
 
@@ -288,15 +297,21 @@ def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
     return start
 
 
-def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int) -> Path:
-    """Export weights once for a runtime, into a cache keyed by the weights' sha256."""
+def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int, batch: int) -> Path:
+    """Export weights once for a runtime, into a cache keyed by the weights' sha256.
+
+    `batch` is the largest that will be asked for, which only TensorRT needs to know.
+    """
     import torch
     import ultralytics
 
     kind = backend
+    options: dict[str, Any] = {}
     if backend == "tensorrt":
-        # An engine is bound to its GPU and to the largest picture it was built for.
-        kind += f"-{torch.cuda.get_device_name(0)}-{imgsz}".replace(" ", "_")
+        # An engine is bound to its GPU and to the largest input it was built for, of pictures and
+        # of their number: ultralytics builds it for one at a time unless told otherwise.
+        options["batch"] = batch
+        kind += f"-{torch.cuda.get_device_name(0)}-{imgsz}-{batch}".replace(" ", "_")
     folder = Path(fo.config.model_zoo_dir) / "legpose-exports" / weights.sha256
     target = folder / f"{kind}-ultralytics-{ultralytics.__version__}"
     if not target.exists():
@@ -307,7 +322,9 @@ def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int) -> Path:
             yolo.ckpt_path = str(copy)
             yolo.model.pt_path = str(copy)
             made = Path(
-                yolo.export(format=_FORMATS[backend], imgsz=imgsz, dynamic=True, verbose=False)
+                yolo.export(
+                    format=_FORMATS[backend], imgsz=imgsz, dynamic=True, verbose=False, **options
+                )
             )
             part = Path(scratch) / "made"
             part.mkdir()

@@ -1,6 +1,13 @@
-"""Runtimes get the device that they run on."""
+"""Runtimes get the device that they run on, and what they give is read as it is meant."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
 
 from fiftyone_legpose import backends
+from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
 
 
@@ -14,3 +21,66 @@ def test_openvino_runs_on_the_cpu_beside_a_gpu(monkeypatch):
     model = backends.PoseModel(find_weights(), backend="openvino", device="auto")
     assert asked == ["cpu"]
     assert model.batch == 1
+
+
+class ReusingNetwork:
+    """Puts one person on each picture, as far right as it is bright, into memory that it reuses.
+
+    So does ultralytics' TensorRT, which gives the buffers that the engine is bound to.
+    """
+
+    def __init__(self, *_, **__):
+        import torch
+
+        self.memory = torch.zeros(0)
+
+    def eval(self):
+        return self
+
+    def __call__(self, batch):
+        import torch
+
+        values = torch.zeros(len(batch), 4 + 1 + 30, 2)
+        values[:, :4, 0] = torch.tensor([50.0, 50.0, 40.0, 40.0])
+        values[:, 4, 0] = 0.9
+        values[:, 5::3, 0] = batch.mean((1, 2, 3))[:, None] * 100
+        self.memory.resize_(values.shape).copy_(values)
+        return self.memory
+
+
+class ReusingNetworkOfSeveralOutputs(ReusingNetwork):
+    def __call__(self, batch):
+        return [super().__call__(batch), self.memory]
+
+
+@pytest.mark.parametrize("network", [ReusingNetwork, ReusingNetworkOfSeveralOutputs])
+def test_a_batch_keeps_its_poses_when_the_next_has_begun(monkeypatch, network):
+    import_ultralytics()
+    import ultralytics.models.yolo  # noqa: F401  (takes the true AutoBackend, for other tests)
+
+    monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", network)
+    monkeypatch.setattr(backends, "_installed", lambda name: True)
+    monkeypatch.setattr(backends, "_exported", lambda *_: Path("legs.engine"))
+    model = backends.PoseModel(find_weights(), backend="tensorrt", imgsz=128, device="cpu")
+    dark, bright = (
+        model.begin([model.prepare(np.full((128, 128, 3), shade, np.uint8))]) for shade in (0, 204)
+    )
+    for finish, x in ((dark, 0), (bright, 80)):
+        [raw] = finish()
+        assert raw.points[0, :, 0] == pytest.approx(x, abs=0.1)
+
+
+def test_an_engine_takes_the_batches_that_it_will_get(monkeypatch):
+    asked = []
+
+    def export(**options):
+        asked.append(options)
+        engine = Path(yolo.ckpt_path).with_suffix(".engine")
+        engine.write_text("engine")
+        return engine
+
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "Test GPU")
+    yolo = SimpleNamespace(export=export, model=SimpleNamespace())
+    made = [backends._exported(find_weights(), yolo, "tensorrt", 128, n) for n in (32, 32, 16)]
+    assert [options["batch"] for options in asked] == [32, 16]
+    assert made[0] == made[1] != made[2]

@@ -106,6 +106,10 @@ class PoseModel:
         self.backend = _pick_backend(backend, self.device)
         self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
         yolo = load_yolo(weights)
+        # YOLO26 can do without NMS, and weights may be saved set to it. With NMS, which `yolo
+        # predict` and exports choose too, all runtimes agree; weights saved fused have no choice.
+        yolo.model.end2end = False
+        self._end2end = bool(yolo.model.end2end)
         self._keypoint_shape = keypoint_shape(yolo)
         self._class_count = len(yolo.names)
         side = imgsz or trained_imgsz(yolo)
@@ -183,7 +187,12 @@ class PoseModel:
         def finish() -> list[RawPoses]:
             with torch.inference_mode():
                 found = nms.non_max_suppression(
-                    output(), self.conf, _NMS_IOU, max_det=_MAX_PERSONS, nc=self._class_count
+                    output(),
+                    self.conf,
+                    _NMS_IOU,
+                    max_det=_MAX_PERSONS,
+                    nc=self._class_count,
+                    end2end=self._end2end,
                 )
                 return [
                     self._to_raw(persons, tuple(batch.shape[2:]), frame.shape)

@@ -162,10 +162,17 @@ def _reorder_keypoints(model: Any, order: Sequence[int]) -> None:
     """Put keypoint `order[i]` of a model's output into place i, by its last layers' channels."""
     import torch
 
-    values = _KEYPOINT_SHAPE[1]
-    channels = [k * values + v for k in order for v in range(values)]
-    with torch.no_grad():
-        for branch in model.model[-1].cv4:
-            last = branch[-1]
-            last.weight.copy_(last.weight[channels].clone())
-            last.bias.copy_(last.bias[channels].clone())
+    head = model.model[-1]
+    # Where a family can do without NMS, its head has all of its layers twice.
+    for name in ("cv4", "one2one_cv4"):
+        last = getattr(head, f"{name}_kpts", None)
+        if last is None:
+            last = [branch[-1] for branch in getattr(head, name, None) or ()]
+        # Of YOLO26 alone: how unsure it is of x and y, which its loss takes.
+        sigmas = getattr(head, f"{name}_sigma", None) or ()
+        for layers, values in ((last, _KEYPOINT_SHAPE[1]), (sigmas, 2)):
+            channels = [k * values + v for k in order for v in range(values)]
+            with torch.no_grad():
+                for layer in layers:
+                    layer.weight.copy_(layer.weight[channels].clone())
+                    layer.bias.copy_(layer.bias[channels].clone())

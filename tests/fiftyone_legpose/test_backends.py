@@ -9,6 +9,7 @@ import pytest
 from fiftyone_legpose import backends
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
+from tests.fiftyone_legpose.untrained import untrained
 
 
 def test_openvino_runs_on_the_cpu_beside_a_gpu(monkeypatch):
@@ -84,3 +85,30 @@ def test_an_engine_takes_the_batches_that_it_will_get(monkeypatch):
     made = [backends._exported(find_weights(), yolo, "tensorrt", 128, n) for n in (32, 32, 16)]
     assert [options["batch"] for options in asked] == [32, 16]
     assert made[0] == made[1] != made[2]
+
+
+@pytest.mark.parametrize("saved", ["new", "set to go without NMS", "fused to go without NMS"])
+def test_yolo26_finds_what_ultralytics_finds_with_it(tmp_path, saved):
+    path = untrained(tmp_path / "legs26.pt", "yolo26n-pose.yaml")
+    if saved != "new":
+        yolo = import_ultralytics().YOLO(str(path))
+        yolo.model.end2end = True
+        if saved.startswith("fused"):
+            yolo.model.fuse()
+        yolo.save(path)
+    weights = find_weights(path, trust=True)
+    # Without NMS an export asks for the best 300 places, which smaller pictures do not have.
+    picture = np.random.default_rng(0).integers(0, 256, (128, 160, 3), np.uint8)
+    options = {"imgsz": 160, "conf": 0.001}
+    yolo = import_ultralytics().YOLO(str(weights.path))
+    [expected] = yolo.predict(picture, device="cpu", verbose=False, **options)
+    assert len(expected) > 1
+    for backend in ("torch", "openvino"):
+        model = backends.PoseModel(weights, backend=backend, device="cpu", **options)
+        [raw] = model.infer([model.prepare(picture)])
+        assert raw.points.shape == (len(expected), 10, 2)
+        assert np.allclose(raw.scores, expected.boxes.conf, atol=1e-4)
+        ours = np.hstack([raw.boxes, raw.points.reshape(-1, 20)])
+        theirs = np.hstack([expected.boxes.xyxy, expected.keypoints.xy.reshape(-1, 20)])
+        # Random scores are so close that persons may change places.
+        assert np.abs(ours[:, None] - theirs).max(-1).min(-1).max() < 0.1

@@ -62,8 +62,8 @@ def mirror_signal(
     WeightsError
         The weights are missing, unknown or no checkpoint.
     """
-    found, imgsz = _same_weights(view, field, weights, trust)
-    model = PoseModel(found, imgsz=imgsz)
+    found, settings = _same_run(view, field, weights, trust)
+    model = PoseModel(found, **settings)
     strength = np.zeros((len(frames), len(legs.KEYPOINTS)))
     total = int(frames.sum())
     for done, (frame, picture) in enumerate(_pictures(table, frames), 1):
@@ -76,13 +76,18 @@ def mirror_signal(
     return strength
 
 
-def _same_weights(
+def _same_run(
     view: Any, field: str, weights: str | Path | None, trust: bool
-) -> tuple[Weights, int | None]:
+) -> tuple[Weights, dict[str, Any]]:
+    """Find the weights and settings that predictions were made with.
+
+    Of several runs the lowest `conf` counts: at a higher one, a person who was found with less
+    confidence would not be found again, however good the points are.
+    """
     found = find_weights(weights, trust=trust)
     dataset = source_dataset(view)
     prefix = "frames." if view.media_type == "video" else ""
-    imgsz = None
+    settings: dict[str, Any] = {}
     for key in view.distinct(f"{prefix}{field}.made_by"):
         if not dataset.has_run(key):
             raise DatasetError(
@@ -90,13 +95,14 @@ def _same_weights(
                 "weights are not known; predict again (overwrite)"
             )
         config = dataset.get_run_info(key).config
-        imgsz = config.imgsz
         if config.weights_sha256 != found.sha256:
             raise DatasetError(
                 f"the predictions in {field!r} were made by {config.weights}, not by {found.name}; "
                 "name their weights, or predict again"
             )
-    return found, imgsz
+        conf = min(config.conf, settings.get("conf", config.conf))
+        settings = {"imgsz": config.imgsz, "conf": conf}
+    return found, settings
 
 
 def _pictures(table: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

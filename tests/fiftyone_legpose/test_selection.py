@@ -245,9 +245,19 @@ def test_uniform_goes_on_where_frames_are_taken():
     assert min(abs(a - b) for a in first for b in second) >= 3
 
 
-def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_clip, tmp_path):
-    from fiftyone_legpose import load, predict
+def test_disagreement_with_the_mirrored_frame_is_a_reason(
+    dataset_name, short_clip, tmp_path, monkeypatch
+):
+    from fiftyone_legpose import disagreement, load, predict
 
+    asked = []
+
+    class Asked(disagreement.PoseModel):
+        def __init__(self, *arguments, **options):
+            asked.append(options)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(disagreement, "PoseModel", Asked)
     dataset = load(short_clip, dataset_name)
     predict(dataset, imgsz=320, conf=0.05)
     moved = dataset.first().frames[3].legpose
@@ -259,6 +269,17 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(dataset_name, short_cl
     reasons = dataset.first().frames[3][REVIEW].reasons
     # Which joint is named depends on the weights: several may disagree as strongly as can be.
     assert any(reason.startswith("mirror disagrees") for reason in reasons)
+    # What was found with less confidence is looked for with as little.
+    assert asked == [{"imgsz": 320, "conf": 0.05}]
+    bolder = dataset.init_run(
+        method="x", weights_sha256=find_weights().sha256, imgsz=320, conf=0.02
+    )
+    dataset.register_run("predict_bolder", bolder)
+    dataset.set_values(
+        "frames.legpose.made_by", {dataset.first().frames[5].id: "predict_bolder"}, "frames.id"
+    )
+    select(dataset, count=1, disagreement=True, easy_share=0)
+    assert asked[1]["conf"] == 0.02
     dataset.set_values("frames.legpose.made_by", [["predict_other"] * 12])
     other = dataset.init_run(method="x", weights="old", weights_sha256="0", imgsz=320)
     dataset.register_run("predict_other", other)

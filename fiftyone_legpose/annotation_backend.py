@@ -153,10 +153,18 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         self.config.run_name = key
         for info in self.config.label_schema.values():
             info["attributes"] = _ATTRIBUTES
-        self._resumed = is_begun(samples._root_dataset, key)
+        dataset = samples._root_dataset
+        self._resumed = is_begun(dataset, key)
+        earlier = load_results(dataset, key) if self._resumed else None
         if self._resumed:
             overwrite, cleanup = True, False
+            self.config.run_name = dataset.get_annotation_info(key).config.run_name
+        if earlier is not None:
+            _check_same_frames(earlier, samples)
         super().register_run(samples, key, overwrite=overwrite, cleanup=cleanup)
+        if earlier is not None:
+            # FiftyOne drops what was stored of a run that is registered again.
+            earlier.save()
 
     def upload_annotations(
         self, samples: Any, anno_key: str, launch_editor: bool = False
@@ -208,6 +216,13 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         -------
         CvatSkeletonResults
             Saved after each task, so that a later call goes on from there.
+
+        Raises
+        ------
+        CvatError
+            The server cannot be reached, refuses, or holds something else.
+        DatasetError
+            There is nothing to send.
         """
         results, outgoing = self.prepare(samples, key)
         total = len(outgoing.frame_ids)
@@ -258,8 +273,13 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             as_tracks=self.config.as_tracks,
             media_field=self.config.media_field,
         )
+        known = load_results(source_dataset(samples), key)
+        if known is not None:
+            outgoing = outgoing.named(known.frames)
         results = CvatSkeletonResults(samples, self.config, key, {}, backend=self)
         results.take(outgoing, skeleton)
+        if known is not None:
+            results.task_name = known.task_name
         results._finalize_id_map()
         return results, outgoing
 
@@ -312,6 +332,17 @@ def is_begun(dataset: fo.Dataset, key: str) -> bool:
         return False
     results = load_results(dataset, key)
     return results is None or not results.complete
+
+
+def _check_same_frames(earlier: CvatSkeletonResults, samples: Any) -> None:
+    """Refuse to go on with an interrupted run on other frames than it began with."""
+    dataset = source_dataset(samples)
+    left = set(earlier.frames["id"]) & set(review_state.read(dataset).frame_ids)
+    if set(review_state.read(plain_view(samples)).frame_ids) != left:
+        raise DatasetError(
+            f"Run {earlier.key!r} was interrupted with other frames than these: repeat it with the "
+            "view that it began with, or choose another key."
+        )
 
 
 def _know_field(dataset: fo.Dataset, field: str) -> None:

@@ -58,7 +58,8 @@ class CvatSkeletonResults(foua.AnnotationResults):
     def take(self, outgoing: Outgoing, skeleton: Skeleton) -> None:
         """Note which frames the run holds and how they are named."""
         dataset = source_dataset(self.samples)
-        self.task_name = f"legpose-{dataset._doc.id}-{self.config.run_name or self.key}"
+        run = self.config.run_name or self.key
+        self.task_name = f"legpose-{dataset._doc.id}-{run}-{outgoing.tag}"
         self.skeleton = {
             "name": skeleton.name,
             "keypoints": list(skeleton.keypoints),

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -35,6 +35,8 @@ class Outgoing:
     frame_ids: list[str]
     """Ids of frame documents, or of samples for images."""
     sample_ids: list[str]
+    tag: str
+    """Six digits that tell these frames from all others that were sent under the same key."""
     names: list[str]
     """Names of the stills, without suffix."""
     sizes: list[tuple[int, int]]
@@ -54,6 +56,11 @@ class Outgoing:
             Frame(partial(stills.read, i), *self.sizes[i], poses=self.poses[i], name=self.names[i])
             for i in range(len(self.frame_ids))
         ]
+
+    def named(self, known: Mapping[str, Sequence[Any]]) -> "Outgoing":
+        """Give the frames the names that they went out with (`CvatSkeletonResults.frames`)."""
+        names = dict(zip(known["id"], known["name"], strict=True))
+        return replace(self, names=[names[frame_id] for frame_id in self.frame_ids])
 
 
 def check_key(key: str) -> None:
@@ -176,16 +183,17 @@ def read_outgoing(
     if media_field != "filepath":
         table = replace(table, filepaths=view.values(media_field))
     person, people = _number_people(table, by_stretch=as_tracks and video)
-    return _from_table(table, person, people, f"{key}_{name_tag(view, key)}", video)
+    return _from_table(table, person, people, key, _name_tag(view, key, table.frame_ids), video)
 
 
-def name_tag(view: Any, key: str) -> str:
-    """Give six digits that tell stills of one dataset's run from another's of the same key.
+def _name_tag(view: Any, key: str, frame_ids: Sequence[str]) -> str:
+    """Give six digits for these frames of a run, and for no others.
 
-    Without them the export of another dataset's ``round1`` would fit this one's by name.
+    Without them what CVAT holds of another ``round1``, of another dataset or from before the key
+    was free again, would fit this one by name.
     """
-    owner = str(source_dataset(view)._doc.id)
-    return hashlib.sha256(f"{owner} {key}".encode()).hexdigest()[:6]
+    sent = " ".join([str(source_dataset(view)._doc.id), key, *frame_ids])
+    return hashlib.sha256(sent.encode()).hexdigest()[:6]
 
 
 def _know_sizes(view: Any, video: bool) -> None:
@@ -219,7 +227,7 @@ def _stretches(table: poses.PoseTable) -> np.ndarray:
 
 
 def _from_table(
-    table: poses.PoseTable, person: np.ndarray, people: list, prefix: str, video: bool
+    table: poses.PoseTable, person: np.ndarray, people: list, key: str, tag: str, video: bool
 ) -> Outgoing:
     on_frame: list[list[Pose]] = [[] for _ in table.frame_ids]
     labels: list[list[str]] = [[] for _ in table.frame_ids]
@@ -239,7 +247,8 @@ def _from_table(
     return Outgoing(
         frame_ids=table.frame_ids,
         sample_ids=[table.sample_ids[s] for s in table.frame_sample],
-        names=[f"{prefix}_{number:06d}" for number in range(1, len(table.frame_ids) + 1)],
+        tag=tag,
+        names=[f"{key}_{tag}_{number:06d}" for number in range(1, len(table.frame_ids) + 1)],
         sizes=[(int(w), int(h)) for w, h in sizes],
         filepaths=[table.filepaths[s] for s in table.frame_sample],
         numbers=[int(n) if video else None for n in table.frame_number],

@@ -14,6 +14,7 @@ from fiftyone import ViewField as F
 import fiftyone_legpose  # noqa: F401  (announces the backend)
 from cvat_bridge.errors import CvatError
 from fiftyone_legpose.annotation_backend import CvatSkeletonBackendConfig
+from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.backend_entry import announce_backend
 from fiftyone_legpose.errors import DatasetError
 from tests.cvat_server import CvatServer, Fault
@@ -187,6 +188,42 @@ def test_a_failed_or_interrupted_annotate_can_be_repeated(case, server):
     assert sorted(len(task.frames) for task in server.tasks.values()) == [1, 2]
     with pytest.raises(ValueError, match="already exists"):
         view.annotate("r1", backend=BACKEND, label_field=field)
+
+
+def test_an_interrupted_annotate_goes_on_with_its_own_frames_alone(case, server):
+    _, view, field = case
+    ids = view.values("id") if field == "dogs" else view.values("frames.id", unwind=True)
+    one = view.select if field == "dogs" else view.select_frames
+    options = {"backend": BACKEND, "label_field": field, "frames_per_task": 1}
+    server.arm({})
+    one(ids[:2]).annotate("r0", **options)
+    last = max(i for i, (method, _) in enumerate(server.log) if method == "PUT")
+    server.reset()
+    server.arm({last: Fault(500)})
+    with pytest.raises(CvatError):
+        one(ids[:2]).annotate("r1", **options)
+    server.arm({})
+    with pytest.raises(DatasetError, match="'r1' was interrupted with other frames"):
+        one(ids[1:]).annotate("r1", **options)
+    assert server.log == []
+    done = one(ids[:2]).annotate("r1", **options)
+    assert [task["frames"] for task in done.tasks] == [1, 1]
+    assert len(server.tasks) == 2
+
+
+def test_a_failed_annotate_forgets_no_task_that_was_sent(case, server):
+    dataset, view, field = case
+    options = {"backend": BACKEND, "label_field": field, "frames_per_task": 2}
+    server.arm({})
+    view.annotate("r0", **options)
+    last = max(i for i, (method, _) in enumerate(server.log) if method == "PUT")
+    server.reset()
+    server.arm({last: Fault(500)})
+    with pytest.raises(CvatError):
+        view.annotate("r1", **options)
+    with pytest.raises(CvatError):
+        view.annotate("r1", **options, token="wrong")
+    assert [task["id"] for task in load_results(dataset, "r1").tasks] == [1]
 
 
 def test_a_new_field_is_annotated_from_nothing(case, server):

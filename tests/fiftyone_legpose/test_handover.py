@@ -127,6 +127,20 @@ def test_the_wrong_file_is_refused_and_nothing_written(dataset, cvat_server, tmp
     assert labels(dataset, fields.GROUND_TRUTH) == [None] * len(frame_ids(dataset))
 
 
+def test_a_file_of_an_older_push_of_the_same_key_is_refused(dataset, cvat_server, tmp_path):
+    old, export = tmp_path / "old.zip", tmp_path / "export.zip"
+    review.push(dataset, "round1", backup=old)
+    task = cvat_server.restore_backup(old.read_bytes())
+    export.write_bytes(cvat_server.export(task.id, save_images=True))
+    dataset.delete_annotation_run("round1")
+    review_state.mark(dataset, frame_ids(dataset), state=fields.CORRECTED)
+    select(dataset, 0, 2, 4, 5, 6, 7)
+    review.push(dataset, "round1", backup=tmp_path / "new.zip")
+    with pytest.raises(FormatError, match="holds no frame of run 'round1'"):
+        review.pull(dataset, export=export)
+    assert states(dataset).count("out") == 6
+
+
 def test_a_backup_that_cannot_be_written_leaves_nothing_behind(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"out\.zip cannot be written"):

@@ -633,6 +633,47 @@ def test_a_run_deleted_or_cleaned_up_lets_its_frames_go(video, server):
     assert review.push(video, "round1").frames == 1
 
 
+def test_a_key_that_is_free_again_takes_no_task_with_other_frames(dataset, server):
+    first, second = frame_ids(dataset)[:2], frame_ids(dataset)[4:6]
+    choose = dataset.select_frames if dataset.media_type == "video" else dataset.select
+    review.push(choose(first), "round1")
+    dataset.delete_annotation_run("round1")  # its task stays in CVAT
+    assert review.push(choose(second), "round1").links == [f"{server.url}/tasks/2"]
+    server.complete_jobs(1)
+    assert review.pull(dataset).written == 0
+    server.complete_jobs(2)
+    assert review.pull(dataset).written == 2
+    assert states(dataset)[4:6] == ["corrected", "corrected"]
+    dataset.delete_annotation_run("round1")
+    again = review.push(choose(first), "round1")
+    assert again.links == [f"{server.url}/tasks/1"]
+    assert len(server.tasks) == 2
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_names_that_a_push_was_stored_with_stay(video, server, broken):
+    """Versions before named stills and tasks by dataset and key alone."""
+    select(video, 0, 1, 4, 5)
+    server.arm({})
+    review.push(video, "round1", frames_per_task=2)
+    results = annotation_results.load_results(video, "round1")
+    results.task_name = f"legpose-{video._doc.id}-round1"
+    results.frames["name"] = [f"round1_abcdef_{i:06d}" for i in range(1, 5)]
+    for number, task in server.tasks.items():
+        task.name = f"{results.task_name}-{number}"
+        for i, frame in enumerate(task.frames):
+            frame.name = f"round1_abcdef_{2 * (number - 1) + i + 1:06d}.jpg"
+    if broken:  # before the second task was noted
+        results.tasks, results.complete = results.tasks[:1], False
+    results.save()
+    assert review.push(video, "round1").sent == broken
+    assert len(server.tasks) == 2
+    assert review.status(video)[0].by_state == {"new": 4}
+    for number in server.tasks:
+        server.complete_jobs(number)
+    assert review.pull(video).written == 4
+
+
 def test_another_server_with_the_same_task_number_is_noticed(video, server):
     select(video, 0)
     review.push(video, "round1")

@@ -259,10 +259,15 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         return results
 
     def prepare(self, samples: Any, key: str) -> tuple[CvatSkeletonResults, Outgoing]:
-        """Read the frames of a registered run and make its results; nothing is sent yet."""
+        """Read the frames of a registered run and make its results; nothing is sent yet.
+
+        Frames of a run that has stored results keep the names and numbers of these, so that what
+        is in CVAT still fits where frames were deleted from the dataset since.
+        """
         view = plain_view(samples)
         field = self.config.label_field
         _know_field(source_dataset(view), field)
+        known = load_results(source_dataset(samples), key)
         [info] = self.config.label_schema.values()
         skeleton = skeleton_of(view, field, info.get("classes") or ())
         outgoing = read_outgoing(
@@ -272,10 +277,11 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             keypoint_count=len(skeleton.keypoints),
             as_tracks=self.config.as_tracks,
             media_field=self.config.media_field,
+            people=known.people if known else (),
         )
-        known = load_results(source_dataset(samples), key)
         if known is not None:
-            outgoing = outgoing.named(known.frames)
+            sent = sum(task["frames"] for task in known.tasks)
+            outgoing = outgoing.as_sent(known.frames, sent)
         results = CvatSkeletonResults(samples, self.config, key, {}, backend=self)
         results.take(outgoing, skeleton)
         if known is not None:
@@ -294,14 +300,15 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         """Mark frames of a review run as out; the frames of other runs have no such state.
 
         What a push that was broken off had sent before (`known`) can be back meanwhile, or out
-        with another run: its state stays.
+        with another run: its state stays. Or it was deleted from the dataset.
         """
         if self.config.predictions is not None:
             ids = results.frames["id"][frames.start : frames.stop]
             dataset = source_dataset(results.samples)
             if known:
-                settled = set(review_state.read(dataset).ids(*review_state.SETTLED))
-                ids = [frame_id for frame_id in ids if frame_id not in settled]
+                reviews = review_state.read(dataset)
+                waiting = set(reviews.frame_ids) - set(reviews.ids(*review_state.SETTLED))
+                ids = [frame_id for frame_id in ids if frame_id in waiting]
             review_state.mark(dataset, ids, state=fields.OUT, key=results.key, by=by)
 
     def cleanup(self, samples: Any, key: str) -> None:

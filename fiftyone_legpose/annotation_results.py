@@ -37,8 +37,9 @@ class CvatSkeletonResults(foua.AnnotationResults):
         self.complete: bool = stored.get("complete", False)
         self.file: bool = stored.get("file", False)
         """Went out as a file instead of to a server."""
-        self.file_sha256: str | None = stored.get("file_sha256")
-        """Of that file, by which it is known if it comes back as it went."""
+        known = stored.get("file_sha256") or []
+        self.file_sha256: list[str] = [known] if isinstance(known, str) else known
+        """Of each such file, by which it is known if it comes back as it went."""
         self.task_name: str = stored.get("task_name", "")
         self.tasks: list[dict[str, Any]] = stored.get("tasks", [])
         """Each task: ``id``, ``url``, ``first`` (position in the run) and ``frames`` (count)."""

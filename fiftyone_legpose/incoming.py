@@ -95,7 +95,7 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
         It is no such file, holds no frame of this run, or is the very file that went out.
     """
     path = Path(path)
-    if results.file_sha256 and path.is_file() and file_sha256(path) == results.file_sha256:
+    if results.file_sha256 and path.is_file() and file_sha256(path) in results.file_sha256:
         raise FormatError(
             f"{path} is the file that push wrote, so nobody has corrected it: create a task from "
             "it in CVAT, and pull the export of that task."

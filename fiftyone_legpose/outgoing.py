@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,6 +43,7 @@ class Outgoing:
     sizes: list[tuple[int, int]]
     """Width and height in px."""
     filepaths: list[str]
+    """Empty where the frame was deleted since it was sent."""
     numbers: list[int | None]
     """Frame numbers from 1, or None for images."""
     poses: list[list[Pose]]
@@ -57,10 +59,38 @@ class Outgoing:
             for i in range(len(self.frame_ids))
         ]
 
-    def named(self, known: Mapping[str, Sequence[Any]]) -> "Outgoing":
-        """Give the frames the names that they went out with (`CvatSkeletonResults.frames`)."""
-        names = dict(zip(known["id"], known["name"], strict=True))
-        return replace(self, names=[names[frame_id] for frame_id in self.frame_ids])
+    def as_sent(self, known: Mapping[str, Sequence[Any]], sent: int) -> "Outgoing":
+        """Order and name the frames as they went out before.
+
+        Parameters
+        ----------
+        known
+            `CvatSkeletonResults.frames` of then.
+        sent
+            How many of those are in CVAT. They keep their place in a task even where they were
+            deleted from the dataset since; later ones are left out then.
+        """
+        at = {frame_id: i for i, frame_id in enumerate(self.frame_ids)}
+        rows = [row for row, of in enumerate(known["id"]) if of in at or row < sent]
+        places = [at.get(known["id"][row]) for row in rows]
+
+        def filled(values: Sequence[Any], empty: Any) -> list[Any]:
+            return [empty if i is None else values[i] for i in places]
+
+        return replace(
+            self,
+            frame_ids=[known["id"][row] for row in rows],
+            sample_ids=[known["sample_id"][row] for row in rows],
+            names=[known["name"][row] for row in rows],
+            sizes=[
+                tuple(known["size"][row]) if i is None else self.sizes[i]
+                for row, i in zip(rows, places, strict=True)
+            ],
+            filepaths=filled(self.filepaths, ""),
+            numbers=filled(self.numbers, None),
+            poses=filled(self.poses, []),
+            label_ids=filled(self.label_ids, []),
+        )
 
 
 def check_key(key: str) -> None:
@@ -140,6 +170,7 @@ def read_outgoing(
     keypoint_count: int,
     as_tracks: bool = False,
     media_field: str = "filepath",
+    people: Sequence[Sequence[Any]] = (),
 ) -> Outgoing:
     """Read the frames of a collection with their poses, in the order of videos and time.
 
@@ -157,6 +188,9 @@ def read_outgoing(
         Number a person anew after each gap in a video, so that a track is one stretch of frames.
     media_field
         Sample field with the path of the video or picture.
+    people
+        Sample id and track id of each person that the run knows already (`Outgoing.people`): they
+        keep their numbers.
 
     Raises
     ------
@@ -182,8 +216,9 @@ def read_outgoing(
         )
     if media_field != "filepath":
         table = replace(table, filepaths=view.values(media_field))
-    person, people = _number_people(table, by_stretch=as_tracks and video)
-    return _from_table(table, person, people, key, _name_tag(view, key, table.frame_ids), video)
+    known = [(str(sample_id), int(track)) for sample_id, track in people]
+    person, numbered = _number_people(table, known, by_stretch=as_tracks and video)
+    return _from_table(table, person, numbered, key, _name_tag(view, key, table.frame_ids), video)
 
 
 def _name_tag(view: Any, key: str, frame_ids: Sequence[str]) -> str:
@@ -202,16 +237,28 @@ def _know_sizes(view: Any, video: bool) -> None:
         view.compute_metadata(progress=False)
 
 
-def _number_people(table: poses.PoseTable, *, by_stretch: bool) -> tuple[np.ndarray, list]:
+def _number_people(
+    table: poses.PoseTable, known: Sequence[tuple[str, int]], *, by_stretch: bool
+) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """Give each track of each sample a number of the run; -1 for a pose without a track."""
+    people = list(known)
+    kept: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for number in reversed(range(len(known))):
+        kept[known[number]].append(number)
     person = np.full(len(table.track), -1)
     stretch = _stretches(table) if by_stretch else np.zeros(len(table.frame_ids), int)
     numbers: dict[tuple[int, int, int], int] = {}
     for i in np.flatnonzero(table.track >= 0):
         frame = table.pose_frame[i]
         identity = (int(table.frame_sample[frame]), int(table.track[i]), int(stretch[frame]))
-        person[i] = numbers.setdefault(identity, len(numbers))
-    return person, [(table.sample_ids[sample], track) for sample, track, _ in numbers]
+        if identity not in numbers:
+            one = (table.sample_ids[identity[0]], identity[1])
+            if not kept[one]:
+                kept[one].append(len(people))
+                people.append(one)
+            numbers[identity] = kept[one].pop()
+        person[i] = numbers[identity]
+    return person, people
 
 
 def _stretches(table: poses.PoseTable) -> np.ndarray:
@@ -269,6 +316,12 @@ class _Stills:
 
     def read(self, index: int) -> bytes:
         path, number = self._frames.filepaths[index], self._frames.numbers[index]
+        if not path:
+            raise DatasetError(
+                f"The still {self._frames.names[index]} is gone from CVAT, and its frame from the "
+                "dataset. Delete this run (dataset.delete_annotation_run), and push the frames "
+                "that are left under another key."
+            )
         try:
             picture = decoding.read_picture(path) if number is None else self._frame(index)
         except UnreadableError as error:

@@ -30,6 +30,7 @@ from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review_back import declare_ground_truth, take_in
 from fiftyone_legpose.review_out import (
     choose,
+    count_missing,
     forget_unsent,
     refuse_known,
     refuse_taken,
@@ -57,6 +58,8 @@ class PushSummary:
     """Points drawn, without those that the model did not place at all."""
     occluded: int
     """Points drawn as occluded, because the model was unsure of them."""
+    missing: int = 0
+    """Frames that the run had before this call and the dataset no longer; not counted above."""
     links: list[str] = field(default_factory=list)
     """Address of each task."""
     project: str | None = None
@@ -143,6 +146,7 @@ def push(
     )
     with reporting("push", progress) as report:
         resumed = key in dataset.list_annotation_runs()
+        missing = count_missing(dataset, key) if resumed else 0
         if not resumed:
             chosen = choose(view)
             if not again:
@@ -162,7 +166,7 @@ def push(
         elif not is_begun(dataset, key):
             refuse_taken(dataset, key, view)
             if backup is None:
-                return _pushed(dataset, key, sent=False)
+                return _pushed(dataset, key, missing, sent=False)
         try:
             if backup is not None:
                 send_file(dataset, key, Path(backup), report)
@@ -172,7 +176,7 @@ def push(
             # Going on with it would take the same settings to the same refusal.
             forget_unsent(dataset, key)
             raise
-    return _pushed(dataset, key, backup=backup)
+    return _pushed(dataset, key, missing, backup=backup)
 
 
 def status(
@@ -317,17 +321,23 @@ def pull(
 
 
 def _pushed(
-    dataset: fo.Dataset, key: str, *, backup: str | Path | None = None, sent: bool = True
+    dataset: fo.Dataset,
+    key: str,
+    missing: int,
+    *,
+    backup: str | Path | None = None,
+    sent: bool = True,
 ) -> PushSummary:
     results = load_results(dataset, key)
     assert results is not None
     table = poses.read_poses(dataset.load_annotation_view(key), results.config.label_field)
     return PushSummary(
         key=key,
-        frames=len(results.frames["id"]),
+        frames=len(results.frames["id"]) - count_missing(dataset, key),
         persons=len(table.points),
         points=int((table.visibility > 0).sum()),
         occluded=int((table.visibility == 1).sum()),
+        missing=missing,
         links=[task["url"] for task in results.tasks],
         project=results.project_url,
         backup=None if backup is None else str(backup),

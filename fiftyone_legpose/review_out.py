@@ -154,7 +154,10 @@ def send(
 
 
 def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None:
-    """Write a registered push as a task backup; the same push gives the same file again."""
+    """Write a registered push as a task backup.
+
+    The same push gives the same file again, without frames that were deleted from the dataset.
+    """
     backend = dataset.get_annotation_info(key).config.build()
     results, outgoing = backend.prepare(dataset.load_annotation_view(key), key)
     known = load_results(dataset, key)
@@ -178,11 +181,23 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
     report(total, total, "written")
+    written = file_sha256(path)
     if known is None or not known.complete:
         results.file = results.complete = True
-        results.file_sha256 = file_sha256(path)
+        results.file_sha256 = [written]
         backend.mark_out(results, range(total))
         results.save()
+    elif written not in known.file_sha256:
+        known.file_sha256.append(written)
+        known.people = results.people
+        known.save()
+
+
+def count_missing(dataset: fo.Dataset, key: str) -> int:
+    """Count the frames of a push that are not in the dataset any more."""
+    results = load_results(dataset, key)
+    sent = set(results.frames["id"]) if results else set()
+    return len(sent.difference(review_state.read(dataset).frame_ids))
 
 
 def forget_unsent(dataset: fo.Dataset, key: str) -> None:

@@ -116,6 +116,8 @@ def push_command(
         f"{summary.frames} frames {done} as {summary.key!r}: {summary.persons} persons, "
         f"{summary.points} points, {summary.occluded} of them marked occluded."
     )
+    if summary.missing:
+        say(f"{summary.missing} frames of it are not in the dataset any more.")
     for link in summary.links:
         say(link)
     if summary.backup:

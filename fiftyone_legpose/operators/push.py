@@ -122,6 +122,8 @@ class Push(Verb):
         summary = push(frames, options["key"], **given, progress=report)
         where = summary.backup or "CVAT"
         notes = [f"[Task in CVAT]({link})" for link in summary.links]
+        if summary.missing:
+            notes.append(f"{summary.missing} frames of it are not in the dataset any more.")
         if summary.backup:
             notes.append(
                 "In CVAT: **Tasks, +, Create from backup**. When it is corrected: **Export task "

@@ -141,6 +141,38 @@ def test_a_file_of_an_older_push_of_the_same_key_is_refused(dataset, cvat_server
     assert states(dataset).count("out") == 6
 
 
+@pytest.mark.parametrize("as_tracks", [False, True])
+def test_a_file_that_is_written_again_after_a_frame_was_deleted_fits(
+    dataset, cvat_server, tmp_path, as_tracks
+):
+    from tests.cvat_server import backups
+
+    first, second, back = (tmp_path / name for name in ("first.zip", "second.zip", "back.zip"))
+    review.push(dataset, "round1", backup=first, as_tracks=as_tracks)
+    names = read_backup(first).frame_names
+    gone = frame_ids(dataset)[1]
+    if dataset.media_type == "video":
+        dataset.delete_frames([gone])
+    else:
+        dataset.delete_samples([gone])
+    summary = review.push(dataset, "round1", backup=second)
+    assert (summary.frames, summary.missing) == (5, 1)
+    assert read_backup(second).frame_names == names[:1] + names[2:]
+    for path in (first, second):
+        with pytest.raises(FormatError, match="nobody has corrected it"):
+            review.pull(dataset, export=path)
+
+    task = cvat_server.restore_backup(second.read_bytes())
+    back.write_bytes(backups.save(cvat_server.state, task))
+    pulled = review.pull(dataset, export=back)
+    assert (pulled.written, pulled.waiting) == (5, 1)
+    for position in (0, 1, 3, 4, 5):
+        shown = people(dataset, fields.PREDICTIONS, position)
+        returned = people(dataset, fields.GROUND_TRUTH, position)
+        assert corrections.same_people(shown, returned)
+        assert [pose.track_id for pose in returned] == [pose.track_id for pose in shown]
+
+
 def test_a_backup_that_cannot_be_written_leaves_nothing_behind(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"out\.zip cannot be written"):

@@ -674,6 +674,39 @@ def test_names_that_a_push_was_stored_with_stay(video, server, broken):
     assert review.pull(video).written == 4
 
 
+def test_a_push_goes_on_after_a_video_was_deleted(dataset_name, short_clip, server):
+    clips = reviewing.video_dataset(dataset_name, short_clip, short_clip)
+    second = reviewing.CLIP_FRAMES
+    select(clips, 0, 1, second, second + 1, second + 4, second + 5)
+    server.arm({})
+    review.push(clips, "round0", frames_per_task=3)
+    posts = [i for i, request in enumerate(server.log) if request == ("POST", "/api/tasks")]
+    review_state.mark(clips, review_state.read(clips).ids(fields.OUT), state=fields.SELECTED)
+    server.reset()
+    server.arm({posts[1]: Fault(500)})
+    with pytest.raises(ServerError):
+        review.push(clips, "round1", frames_per_task=3)
+    server.arm({})
+    sent = [frame.name for frame in server.tasks[1].frames]
+    assert len(sent) == 3
+
+    clips.delete_samples([clips.first().id])
+    summary = review.push(clips, "round1")
+    assert (summary.frames, summary.missing) == (4, 2)
+    assert [len(task.frames) for task in server.tasks.values()] == [3, 3]
+    assert [frame.name for frame in server.tasks[1].frames] == sent
+    for number in server.tasks:
+        server.complete_jobs(number)
+    pulled = review.pull(clips, "round1")
+    assert (pulled.written, pulled.missing) == (4, 2)
+    assert pulled.corrections.changed == 0
+    for position in (0, 1, 4, 5):
+        shown = people(clips, fields.PREDICTIONS, position)
+        back = people(clips, fields.GROUND_TRUTH, position)
+        assert corrections.same_people(shown, back)
+        assert [pose.track_id for pose in back] == [0, 1]
+
+
 def test_another_server_with_the_same_task_number_is_noticed(video, server):
     select(video, 0)
     review.push(video, "round1")

@@ -195,6 +195,21 @@ def read_backup(
             ) from error
 
 
+def read_task_name(source: str | os.PathLike[str]) -> str:
+    """Read which task a backup is of, without its pictures and poses.
+
+    Raises
+    ------
+    FormatError
+        It is no task backup.
+    """
+    with open_archive(source) as archive:
+        task = _load(archive, "task.json") if "task.json" in archive.names else None
+    if not isinstance(task, dict) or "name" not in task:
+        raise FormatError(f"{source} is no CVAT task backup: it has no task.json with a name.")
+    return str(task["name"])
+
+
 def _split(count: int, segment_size: int) -> list[Job]:
     size = segment_size or count
     return [

@@ -107,6 +107,14 @@ def check_key(key: str) -> None:
         )
 
 
+def handover_name(dataset: fo.Dataset, key: str) -> str:
+    """Name the file of a run, without suffix: two datasets may share a folder.
+
+    Not by the dataset's name, which may tell of a person and leaves the clinic with the file.
+    """
+    return f"{key}-{str(dataset._doc.id)[-6:]}"
+
+
 def plain_view(collection: Any) -> Any:
     """Turn a view of clips or of frames into one of the videos that shows the same frames."""
     if not (collection._is_frames or collection._is_clips):

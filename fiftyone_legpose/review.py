@@ -122,7 +122,7 @@ def push(
         Send consecutive frames of a video as one skeleton track a person.
     backup
         Write a CVAT task backup to this file instead of going to a server. A person uploads it
-        with "Create from backup".
+        with "Create from backup". A file that is there is replaced only if it is of this push.
     again
         Send frames that are out or reviewed already.
     progress
@@ -135,7 +135,7 @@ def push(
     Raises
     ------
     DatasetError
-        There is nothing to send, frames are out already, or the key is taken.
+        There is nothing to send, frames are out already, or the key or the file is taken.
     CvatError
         The server cannot be reached or refuses.
     """

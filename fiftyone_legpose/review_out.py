@@ -6,7 +6,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from cvat_bridge.backup import write_backup
+from cvat_bridge.backup import read_task_name, write_backup
+from cvat_bridge.errors import FormatError
 from fiftyone_legpose import fields, poses, review_state
 from fiftyone_legpose.annotation_backend import CvatSkeletonBackendConfig, is_begun
 from fiftyone_legpose.annotation_results import load_results
@@ -166,12 +167,18 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
             f"Push {key!r} went to {known.url}, so it cannot go out as a file too: choose another "
             "key and say so (again)."
         )
+    task_name = f"{results.task_name}-1"
+    if path.is_file() and not _holds_task(path, task_name):
+        raise DatasetError(
+            f"{path} is there already and not of push {key!r}: give another file or folder, or "
+            "move that one away first."
+        )
     total = len(outgoing.frame_ids)
     report(0, total, "writing")
     try:
         write_backup(
             path,
-            f"{results.task_name}-1",
+            task_name,
             results.to_skeleton(),
             outgoing.to_frames(),
             segment_size=backend.config.segment_size or 0,
@@ -191,6 +198,13 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
         known.file_sha256.append(written)
         known.people = results.people
         known.save()
+
+
+def _holds_task(path: Path, name: str) -> bool:
+    try:
+        return read_task_name(path) == name
+    except FormatError:
+        return False
 
 
 def count_missing(dataset: fo.Dataset, key: str) -> int:

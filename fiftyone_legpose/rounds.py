@@ -22,6 +22,7 @@ from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.choosing import Strategy
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.lost_frames import release_lost
+from fiftyone_legpose.outgoing import handover_name
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review import pull, push
@@ -246,7 +247,9 @@ def _go_on(
                 if not len(select(dataset, progress=progress, **selection)):
                     left = "no frame is left to choose: load more videos"
                     return replace(state, notes=tuple(notes), next_step=left)
-            backup = None if folder is None else folder / f"{_file_name(dataset, current.key)}.zip"
+            backup = (
+                None if folder is None else folder / f"{handover_name(dataset, current.key)}.zip"
+            )
             push(dataset, current.key, backup=backup, progress=progress, **sending)
         else:
             if current.stage == "review" and folder is not None:
@@ -380,15 +383,7 @@ def _pull(
 
 
 def _export_file(dataset: fo.Dataset, key: str, folder: Path) -> Path:
-    return folder / f"{_file_name(dataset, key)}-export.zip"
-
-
-def _file_name(dataset: fo.Dataset, key: str) -> str:
-    """Name what is handed over: two datasets may share a folder, and a name may tell of a person.
-
-    Not by the dataset's name, which leaves the clinic with the file.
-    """
-    return f"{key}-{str(dataset._doc.id)[-6:]}"
+    return folder / f"{handover_name(dataset, key)}-export.zip"
 
 
 def _version_name(dataset: fo.Dataset, number: int) -> str:

@@ -109,12 +109,13 @@ class Push(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Push."""
+        from fiftyone_legpose.outgoing import handover_name
         from fiftyone_legpose.review import push
 
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
         if options["way"] == "file":
             folder = Path(given_path(options, "folder") or handover_folder())
-            given["backup"] = folder / f"{options['key']}.zip"
+            given["backup"] = folder / f"{handover_name(ctx.dataset, options['key'])}.zip"
         else:
             given |= cvat_login(ctx)
         view = options.get("view")

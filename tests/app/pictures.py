@@ -81,7 +81,7 @@ def test_pictures(clinic, home, sample_clip, sample_labels):
 
     dataset = fo.load_dataset(DATASET)
     dataset.reload()
-    handover = home / "legpose" / "round1.zip"
+    [handover] = (home / "legpose").glob("round1-*.zip")
     (home / "Downloads").mkdir()
     correct(dataset, handover, sample_labels, home / "Downloads" / "round1_corrected.zip")
     app.open_form("pull")

@@ -173,6 +173,24 @@ def test_a_file_that_is_written_again_after_a_frame_was_deleted_fits(
         assert [pose.track_id for pose in returned] == [pose.track_id for pose in shown]
 
 
+def test_a_file_of_something_else_is_not_replaced(dataset, tmp_path, short_clip):
+    other = reviewing.video_dataset(dataset.name + "-other", short_clip)
+    select(other, 0)
+    (tmp_path / "notes.zip").write_bytes(b"not a zip")
+    review.push(other, "round1", backup=tmp_path / "out.zip")
+    for name in ("notes.zip", "out.zip"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(
+            DatasetError, match=rf"{name} is there .* not of push 'round1': give an"
+        ):
+            review.push(dataset, "round1", backup=tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    assert dataset.list_annotation_runs() == []
+    assert states(dataset).count("selected") == 6
+    for _ in range(2):  # its own is written again
+        assert review.push(dataset, "round1", backup=tmp_path / "mine.zip").frames == 6
+
+
 def test_a_backup_that_cannot_be_written_leaves_nothing_behind(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"out\.zip cannot be written"):

@@ -249,11 +249,19 @@ def test_push_draws_the_keypoints_that_were_chosen(predicted, tmp_path):
     assert load_results(predicted, "round1").config.predictions == "other"
 
 
+def test_files_of_two_datasets_in_one_folder_are_both_there(short_clip, dataset_name, tmp_path):
+    for name in (dataset_name, f"{dataset_name}-other"):
+        dataset = reviewing.video_dataset(name, short_clip)
+        review_state.mark(dataset, reviewing.frame_ids(dataset)[:2], state=fields.SELECTED)
+        outcome(dataset, "push", key="round1", way="file", folder=str(tmp_path))
+    assert len(list(tmp_path.glob("round1-*.zip"))) == 2
+
+
 def test_labels_make_a_dataset_of_their_pictures(predicted, tmp_path, cvat_server, dataset_name):
     review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
     outcome(predicted, "push", key="round1", way="file", folder=str(tmp_path))
     new, pictures = f"{dataset_name}-new", tmp_path / "pictures"
-    source = tmp_path / "round1.zip"
+    [source] = tmp_path.glob("round1-*.zip")
     form = {"source": as_path(source), "dataset": new, "more": True}
     assert refusals("import_labels", predicted, **form) == []
     [told] = refusals("import_labels", predicted, **form, fps=0.0)
@@ -320,13 +328,14 @@ def test_a_video_goes_through_the_buttons_from_file_to_table(
     assert done["facts"]["Frames selected"] == 2
 
     done = outcome(dataset, "push", key="round1", way="file", folder=str(tmp_path))
-    assert (done["facts"]["Frames"], (tmp_path / "round1.zip").is_file()) == (2, True)
+    assert done["facts"]["Frames"] == 2
+    [handover] = tmp_path.glob("round1-*.zip")
     assert outcome(dataset, "status")["facts"] == {"round1": "2 out"}
 
-    back = {"key": "round1", "way": "file", "export": str(tmp_path / "round1.zip")}
+    back = {"key": "round1", "way": "file", "export": str(handover)}
     with pytest.raises(ExecutionError, match="nobody has corrected it"):
         outcome(dataset, "pull", **back)
-    task = cvat_server.restore_backup((tmp_path / "round1.zip").read_bytes())
+    task = cvat_server.restore_backup(handover.read_bytes())
     (tmp_path / "export.zip").write_bytes(cvat_server.export(task.id))
     back["export"] = str(tmp_path / "export.zip")
     done = outcome(dataset, "pull", **back)

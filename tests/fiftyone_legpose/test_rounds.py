@@ -13,6 +13,7 @@ from fiftyone_legpose import fields, review_state
 from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.outgoing import handover_name
 from fiftyone_legpose.rounds import loop, loop_state
 from fiftyone_legpose.training_run import training_folder
 from fiftyone_legpose.videos import load
@@ -193,7 +194,7 @@ def test_frames_that_an_export_leaves_out_are_not_waited_for(foretold, zoo, tmp_
     options = OPTIONS | {"rounds": 1, "train": False, "handover": tmp_path / "handover"}
     key = loop(foretold, **options).rounds[0].key
     out = review_state.read(foretold).ids(fields.OUT)
-    name = loop_module._file_name(foretold, key)
+    name = handover_name(foretold, key)
     task = cvat_server.restore_backup((tmp_path / "handover" / f"{name}.zip").read_bytes())
     cvat_server.delete_frame(task.id, 2)
     (tmp_path / "handover" / f"{name}-export.zip").write_bytes(cvat_server.export(task.id))
@@ -285,7 +286,7 @@ def test_files_go_to_and_fro_and_a_killed_loop_goes_on(walks, zoo, tmp_path, cva
     handover = tmp_path / "handover"
     options = OPTIONS | {"rounds": 1, "promote": False}
     state = loop(walks, handover=handover, **options)
-    name = loop_module._file_name(walks, state.rounds[0].key)
+    name = handover_name(walks, state.rounds[0].key)
     backup = handover / f"{name}.zip"
     assert backup.is_file()
     assert loop(walks, handover=handover, **options) == state
@@ -381,9 +382,9 @@ def test_a_video_that_cannot_be_read_is_told(foretold, zoo, server, monkeypatch)
 
 def test_files_of_two_datasets_in_one_folder_are_told_apart(dataset_name):
     name = f"{dataset_name}-of-mrs-smith"
-    names = [loop_module._file_name(fo.Dataset(name), "loop_round1")]
+    names = [handover_name(fo.Dataset(name), "loop_round1")]
     fo.delete_dataset(name)
-    names.append(loop_module._file_name(fo.Dataset(name), "loop_round1"))
+    names.append(handover_name(fo.Dataset(name), "loop_round1"))
     assert len(set(names)) == 2
     assert not any("smith" in name for name in names)
 

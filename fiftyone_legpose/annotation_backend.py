@@ -231,15 +231,20 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         )
         results.url, results.project_url = server.url, project.url
         earlier = load_results(source_dataset(samples), key) if resumed else None
-        sent_before = sum(task["frames"] for task in earlier.tasks) if earlier else 0
+        if earlier:
+            # Replaced one by one as they are found again: a push that breaks off once more must
+            # not forget the others.
+            results.tasks = list(earlier.tasks)
+        sent_before = sum(task["frames"] for task in results.tasks)
+        sent = range(0)
 
         def progress(step: str, done: int, of: int) -> None:
-            before = sum(task["frames"] for task in results.tasks)
+            before = sent.stop
             at = before + done if step == "upload" else before + self._part(before, total)
             if report:
                 report(at, total, step)
 
-        for task in server.push(
+        pushed = server.push(
             project,
             results.task_name,
             outgoing.to_frames(),
@@ -250,8 +255,9 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             image_quality=self.config.image_quality,
             resumed=resumed,
             progress=progress,
-        ):
-            sent = results.note(task)
+        )
+        for index, task in enumerate(pushed):
+            sent = results.note(index, task)
             results.save()
             self.mark_out(results, sent, by=server.user, known=sent.stop <= sent_before)
         results.complete = True

@@ -76,10 +76,11 @@ class CvatSkeletonResults(foua.AnnotationResults):
         self.people = [list(person) for person in outgoing.people]
         self.id_map = {self.schema_field: self._id_map(range(len(outgoing.frame_ids)))}
 
-    def note(self, task: PushedTask) -> range:
-        """Note a task that holds the next frames, and tell which those are."""
-        first = sum(known["frames"] for known in self.tasks)
-        self.tasks.append({"id": task.id, "url": task.url, "first": first, "frames": task.size})
+    def note(self, index: int, task: PushedTask) -> range:
+        """Note the run's task of this index, from 0, and tell which frames it holds."""
+        first = sum(known["frames"] for known in self.tasks[:index])
+        noted = {"id": task.id, "url": task.url, "first": first, "frames": task.size}
+        self.tasks[index : index + 1] = [noted]
         return range(first, first + task.size)
 
     def to_skeleton(self) -> Skeleton:

@@ -447,6 +447,35 @@ def test_a_push_that_goes_on_leaves_alone_what_is_back(video, server, monkeypatc
     assert states(video)[:6] == ["corrected", "corrected", None, None, "out", "out"]
 
 
+def test_a_push_that_breaks_off_again_knows_what_it_had_sent(video, server, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def push_until(save_number: int) -> None:
+        save = annotation_results.CvatSkeletonResults.save
+        saved = iter(range(9))
+
+        def dying(results):
+            if next(saved) == save_number:
+                raise Killed
+            save(results)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(annotation_results.CvatSkeletonResults, "save", dying)
+            with pytest.raises(Killed):
+                review.push(video, "round1", frames_per_task=2)
+
+    select(video, 0, 1, 4, 5, 6, 7)
+    push_until(2)
+    server.complete_jobs(2)
+    assert review.pull(video, "round1").written == 2
+    push_until(1)
+    assert review.status(video)[0].by_state == {"new": 2, "corrected": 2, "unsent": 2}
+    review.push(video, "round1")
+    found = states(video)
+    assert [found[i] for i in (0, 1, 4, 5, 6, 7)] == ["out"] * 2 + ["corrected"] * 2 + ["out"] * 2
+
+
 def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, server, monkeypatch):
     """Stop a push dead before each write to the database in turn."""
 

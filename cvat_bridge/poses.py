@@ -6,6 +6,7 @@ the task. Elements are keyed by the id of their sublabel, since a server returns
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -438,9 +439,8 @@ def _interpolate(
     the export of a track with an outside keyframe that a server made).
     """
     ordered = sorted(keyframes, key=lambda shape: int(shape["frame"]))
-    following = [*ordered[1:], None]
     spans = _spans(ordered, len(points))
-    for (start, stop, shape), after in zip(spans, following, strict=True):
+    for (start, stop, shape), after in zip_longest(spans, ordered[1:]):
         begin = np.array(shape["points"][:2], dtype=float)
         first = int(shape["frame"])
         visibility[start:stop] = _visibility(shape)
@@ -457,4 +457,4 @@ def _spans(
 ) -> list[tuple[int, int, Mapping[str, Any]]]:
     ordered = sorted(keyframes, key=lambda shape: int(shape["frame"]))
     starts = [min(max(int(shape["frame"]), 0), frame_count) for shape in ordered]
-    return list(zip(starts, [*starts[1:], frame_count], ordered, strict=True))
+    return list(zip(starts, [*starts, frame_count][1:], ordered, strict=True))

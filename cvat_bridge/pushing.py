@@ -8,6 +8,7 @@ what cannot be completed is deleted.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ def push_task(
     `frames` are named. Returns the task and what was done with it.
     """
     annotations = to_annotations(frames, project.label, as_tracks=as_tracks)
+    if annotations["tracks"] and segment_size is not None and segment_size < len(frames):
+        # TaskAnnotation._patch_data slices what it is sent by job: it stores more tracks.
+        raise PayloadError(
+            f"CVAT cuts tracks where a job ends, and jobs of {segment_size} frames would cut these "
+            f"{len(frames)}: leave segment_size out, or send shapes (as_tracks=False)."
+        )
     spec = _task_spec(project, name, subset, segment_size, image_quality)
     task = find_task(transport, name, project.id)
     if task is None and resumed:
@@ -313,7 +320,11 @@ def _same(
         if len(stored.get(kind) or ()) != len(sent.get(kind, ())):
             return False
     ours, theirs = (
-        from_annotations(annotations, label, frame_count=frame_count)
+        from_annotations(
+            {**annotations, "tracks": [_trimmed(track) for track in annotations["tracks"]]},
+            label,
+            frame_count=frame_count,
+        )
         for annotations in (sent, stored)
     )
     return ours.keys() == theirs.keys() and all(
@@ -326,3 +337,19 @@ def _fingerprint(pose: Pose) -> tuple[bytes, bytes]:
     # The API keeps full float precision, so what was sent comes back to the last bit; + 0.0
     # makes -0.0 the zero that it equals.
     return pose.visibility.tobytes(), (pose.points + 0.0).tobytes()
+
+
+def _trimmed(track: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a track without the places that its points have before they are first inside.
+
+    CVAT stores none of these (AnnotationIR._slice_track).
+    """
+    elements = [
+        element | {"shapes": list(dropwhile(_is_outside, element["shapes"]))}
+        for element in track.get("elements") or ()
+    ]
+    return {**track, "elements": elements}
+
+
+def _is_outside(shape: Mapping[str, Any]) -> bool:
+    return bool(shape.get("outside"))

@@ -287,6 +287,7 @@ class Server:
             In order. Frames without a name are numbered from 0.
         as_tracks
             Send the poses of one ``track_id`` as one skeleton track; poses without are shapes.
+            Not with several jobs a task: CVAT would cut the tracks.
         subset
             Name of the subset in exports (``"train"``).
         segment_size

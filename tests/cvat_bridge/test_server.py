@@ -303,6 +303,28 @@ def test_people_travel_as_tracks(server, project, cvat_server):
         server.push_task(project, "t2", doubled, as_tracks=True)
 
 
+def test_a_track_whose_foot_is_outside_at_first_is_what_was_sent(server, project):
+    hidden = np.where(np.arange(10) == 9, 0, PERSON.visibility)
+    walk = [Pose(PERSON.points, v, track_id=0) for v in (hidden, hidden, PERSON.visibility)]
+    assert PERSON.visibility[2] == 0  # and the left knee is outside all the time
+    frames = [Frame(jpeg(), 64, 48, [pose]) for pose in walk]
+    task = server.push_task(project, "t", frames, as_tracks=True)
+    assert task.outcome == "made"
+    found = server.download(task.id, finished_only=False).poses
+    assert [found[n][0].visibility.tolist() for n in range(3)] == [
+        pose.visibility.tolist() for pose in walk
+    ]
+    assert server.push_task(project, "t", frames, as_tracks=True).outcome == "found"
+
+
+def test_tracks_are_not_sent_to_jobs_that_would_cut_them(server, project, cvat_server):
+    frames = [Frame(jpeg(), 64, 48, [Pose(PERSON.points, PERSON.visibility, track_id=0)])] * 3
+    with pytest.raises(PayloadError, match="leave segment_size out"):
+        server.push_task(project, "t", frames, as_tracks=True, segment_size=2)
+    assert cvat_server.tasks == {}
+    server.push_task(project, "t", frames, as_tracks=True, segment_size=3)
+
+
 def test_a_video_task_made_by_hand(server, project, cvat_server):
     made = cvat_server.add_video_task("clip", project.id, 4, start=2, step=5)
     track = to_track({0: PERSON, 3: PERSON}, project.label, frame_count=4)

@@ -2,10 +2,12 @@
 
 Shapes belong to jobs, and where jobs overlap each has its own. A task shows them all, because CVAT
 never takes two skeletons for one (https://github.com/cvat-ai/cvat/issues/5634). Tracks are whole,
-and shown by every job; a real server cuts them at the ends of jobs.
+and shown by every job; a real server cuts them at the ends of jobs. As there, what a track's part
+has before it is first inside is dropped (AnnotationIR._slice_track, read and not recorded).
 """
 
 from collections.abc import Iterable
+from itertools import dropwhile
 from typing import Any
 
 from tests.cvat_server.state import Job, Refusal, State, Task, now, server_error
@@ -188,7 +190,7 @@ def _stored_track(track: dict[str, Any]) -> dict[str, Any]:
                 "points": [float(value) for value in shape.get("points") or ()],
                 "attributes": [],
             }
-            for shape in track["shapes"]
+            for shape in dropwhile(lambda shape: shape.get("outside"), track["shapes"])
         ],
         "attributes": [],
         "elements": [_stored_track(element) for element in track.get("elements") or ()],

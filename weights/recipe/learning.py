@@ -69,11 +69,26 @@ CPU_PIECES: Final = (
         blend_with=3,
         settings={"lrf": 0.01, "warmup_epochs": 0.1},
     ),
+    Piece(
+        imgsz=192,
+        epochs=6,
+        lr0=0.0013,
+        widen=1.3,
+        blend_with=5,
+        settings={"lrf": 0.6, "warmup_epochs": 0.1},
+    ),
+    Piece(
+        imgsz=224,
+        epochs=3,
+        lr0=0.0006,
+        blend_with=5,
+        settings={"lrf": 0.01, "warmup_epochs": 0.1},
+    ),
 )
 """Small pictures first: a picture costs four times as much at twice the size.
 
-Three times over: drawn pictures were not yet learned, new or known alike, after the first time,
-nor other places after the second.
+Four times over: drawn pictures were not yet learned, new or known alike, after the first time,
+nor other places after the second, nor people close to the camera after the third.
 """
 
 GPU_PIECES: Final = (

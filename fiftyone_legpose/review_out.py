@@ -170,8 +170,8 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
     task_name = f"{results.task_name}-1"
     if path.is_file() and not _holds_task(path, task_name):
         raise DatasetError(
-            f"{path} is there already and not of push {key!r}: give another file or folder, or "
-            "move that one away first."
+            f"{path} is there already and not of push {key!r} of dataset {dataset.name!r}: give "
+            "another file or folder, or move that one away first."
         )
     total = len(outgoing.frame_ids)
     report(0, total, "writing")

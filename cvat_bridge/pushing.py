@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import dropwhile
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -344,12 +345,8 @@ def _trimmed(track: Mapping[str, Any]) -> dict[str, Any]:
 
     CVAT stores none of these (AnnotationIR._slice_track).
     """
-    elements = [
-        element | {"shapes": list(dropwhile(_is_outside, element["shapes"]))}
-        for element in track.get("elements") or ()
-    ]
+    elements = []
+    for element in track.get("elements") or ():
+        by_frame = sorted(element["shapes"], key=itemgetter("frame"))
+        elements.append(element | {"shapes": list(dropwhile(itemgetter("outside"), by_frame))})
     return {**track, "elements": elements}
-
-
-def _is_outside(shape: Mapping[str, Any]) -> bool:
-    return bool(shape.get("outside"))

@@ -6,23 +6,30 @@
 `fiftyone_legpose.review` builds on it; what it adds is that predictions stay as they are.
 """
 
+import logging
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.utils.annotations as foua
 
-from cvat_bridge.errors import CvatError
 from cvat_bridge.server import FRAMES_PER_TASK, Server
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose import fields, legs, review_state
-from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results, recall
+from fiftyone_legpose.annotation_results import (
+    CvatSkeletonResults,
+    class_names,
+    load_results,
+    recall,
+)
 from fiftyone_legpose.backend_entry import BACKEND
 from fiftyone_legpose.cvat_login import Login, find_login
-from fiftyone_legpose.errors import DatasetError, LegposeError
+from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.incoming import from_server
 from fiftyone_legpose.outgoing import Outgoing, check_key, plain_view, read_outgoing, skeleton_of
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.views import source_dataset
+
+logger = logging.getLogger(__name__)
 
 # The only attribute of a keypoint label that a reviewer sets.
 _ATTRIBUTES = {"visible": {"type": "list"}}
@@ -51,7 +58,8 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
     frames_per_task
         Frames of one CVAT task; more frames make more tasks.
     finished_only
-        Load the frames of completed jobs alone; the others stay as they are.
+        Load the frames of completed jobs alone; the others stay as they are. It belongs to the
+        run, so give it to `annotate`.
     predictions
         Field that a review run shows to the reviewer; set by `fiftyone_legpose.review`.
     run_name
@@ -80,6 +88,7 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         **kwargs: Any,
     ) -> None:
         super().__init__(name, label_schema, media_field=media_field, **kwargs)
+        self._unknown = sorted(kwargs)
         self.project = project
         self.assignee = assignee
         self.segment_size = segment_size
@@ -107,6 +116,20 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
             url=url, token=token, user=username, password=password, organization=organization
         )
         super().load_credentials(**kwargs)
+
+    def refuse_unknown(self) -> None:
+        """Refuse settings that the backend does not have.
+
+        Raises
+        ------
+        DatasetError
+        """
+        if self._unknown:
+            raise DatasetError(
+                f"The backend {BACKEND!r} does not know {', '.join(self._unknown)}; it takes url, "
+                "token, username, password, organization, project, assignee, segment_size, "
+                "image_quality, as_tracks, frames_per_task and finished_only."
+            )
 
     @property
     def login(self) -> Login:
@@ -150,9 +173,18 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
     ) -> None:
         """Register a run, or go on with one that was interrupted."""
         check_key(key)
+        self.config.refuse_unknown()
         self.config.run_name = key
         for info in self.config.label_schema.values():
-            info["attributes"] = _ATTRIBUTES
+            # Attributes of single classes would be erased: FiftyOne sets what does not return.
+            info["classes"] = class_names(info)
+            info["attributes"] = _ATTRIBUTES if info.get("allow_spatial_edits", True) else {}
+            if len(info["classes"]) > 1:
+                logger.warning(
+                    "Reviewers see one skeleton, not its class: labels keep theirs (%s), and who "
+                    "is added in CVAT gets none",
+                    ", ".join(info["classes"]),
+                )
         dataset = samples._root_dataset
         self._resumed = is_begun(dataset, key)
         earlier = load_results(dataset, key) if self._resumed else None
@@ -173,7 +205,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         try:
             with self.config.login.connect() as server:
                 results = self.send(server, samples, anno_key, resumed=self._resumed)
-        except (CvatError, LegposeError):
+        except Exception:
             # A run of which nothing was sent would only be in the way of the next attempt.
             if load_results(samples._root_dataset, anno_key) is None:
                 self.delete_run(samples, anno_key, cleanup=False)
@@ -186,6 +218,18 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         """Fetch the labels of finished frames; see FiftyOne's base class."""
         with self.config.login.connect(results.url) as server:
             returned = list(from_server(results, server, self.config.finished_only))
+        for part in returned:
+            if part.gone is not None:
+                logger.warning("%s is not in CVAT any more: %d frames", part.gone, part.waiting)
+        waiting = sum(part.waiting for part in returned if part.gone is None)
+        if waiting:
+            logger.warning(
+                "%d of %d frames of run %r are not loaded: their jobs are not marked completed in "
+                "CVAT",
+                waiting,
+                len(results.frames["id"]),
+                results.key,
+            )
         return results.to_labels(returned)
 
     def send(
@@ -272,10 +316,13 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         """
         view = plain_view(samples)
         field = self.config.label_field
-        _know_field(source_dataset(view), field)
+        _know_field(view, field)
         known = load_results(source_dataset(samples), key)
         [info] = self.config.label_schema.values()
-        skeleton = skeleton_of(view, field, info.get("classes") or ())
+        classes = class_names(info)
+        skeleton = skeleton_of(view, field, classes)
+        if classes and self.config.predictions is None:
+            view = _of_classes(view, field, classes)
         outgoing = read_outgoing(
             view,
             field,
@@ -358,11 +405,19 @@ def _check_same_frames(earlier: CvatSkeletonResults, samples: Any) -> None:
         )
 
 
-def _know_field(dataset: fo.Dataset, field: str) -> None:
+def _of_classes(view: Any, field: str, classes: list[str]) -> Any:
+    """Leave labels of other classes out, as other backends do; one without a class is kept."""
+    path = field if view.media_type != "video" else f"frames.{field}"
+    asked = fo.ViewField("label").is_in(classes) | ~fo.ViewField("label").exists()
+    return view.filter_labels(path, asked, only_matches=False)
+
+
+def _know_field(view: Any, field: str) -> None:
     """Declare the run's field where it is new."""
+    dataset = source_dataset(view)
     known, add = (
         (dataset.has_frame_field, dataset.add_frame_field)
-        if dataset.media_type == "video"
+        if view.media_type == "video"
         else (dataset.has_sample_field, dataset.add_sample_field)
     )
     if not known(field):

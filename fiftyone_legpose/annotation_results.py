@@ -1,14 +1,15 @@
 """What is out under a run of the backend `cvat-skeleton`: frames, tasks, persons."""
 
 import webbrowser
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.utils.annotations as foua
 
-from cvat_bridge.errors import NotFoundError
+from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.poses import Pose
 from cvat_bridge.server import PushedTask
 from cvat_bridge.skeleton import Skeleton
@@ -45,9 +46,13 @@ class CvatSkeletonResults(foua.AnnotationResults):
         """Each task: ``id``, ``url``, ``first`` (position in the run) and ``frames`` (count)."""
         self.skeleton: dict[str, Any] = stored.get("skeleton", {})
         self.frames: dict[str, list[Any]] = stored.get("frames", {})
-        """Columns ``id``, ``sample_id``, ``name``, ``size``, ``labels``; a row is a frame."""
+        """Columns ``id``, ``sample_id``, ``name``, ``size``, ``labels`` and ``numbers``; a row is a
+        frame. The last two are the ids of its labels and their numbers in CVAT."""
         self.people: list[list[Any]] = stored.get("people", [])
         """Sample id and ``index`` of each person, by their number in CVAT."""
+        self.loaded: dict[str, dict[str, Any]] = stored.get("loaded", {})
+        """Ids of the labels that were loaded into another field than the run's, as in `id_map`."""
+        self._unfinished = 0
         self._highest: dict[str, int] = {}
 
     @classmethod
@@ -72,6 +77,7 @@ class CvatSkeletonResults(foua.AnnotationResults):
             "name": outgoing.names,
             "size": [list(size) for size in outgoing.sizes],
             "labels": outgoing.label_ids,
+            "numbers": [[pose.track_id for pose in people] for people in outgoing.poses],
         }
         self.people = [list(person) for person in outgoing.people]
         self.id_map = {self.schema_field: self._id_map(range(len(outgoing.frame_ids)))}
@@ -116,14 +122,28 @@ class CvatSkeletonResults(foua.AnnotationResults):
         if self.tasks:
             webbrowser.open(self.tasks[0]["url"])
 
-    def cleanup(self) -> None:
+    def cleanup(self, *, unfinished: bool = False) -> None:
         """Delete the run's tasks in CVAT; frames that were not pulled wait for a reviewer again.
+
+        Parameters
+        ----------
+        unfinished
+            Also directly after a load that had to leave frames out, whose corrections are lost.
 
         Raises
         ------
         ConflictError
-            A task is not the one that was sent: the login leads to another server.
+            A load has left frames out, as with ``load_annotations(..., cleanup=True)`` before all
+            jobs are completed. Or a task is not the one that was sent: the login leads to another
+            server.
         """
+        if self._unfinished and not unfinished:
+            raise ConflictError(
+                f"{self._unfinished} of the {len(self.frames['id'])} frames of run {self.key!r} "
+                "are in jobs that are not completed. What was made there would be lost, so the "
+                "tasks stay: mark the jobs completed and load again, or delete all with "
+                f"dataset.load_annotation_results({self.key!r}).cleanup(unfinished=True)."
+            )
         if self.tasks:
             with self.config.login.connect(self.url) as server:
                 for task in self.tasks:
@@ -138,17 +158,48 @@ class CvatSkeletonResults(foua.AnnotationResults):
     def to_labels(self, returned: list[Returned]) -> dict[str, Any]:
         """Give what came back as FiftyOne merges it, with the ids of the labels that are there."""
         finished = {i: people for part in returned for i, people in part.poses.items()}
+        numbers = {i: known for part in returned for i, known in part.numbers.items()}
+        self._unfinished = sum(part.waiting for part in returned if part.gone is None)
         self._learn_ids()
+        for field, ids in self.loaded.items():
+            self.id_map[field] = self._restricted(ids, finished)
         self.id_map[self.schema_field] = self._id_map(finished)
         present = self._present_labels()
         labels: dict[str, Any] = {}
         for i, people in finished.items():
-            known = present.get(self.frames["id"][i])
-            ids = set(self.frames["labels"][i])
-            before = [] if known is None else [k for k in known.keypoints if k.id in ids]
-            made = _merged(before, people, self.frames["size"][i], self.skeleton["name"])
+            shown = present.get(self.frames["id"][i])
+            there = [] if shown is None else shown.keypoints
+            before = [k for k in there if k.id in self.frames["labels"][i]]
+            sent_as = self._numbers_by_label(i)
+            made = _merged(
+                before,
+                people,
+                match_people(
+                    poses.to_poses(fo.Keypoints(keypoints=before), self.frames["size"][i]),
+                    people,
+                    before_numbers=[sent_as.get(keypoint.id) for keypoint in before],
+                    after_numbers=numbers[i],
+                ),
+                self.frames["size"][i],
+                self._new_label(),
+            )
+            if _hide_shared_indices(made, there):
+                self.config.label_schema[self.schema_field]["allow_index_edits"] = False
             self._level(labels, i)[self._leaf(i)] = made
         return {self.schema_field: {"keypoints": labels}}
+
+    def _new_label(self) -> str | None:
+        """Name the class of a person that a reviewer has added; unknown where there are several."""
+        classes = class_names(self.config.label_schema[self.schema_field])
+        return self.skeleton["name"] if len(classes) < 2 else None
+
+    def _numbers_by_label(self, frame: int) -> dict[str, int | None]:
+        """Give the number in CVAT of each label of a frame; runs of before have none."""
+        if "numbers" not in self.frames:
+            return {}
+        # Labels that a load has added come last, without a number.
+        labels, numbers = self.frames["labels"][frame], self.frames["numbers"][frame]
+        return dict(zip(labels, numbers, strict=False))
 
     def _id_map(self, frames: Iterable[int]) -> dict[str, Any]:
         ids: dict[str, Any] = {}
@@ -158,16 +209,33 @@ class CvatSkeletonResults(foua.AnnotationResults):
 
     def _level(self, tree: dict[str, Any], frame: int) -> dict[str, Any]:
         """Find the mapping that a frame's entry belongs into: by video, or of all frames."""
-        if self.schema_field.startswith("frames."):
+        if self._by_video:
             level: dict[str, Any] = tree.setdefault(self.frames["sample_id"][frame], {})
             return level
         return tree
 
+    @property
+    def _by_video(self) -> bool:
+        return self.schema_field.startswith("frames.")
+
     def _leaf(self, frame: int) -> str:
         return str(self.frames["id"][frame])
 
+    def _restricted(self, ids: dict[str, Any], frames: Iterable[int]) -> dict[str, Any]:
+        """Leave out of an id map what other frames hold: FiftyOne deletes what does not return."""
+        kept: dict[str, Any] = {}
+        for i in frames:
+            level = ids.get(self.frames["sample_id"][i], {}) if self._by_video else ids
+            if self._leaf(i) in level:
+                self._level(kept, i)[self._leaf(i)] = level[self._leaf(i)]
+        return kept
+
     def _learn_ids(self) -> None:
         """Note the labels that FiftyOne added when it merged what came back before."""
+        for field, ids in self.id_map.items():
+            # FiftyOne keeps where frames of views belong under names like _frames.
+            if field != self.schema_field and not field.startswith("_"):
+                _update(self.loaded.setdefault(field, {}), ids)
         for i, labels in enumerate(self.frames["labels"]):
             entry = self._level(self.id_map.get(self.schema_field, {}), i).get(self._leaf(i))
             added = [entry] if isinstance(entry, str) else entry or []
@@ -177,6 +245,15 @@ class CvatSkeletonResults(foua.AnnotationResults):
         return labels_by_frame(
             source_dataset(self.samples), self.frames["id"], self.config.label_field
         )
+
+
+def class_names(info: Mapping[str, Any]) -> list[str]:
+    """List the classes of a field of a label schema, of which some can be given with attributes."""
+    given = [
+        each["classes"] if isinstance(each, Mapping) else [each]
+        for each in info.get("classes") or ()
+    ]
+    return [str(name) for names in given for name in names]
 
 
 def load_results(dataset: fo.Dataset, key: str) -> CvatSkeletonResults | None:
@@ -200,8 +277,13 @@ def recall(dataset: fo.Dataset, key: str) -> None:
 def labels_by_frame(
     dataset: fo.Dataset, frame_ids: list[str], field: str
 ) -> dict[str, fo.Keypoints | None]:
-    """Read the labels of some frames of an image or video dataset, by frame id."""
-    if dataset.media_type == "video":
+    """Read the labels of some frames of an image or video dataset, by frame id.
+
+    Of a grouped dataset, of all of its slices.
+    """
+    if dataset.media_type == "group":
+        dataset = dataset.select_group_slices(_allow_mixed=True)
+    if dataset._has_frame_fields() and dataset._is_frame_field(f"frames.{field}"):
         columns = dataset.select_frames(frame_ids).values(["frames.id", f"frames.{field}"])
         ids, labels = ([cell for sample in column for cell in sample] for column in columns)
     else:
@@ -210,14 +292,16 @@ def labels_by_frame(
 
 
 def _merged(
-    present: list[fo.Keypoint], people: list[Pose], size: list[int], label: str
+    present: list[fo.Keypoint],
+    people: list[Pose],
+    pairs: Iterable[tuple[int, int]],
+    size: Sequence[int],
+    label: str | None,
 ) -> dict[str, fo.Keypoint]:
     """Give the persons of a frame by label id: that of the label that they were, or a new one."""
-    width, height = size
-    before = poses.to_poses(fo.Keypoints(keypoints=present), (width, height))
-    partners = {after: present[i] for i, after in match_people(before, people)}
+    partners = {after: present[before] for before, after in pairs}
     merged = {}
-    returned = poses.to_keypoints(people, (width, height), label=label).keypoints
+    returned = poses.to_keypoints(people, (size[0], size[1]), label=label).keypoints
     for i, keypoint in enumerate(returned):
         partner = partners.get(i)
         if partner is not None:
@@ -226,3 +310,28 @@ def _merged(
             keypoint.index = partner.index if keypoint.index is None else keypoint.index
         merged[keypoint.id] = keypoint
     return merged
+
+
+def _hide_shared_indices(made: dict[str, fo.Keypoint], there: list[fo.Keypoint]) -> bool:
+    """Take the ``index`` from labels that share it with another one of their frame.
+
+    FiftyOne knows a label again by its index, whatever its id, and would put one person in the
+    place of the other. Tells whether there are any: then no index may be edited, so that the labels
+    in the dataset keep theirs.
+    """
+    shared = Counter(keypoint.index for keypoint in there if keypoint.index is not None)
+    hidden = [keypoint for keypoint in made.values() if shared[keypoint.index] > 1]
+    for keypoint in hidden:
+        keypoint.index = None
+    return bool(hidden)
+
+
+def _update(known: dict[str, Any], ids: Mapping[str, Any]) -> None:
+    """Add an id map of FiftyOne to another one."""
+    for key, value in ids.items():
+        if isinstance(value, Mapping):
+            _update(known.setdefault(key, {}), value)
+        else:
+            before = known.setdefault(key, [])
+            added = [value] if isinstance(value, str) else value
+            before += [label for label in added if label not in before]

@@ -57,8 +57,21 @@ class Corrections:
             self.moved_px += distances[distances > SAME_PX].tolist()
 
 
-def match_people(before: Sequence[Pose], after: Sequence[Pose]) -> list[tuple[int, int]]:
-    """Pair the persons of one frame: by track id, the others by where they are.
+def match_people(
+    before: Sequence[Pose],
+    after: Sequence[Pose],
+    *,
+    before_numbers: Sequence[int | None] = (),
+    after_numbers: Sequence[int | None] = (),
+) -> list[tuple[int, int]]:
+    """Pair the persons of one frame: by number, then by track id, the others by where they are.
+
+    Parameters
+    ----------
+    before, after
+        Persons of one frame.
+    before_numbers, after_numbers
+        What tells them apart better than track ids, where it is known; as many as persons.
 
     Returns
     -------
@@ -66,9 +79,11 @@ def match_people(before: Sequence[Pose], after: Sequence[Pose]) -> list[tuple[in
         (index in `before`, index in `after`). A person who is further from everybody than their
         own size has no partner.
     """
-    pairs = _pair_by_track(before, after)
-    left = [i for i in range(len(before)) if i not in {b for b, _ in pairs}]
-    right = [i for i in range(len(after)) if i not in {a for _, a in pairs}]
+    pairs = _pair_equal(before_numbers, after_numbers)
+    left, right = _without(pairs, len(before), len(after))
+    tracks = [[before[i].track_id for i in left], [after[j].track_id for j in right]]
+    pairs += [(left[i], right[j]) for i, j in _pair_equal(*tracks)]
+    left, right = _without(pairs, len(before), len(after))
     if left and right:
         cost = np.array([[_cost(before[i], after[j]) for j in right] for i in left])
         for row, column in zip(*linear_sum_assignment(cost), strict=True):
@@ -103,13 +118,24 @@ def people_by_frame(table: PoseTable) -> dict[str, list[Pose]]:
     return people
 
 
-def _pair_by_track(before: Sequence[Pose], after: Sequence[Pose]) -> list[tuple[int, int]]:
-    tracks = [[pose.track_id for pose in poses] for poses in (before, after)]
+def _pair_equal(before: Sequence[int | None], after: Sequence[int | None]) -> list[tuple[int, int]]:
+    """Pair by a number that one person alone has on either side."""
     return [
-        (i, tracks[1].index(track))
-        for i, track in enumerate(tracks[0])
-        if track is not None and tracks[0].count(track) == tracks[1].count(track) == 1
+        (i, after.index(number))
+        for i, number in enumerate(before)
+        if number is not None and before.count(number) == after.count(number) == 1
     ]
+
+
+def _without(
+    pairs: Sequence[tuple[int, int]], before: int, after: int
+) -> tuple[list[int], list[int]]:
+    """List who has no partner yet, on either side."""
+    taken = [{pair[side] for pair in pairs} for side in (0, 1)]
+    return (
+        [i for i in range(before) if i not in taken[0]],
+        [j for j in range(after) if j not in taken[1]],
+    )
 
 
 def _cost(one: Pose, other: Pose) -> float:

@@ -22,6 +22,8 @@ class Returned:
 
     poses: Mapping[int, list[Pose]]
     """Finished frames alone; track ids are those of the dataset again."""
+    numbers: Mapping[int, list[int | None]] = field(default_factory=dict)
+    """Of each of those poses: its number in the run, as far as CVAT has kept it."""
     by: Mapping[int, str | None] = field(default_factory=dict)
     """Reviewer of each finished frame."""
     at: Mapping[int, datetime | None] = field(default_factory=dict)
@@ -126,6 +128,7 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
         )
     return Returned(
         {i: _decoded(results, i, people) for i, people in sorted(inside.items())},
+        {i: _numbers(people) for i, people in inside.items()},
         waiting=len(position) - len(inside) - deleted,
         deleted=deleted,
     )
@@ -146,6 +149,7 @@ def _from_task(
         poses={
             first + i: _decoded(results, first + i, found.poses.get(i, [])) for i in sorted(frames)
         },
+        numbers={first + i: _numbers(found.poses.get(i, [])) for i in frames},
         by={first + i: last[i].assignee for i in frames if i in last},
         at={first + i: _time(last[i].updated) for i in frames if i in last},
         waiting=count - len(frames) - len(found.deleted),
@@ -155,6 +159,10 @@ def _from_task(
 
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _numbers(people: list[Pose]) -> list[int | None]:
+    return [pose.track_id for pose in people]
 
 
 def _decoded(results: "CvatSkeletonResults", frame: int, people: list[Pose]) -> list[Pose]:
@@ -168,7 +176,7 @@ def _decoded(results: "CvatSkeletonResults", frame: int, people: list[Pose]) -> 
             indices.append(None)
         elif number < known:
             of, index = results.people[number]
-            indices.append(index if of == sample else None)
+            indices.append(index if of == sample and index >= 0 else None)
         else:
             # A track that the reviewer drew keeps one number through all its frames.
             indices.append(results.highest_track(sample) + 1 + number - known)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +31,7 @@ class Outgoing:
 
     An image is a frame without a number. Poses bear the number of a person within the run as
     their track id, because one CVAT task can hold several videos whose track ids are the same.
+    No two labels of a frame share one, so that each is known again wherever it was moved.
     """
 
     frame_ids: list[str]
@@ -49,7 +50,8 @@ class Outgoing:
     poses: list[list[Pose]]
     label_ids: list[list[str]]
     people: list[tuple[str, int]]
-    """Sample id and track id (``index``) of each person of the run."""
+    """Sample id and track id (``index``) of each person of the run; the latter is negative for a
+    label without one."""
 
     def to_frames(self) -> list[Frame]:
         """Give them as cvat_bridge sends them; stills are made when they are read."""
@@ -216,7 +218,10 @@ def read_outgoing(
             f"{keypoint_count}."
         ) from None
     if not table.frame_ids:
-        raise DatasetError("There are no frames in this collection: nothing can be sent.")
+        raise DatasetError(
+            "There are no frames in this collection: nothing can be sent. Frames of videos without "
+            "labels are there after dataset.ensure_frames()."
+        )
     if len(table.points) and table.points.shape[1] != keypoint_count:
         raise DatasetError(
             f"The poses of {bare!r} have {table.points.shape[1]} points, their skeleton has "
@@ -248,17 +253,27 @@ def _know_sizes(view: Any, video: bool) -> None:
 def _number_people(
     table: poses.PoseTable, known: Sequence[tuple[str, int]], *, by_stretch: bool
 ) -> tuple[np.ndarray, list[tuple[str, int]]]:
-    """Give each track of each sample a number of the run; -1 for a pose without a track."""
+    """Give each track of each sample a number of the run.
+
+    Poses without a track share numbers from frame to frame, by their order in it; by stretch they
+    get -1, since CVAT would take those for tracks. FiftyOne allows a track id twice in a frame, for
+    labels of different classes: the second one gets a number of its own.
+    """
     people = list(known)
     kept: dict[tuple[str, int], list[int]] = defaultdict(list)
     for number in reversed(range(len(known))):
         kept[known[number]].append(number)
     person = np.full(len(table.track), -1)
     stretch = _stretches(table) if by_stretch else np.zeros(len(table.frame_ids), int)
-    numbers: dict[tuple[int, int, int], int] = {}
-    for i in np.flatnonzero(table.track >= 0):
-        frame = table.pose_frame[i]
-        identity = (int(table.frame_sample[frame]), int(table.track[i]), int(stretch[frame]))
+    numbers: dict[tuple[int, int, int, int], int] = {}
+    in_frame: Counter[tuple[int, int]] = Counter()
+    for i, track in enumerate(table.track.tolist()):
+        if track < 0 and by_stretch:
+            continue
+        frame = int(table.pose_frame[i])
+        place = int(table.frame_sample[frame]), int(stretch[frame])
+        identity = (place[0], track, place[1], in_frame[frame, track])
+        in_frame[frame, track] += 1
         if identity not in numbers:
             one = (table.sample_ids[identity[0]], identity[1])
             if not kept[one]:

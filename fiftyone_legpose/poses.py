@@ -53,7 +53,7 @@ def declare(dataset: fo.Dataset, field: str, *, boxes: bool = False) -> None:
 
 
 def to_keypoints(
-    poses: Sequence[Pose], size: tuple[int, int], *, label: str = LABEL, **attributes: Any
+    poses: Sequence[Pose], size: tuple[int, int], *, label: str | None = LABEL, **attributes: Any
 ) -> fo.Keypoints:
     """Build the label of one frame from its poses.
 
@@ -64,7 +64,7 @@ def to_keypoints(
     size
         Width and height of the picture in px.
     label
-        Class name of each keypoint label.
+        Class name of each keypoint label, if it has one.
     **attributes
         Set on the `fo.Keypoints` itself, for example ``made_by``.
 
@@ -76,7 +76,7 @@ def to_keypoints(
     return fo.Keypoints(keypoints=[_to_keypoint(pose, size, label) for pose in poses], **attributes)
 
 
-def _to_keypoint(pose: Pose, size: tuple[int, int], label: str) -> fo.Keypoint:
+def _to_keypoint(pose: Pose, size: tuple[int, int], label: str | None) -> fo.Keypoint:
     values: dict[str, Any] = {}
     if pose.confidence is not None:
         values["confidence"] = np.asarray(pose.confidence, float).tolist()
@@ -124,10 +124,10 @@ def _to_pose(keypoint: fo.Keypoint, size: tuple[int, int]) -> Pose:
     score = keypoint["score"] if keypoint.has_field("score") else None
     return Pose(
         points=points,
-        visibility=visibility(points, confidence, stated),
+        visibility=visibility(points, confidence, _stated(stated, len(points))),
         confidence=confidence,
         score=score,
-        track_id=keypoint.index,
+        track_id=None if keypoint.index is None or keypoint.index < 0 else keypoint.index,
     )
 
 
@@ -143,7 +143,7 @@ def visibility(
     confidence
         Shape (..., K); used where nothing is stated.
     stated
-        Shape (..., K), what the label itself says, or None.
+        Shape (..., K), what the label itself says, NaN or None where it does not; or None.
 
     Returns
     -------
@@ -151,14 +151,35 @@ def visibility(
         Shape (..., K) of int.
     """
     absent = np.isnan(points).any(axis=-1)
-    if stated is not None:
-        values = np.asarray(stated, int).copy()
-    elif confidence is not None:
+    values = np.full(points.shape[:-1], 2)
+    if confidence is not None:
         values = np.where(confidence < legs.OCCLUDED_BELOW, 1, 2)
-    else:
-        values = np.full(points.shape[:-1], 2)
+    if stated is not None:
+        said = np.asarray(stated, float)
+        values = np.where(np.isnan(said), values, np.nan_to_num(said)).astype(int)
     values[absent] = 0
     return values
+
+
+def _stated(visible: Any, count: int) -> list[float] | None:
+    """Read ``visible`` of a label as whoever made the label may have set it.
+
+    One number is meant for all points. True is visible and False occluded, as what has
+    coordinates and is not seen.
+    """
+    if visible is None:
+        return None
+    each = [visible] * count if isinstance(visible, int) else visible
+    try:
+        return [
+            np.nan if value is None else 1.0 + value if isinstance(value, bool) else float(value)
+            for value in each
+        ]
+    except (TypeError, ValueError):
+        raise DatasetError(
+            f"visible of a label is {visible!r}: set 0 (absent), 1 (occluded) or 2 (visible) for "
+            "each of its points"
+        ) from None
 
 
 def predicted_documents(
@@ -382,10 +403,10 @@ def read_poses(view: Any, field: str) -> PoseTable:
         numbers.append(frame.get("frame_number", 1))
         present.append(keypoints is not None)
     of_frame, of_pose = np.array(frame_sample, int), np.array(pose_frame, int)
-    points = _stack(poses["points"], 2) * sizes[of_frame[of_pose]][:, None, :]
-    confidence = _stack(poses["confidence"], 1, like=points)
-    stated = _stack(poses["visible"], 1, like=points)
-    derived = visibility(points, np.nan_to_num(confidence, nan=1.0))
+    points = _stack(poses["points"], "points", 2) * sizes[of_frame[of_pose]][:, None, :]
+    confidence = _stack(poses["confidence"], "confidence", 1, like=points)
+    said = [_stated(visible, points.shape[1]) for visible in poses["visible"]]
+    stated = _stack(said, "visible", 1, like=points)
     return PoseTable(
         sample_ids=ids,
         filepaths=filepaths,
@@ -399,11 +420,9 @@ def read_poses(view: Any, field: str) -> PoseTable:
         pose_frame=of_pose,
         points=points,
         confidence=confidence,
-        visibility=np.where(
-            np.isnan(stated) | (derived == 0), derived, np.nan_to_num(stated)
-        ).astype(int),
+        visibility=visibility(points, np.nan_to_num(confidence, nan=1.0), stated),
         score=np.array([np.nan if s is None else s for s in poses["score"]], float),
-        track=np.array([-1 if i is None else i for i in poses["index"]], int),
+        track=np.array([-1 if i is None else max(i, -1) for i in poses["index"]], int),
     )
 
 
@@ -429,7 +448,7 @@ def _read_metadata(view: Any, filepaths: list[str]) -> tuple[np.ndarray, np.ndar
     return table[:, :2], table[:, 2]
 
 
-def _stack(values: list[Any], depth: int, like: np.ndarray | None = None) -> np.ndarray:
+def _stack(values: list[Any], name: str, depth: int, like: np.ndarray | None = None) -> np.ndarray:
     """Stack per-pose lists, with NaN for a pose that lacks the attribute."""
     known = next((np.asarray(v, float) for v in values if v is not None), None)
     if like is not None:
@@ -438,8 +457,10 @@ def _stack(values: list[Any], depth: int, like: np.ndarray | None = None) -> np.
         shape = known.shape if known is not None else (len(legs.KEYPOINTS), 2)
     missing = np.full(shape, np.nan)
     rows = [missing if v is None else v for v in values]
-    if any(len(row) != shape[0] for row in rows):
-        raise DatasetError(
-            f"poses of one field have {shape[0]} keypoints and others; one field holds one skeleton"
-        )
+    for row in rows:
+        if len(row) != shape[0]:
+            raise DatasetError(
+                f"one label has {len(row)} {name} where {shape[0]} are expected: all labels of a "
+                f"field have as many keypoints as its skeleton, and {name} of each"
+            )
     return np.asarray(rows, float).reshape(len(values), *shape)

@@ -260,6 +260,215 @@ def test_what_it_cannot_do_is_said(dataset_name, server, tmp_path):
     assert server.tasks == {}
 
 
+def picture(folder, name: str = "a") -> str:
+    path = folder / f"{name}.png"
+    cv2.imwrite(str(path), np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    return str(path)
+
+
+def keypoint(label: str, x: float, **attributes) -> fo.Keypoint:
+    points = [(x, 0.2), (x + 0.1, 0.3), (x + 0.2, 0.2)]
+    return fo.Keypoint(label=label, points=points, **attributes)
+
+
+@pytest.fixture
+def zoo(dataset_name, tmp_path) -> fo.Dataset:
+    """One picture of a dog who sits and a cat who runs; labels have no index."""
+    dataset = fo.Dataset(dataset_name)
+    dataset.default_skeleton = SKELETON
+    labels = [keypoint("dog", 0.1, action="sit"), keypoint("cat", 0.6, action="run")]
+    dataset.add_sample(fo.Sample(filepath=picture(tmp_path), pets=fo.Keypoints(keypoints=labels)))
+    return dataset
+
+
+def set_visible(dataset: fo.Dataset, visible) -> None:
+    """On the first label, where no schema looks at what it is."""
+    sample = dataset.first()
+    sample.pets.keypoints[0]["visible"] = visible
+    sample.save()
+
+
+def known(dataset: fo.Dataset) -> list[tuple[str, str, str]]:
+    return [(k.id, k.label, k["action"]) for k in dataset.first().pets.keypoints]
+
+
+@pytest.mark.parametrize("sent", ["both", "one of them"])
+def test_two_labels_of_one_index_stay_two(dataset_name, short_clip, server, sent):
+    """FiftyOne tells tracks apart by class and index."""
+    dataset = fo.Dataset(dataset_name)
+    dataset.default_skeleton = SKELETON
+    sample = fo.Sample(filepath=str(short_clip))
+    for number in (1, 2):
+        pair = [keypoint("dog", 0.1, index=1), keypoint("cat", 0.6, index=1)]
+        sample.frames[number] = fo.Frame(dogs=fo.Keypoints(keypoints=pair))
+    dataset.add_sample(sample)
+    before = plain(dataset)
+    view = dataset if sent == "both" else dataset.filter_labels("frames.dogs", F("label") == "dog")
+    view.annotate("r1", backend=BACKEND, label_field="frames.dogs")
+    assert len(server.skeletons(1, 0)) == (2 if sent == "both" else 1)
+    server.complete_jobs(1)
+    dataset.load_annotations("r1")
+    assert plain(dataset) == before
+    server.move_point(1, 1, "nose", (30.0, 40.0), person=1 if sent == "both" else 0)
+    dataset.load_annotations("r1")
+    after = dogs(dataset)
+    moved = after[1][1 if sent == "both" else 0]
+    assert moved.points[0][0] == pytest.approx(30 / server.tasks[1].frames[0].width)
+    assert [[k.label for k in frame] for frame in after] == [["dog", "cat"]] * 2
+    assert [k.index for frame in after for k in frame] == [1] * 4
+
+
+def test_whoever_is_moved_far_is_still_known(zoo, server):
+    before = known(zoo)
+    zoo.annotate("r1", backend=BACKEND, label_field="pets")
+    for number, name in enumerate(SKELETON.labels):
+        server.move_point(1, 0, name, (20.0 + number, 90.0), person=1)
+    server.complete_jobs(1)
+    zoo.load_annotations("r1")
+    assert known(zoo) == before
+    assert zoo.first().pets.keypoints[1].points[0] == pytest.approx([0.1, 0.9])
+
+
+def test_a_copy_made_in_cvat_is_somebody_new(zoo, server):
+    before = known(zoo)
+    zoo.annotate("r1", backend=BACKEND, label_field="pets")
+    [dog, _] = server.skeletons(1, 0)
+    server.draw(1, {"shapes": [{**dog, "id": None}]})
+    server.complete_jobs(1)
+    zoo.load_annotations("r1")
+    after = zoo.first().pets.keypoints
+    assert [k.id for k in after[:2]] == [identity for identity, *_ in before]
+    assert (len(after), after[2].label) == (3, None)
+
+
+def test_classes_choose_labels_and_their_attributes_stay(zoo, server, caplog):
+    before = known(zoo)
+    classes = [{"classes": ["dog"], "attributes": True}]
+    zoo.annotate("r1", backend=BACKEND, label_field="pets", classes=classes)
+    [label] = server.state.labels_of(server.tasks[1])
+    assert (label.name, len(server.skeletons(1, 0))) == ("dog", 1)
+    server.add_skeleton(1, 0, [(1, 1), (2, 2), (3, 3)])
+    server.complete_jobs(1)
+    zoo.load_annotations("r1")
+    assert [(k.id, k.label) for k in zoo.first().pets.keypoints[:2]] == [k[:2] for k in before]
+    assert [k["action"] for k in zoo.first().pets.keypoints[:2]] == ["sit", "run"]
+    assert zoo.first().pets.keypoints[2].label == "dog"
+    assert "not its class" not in caplog.text
+    zoo.annotate("r2", backend=BACKEND, label_field="pets")
+    assert "labels keep theirs (cat, dog)" in caplog.text
+
+
+def test_a_load_that_left_frames_out_deletes_no_task(case, server):
+    dataset, view, field = case
+    view.annotate("r1", backend=BACKEND, label_field=field, segment_size=1)
+    server.complete_jobs(1, [0])
+    with pytest.raises(CvatError, match="2 of the 3 frames of run 'r1' are in jobs that are not"):
+        load(dataset, view, "r1", cleanup=True)
+    assert list(server.tasks) == [1]
+    server.complete_jobs(1)
+    load(dataset, view, "r1", cleanup=True)
+    assert server.tasks == {}
+
+
+def test_work_that_is_given_up_can_be_deleted_after_a_load(zoo, server):
+    results = zoo.annotate("r1", backend=BACKEND, label_field="pets")
+    zoo.load_annotations("r1")
+    results.cleanup(unfinished=True)
+    assert server.tasks == {}
+
+
+def test_a_load_tells_what_it_has_left_out(case, server, caplog):
+    dataset, view, field = case
+    view.annotate("r1", backend=BACKEND, label_field=field, segment_size=1)
+    server.complete_jobs(1, [0])
+    load(dataset, view, "r1")
+    assert "2 of 3 frames of run 'r1' are not loaded" in caplog.text
+    server.tasks.clear()
+    load(dataset, view, "r1")
+    assert "tasks/1 is not in CVAT any more: 3 frames" in caplog.text
+
+
+def test_a_job_that_is_reopened_takes_nothing_from_another_field(case, server):
+    dataset, view, field = case
+    other = field.replace("dogs", "checked")
+    view.annotate("r1", backend=BACKEND, label_field=field, segment_size=1)
+    server.complete_jobs(1)
+    load(dataset, view, "r1", dest_field=other)
+    server.reopen_jobs(1, [0])
+    server.remove_skeleton(1, 1)
+    load(dataset, view, "r1", dest_field=other)
+    assert [len(frame or []) for frame in dogs(dataset, "checked")] == [2, 1, 2, 0]
+    server.complete_jobs(1)
+    server.remove_skeleton(1, 0)
+    dataset.reload()
+    load(dataset, view, "r1", dest_field=other)
+    assert [len(frame or []) for frame in dogs(dataset, "checked")] == [1, 1, 2, 0]
+
+
+def test_all_slices_of_a_group_keep_their_labels(dataset_name, server, tmp_path):
+    dataset = fo.Dataset(dataset_name)
+    dataset.default_skeleton = SKELETON
+    dataset.add_group_field("group", default="left")
+    group = fo.Group()
+    for side in ("left", "right"):
+        labels = fo.Keypoints(keypoints=[keypoint("dog", 0.1, action=side)])
+        path = picture(tmp_path, side)
+        dataset.add_sample(fo.Sample(filepath=path, group=group.element(side), pets=labels))
+    slices = dataset.select_group_slices(["left", "right"])
+    before = [[(k.id, k.label, k["action"]) for k in s.pets.keypoints] for s in slices]
+    slices.annotate("r1", backend=BACKEND, label_field="pets")
+    server.complete_jobs(1)
+    dataset.load_annotations("r1")
+    slices.reload()
+    after = [[(k.id, k.label, k["action"]) for k in s.pets.keypoints] for s in slices]
+    assert after == before
+
+
+def test_a_negative_index_is_none(zoo, server):
+    zoo.set_values("pets.keypoints.index", [[-1, -1]])
+    zoo.annotate("r1", backend=BACKEND, label_field="pets")
+    server.complete_jobs(1)
+    zoo.load_annotations("r1")
+    assert len(zoo.first().pets.keypoints) == 2
+
+
+@pytest.mark.parametrize(
+    ("visible", "read"),
+    [(1, [1, 1, 1]), ([True, False, True], [2, 1, 2]), ([None, 1, 2], [2, 1, 2])],
+)
+def test_visible_is_read_as_it_is_meant(zoo, server, visible, read):
+    set_visible(zoo, visible)
+    zoo.annotate("r1", backend=BACKEND, label_field="pets")
+    server.complete_jobs(1)
+    zoo.load_annotations("r1")
+    assert zoo.first().pets.keypoints[0]["visible"] == read
+
+
+def test_settings_that_are_misspelt_or_of_another_backend_are_refused(zoo, server):
+    with pytest.raises(DatasetError, match="does not know project_name, segment_sise; it takes"):
+        zoo.annotate("r1", backend=BACKEND, label_field="pets", project_name="x", segment_sise=3)
+    set_visible(zoo, ["seen"] * 3)
+    with pytest.raises(DatasetError, match="set 0 \\(absent\\), 1"):
+        zoo.annotate("r1", backend=BACKEND, label_field="pets")
+    set_visible(zoo, [2, 2])
+    with pytest.raises(DatasetError, match="one label has 2 visible where 3 are expected"):
+        zoo.annotate("r1", backend=BACKEND, label_field="pets")
+    assert zoo.list_annotation_runs() == []
+    assert server.tasks == {}
+
+
+def test_visible_stays_where_points_may_not_be_moved(zoo, server):
+    zoo.annotate("r1", backend=BACKEND, label_field="pets", allow_spatial_edits=False)
+    server.move_point(1, 0, "nose", (3.0, 4.0), visibility=1)
+    server.complete_jobs(1)
+    zoo.load_annotations("r1")
+    first = zoo.first().pets.keypoints[0]
+    assert (first.points[0], first.has_field("visible") and first["visible"]) in (
+        ([0.1, 0.2], False),
+        ([0.1, 0.2], None),
+    )
+
+
 @pytest.fixture
 def no_variables(monkeypatch):
     for name in ("FIFTYONE_ANNOTATION_BACKENDS", "FIFTYONE_CVAT-SKELETON_CONFIG_CLS"):

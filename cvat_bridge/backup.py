@@ -18,7 +18,7 @@ from cvat_bridge.archives import Archive, create_zip, open_archive, read_text
 from cvat_bridge.errors import FormatError, PayloadError, SkeletonError
 from cvat_bridge.frames import Frame, number_frames, upload_groups
 from cvat_bridge.payloads import check_annotations
-from cvat_bridge.poses import Pose, from_jobs, to_shape, to_track
+from cvat_bridge.poses import Pose, fits_track, from_jobs, to_shape, to_track
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 
 _LONGEST_NAME = 256
@@ -83,7 +83,8 @@ def write_backup(
     image_quality
         0 to 100, of the copies that CVAT shows while somebody draws.
     as_tracks
-        Poses with one `track_id` become one track a job instead of a shape a frame.
+        Poses with one `track_id` become one track a job instead of a shape a frame, all but
+        those without any point (`poses.fits_track`).
 
     Returns
     -------
@@ -223,16 +224,18 @@ def _annotations(
     shapes = []
     tracks: dict[int, dict[int, Pose]] = {}
     for number in range(job.start_frame, job.stop_frame + 1):
+        here: set[int] = set()
         for pose in frames[number].poses:
             if as_tracks and pose.track_id is not None:
-                track = tracks.setdefault(pose.track_id, {})
-                if number in track:
+                if pose.track_id in here:
                     raise PayloadError(
                         f"Frame {number}: two poses have the track id {pose.track_id}."
                     )
-                track[number] = pose
-            else:
-                shapes.append(to_shape(pose, number, label))
+                here.add(pose.track_id)
+                if fits_track(pose):
+                    tracks.setdefault(pose.track_id, {})[number] = pose
+                    continue
+            shapes.append(to_shape(pose, number, label))
     return {
         "shapes": shapes,
         "tracks": [

@@ -148,6 +148,17 @@ def to_shape(
     )
 
 
+def fits_track(pose: Pose) -> bool:
+    """Tell whether a track can hold a pose: it needs a number and a point that is not outside.
+
+    A person who leaves is marked in CVAT by points that are all outside; the client changes
+    nothing else (cvat-core, ``SkeletonTrack.save``), and exports drop such a frame whatever the
+    skeleton's own keyframe says (``TrackManager.to_shapes``). So a pose without any point would
+    come back as nobody; as a shape with the number of its track it is kept.
+    """
+    return pose.track_id is not None and bool(pose.visibility.any())
+
+
 def to_track(
     poses_by_frame: Mapping[int, Pose],
     label: SkeletonLabel,
@@ -161,7 +172,7 @@ def to_track(
     ----------
     poses_by_frame
         Frame within the task (from 0) to pose. On frames left out between or after them the
-        person is *outside*.
+        person is *outside*, as on those whose pose has no point (see `fits_track`).
     label
         The skeleton label as the server knows it.
     frame_count
@@ -244,7 +255,8 @@ def from_annotations(
     dict
         Frame to its poses, in the order shapes, then tracks, each by id; a frame with no one is
         not there. A keypoint that is absent from a shape is NaN with visibility 0; one that is
-        outside keeps its coordinates.
+        outside keeps its coordinates. A track whose points are all outside is no one; such a
+        shape is a pose without points.
     """
     skipped = set(skip_frames)
     poses: dict[int, list[Pose]] = {}
@@ -258,7 +270,13 @@ def from_annotations(
     for track, track_id in zip(tracks, _track_ids(tracks, free), strict=True):
         for frame, pose in _from_track(track, track_id, label, frame_count).items():
             if frame not in skipped:
-                poses.setdefault(frame, []).append(pose)
+                # Whoever brings a person back on its track leaves the shape of `fits_track` there.
+                others = [
+                    one
+                    for one in poses.get(frame, ())
+                    if one.visibility.any() or one.track_id != track_id
+                ]
+                poses[frame] = [*others, pose]
     return dict(sorted(poses.items()))
 
 

@@ -22,7 +22,7 @@ from cvat_bridge.errors import (
 )
 from cvat_bridge.frames import Frame, upload_groups
 from cvat_bridge.payloads import check_annotations
-from cvat_bridge.poses import Pose, from_annotations, to_shape, to_track
+from cvat_bridge.poses import Pose, fits_track, from_annotations, to_shape, to_track
 from cvat_bridge.reading import (
     find_renamed_task,
     find_task,
@@ -97,16 +97,19 @@ def to_annotations(
     shapes: list[dict[str, Any]] = []
     tracks: dict[int, dict[int, Pose]] = {}
     for number, frame in enumerate(frames):
+        here: set[int] = set()
         for pose in frame.poses:
-            if not as_tracks or pose.track_id is None:
-                shapes.append(to_shape(pose, number, label))
-            elif number in tracks.setdefault(pose.track_id, {}):
-                raise PayloadError(
-                    f"Frame {number}: two poses have the track number {pose.track_id}; one person "
-                    "is on a frame once."
-                )
-            else:
-                tracks[pose.track_id][number] = pose
+            if as_tracks and pose.track_id is not None:
+                if pose.track_id in here:
+                    raise PayloadError(
+                        f"Frame {number}: two poses have the track number {pose.track_id}; one "
+                        "person is on a frame once."
+                    )
+                here.add(pose.track_id)
+                if fits_track(pose):
+                    tracks.setdefault(pose.track_id, {})[number] = pose
+                    continue
+            shapes.append(to_shape(pose, number, label))
     annotations = {
         "shapes": shapes,
         "tracks": [

@@ -286,7 +286,8 @@ class Server:
         frames
             In order. Frames without a name are numbered from 0.
         as_tracks
-            Send the poses of one ``track_id`` as one skeleton track; poses without are shapes.
+            Send the poses of one ``track_id`` as one skeleton track; poses without are shapes,
+            and so are poses without any point, which a track cannot hold (`poses.fits_track`).
             Not with several jobs a task: CVAT would cut the tracks.
         subset
             Name of the subset in exports (``"train"``).

@@ -144,6 +144,17 @@ def test_tracks_end_with_the_job_and_with_the_person(tmp_path: Path):
     assert all(read[i] == [person(i)] for i in read)
 
 
+def test_a_person_of_whom_no_point_is_known_survives_beside_its_track(tmp_path: Path):
+    nothing = Pose(np.full((3, 2), np.nan), [0, 0, 0], track_id=3)
+    people = [nothing, Pose([(1, 1), (1, 2), (1, 3)], [2, 1, 0], track_id=3), nothing]
+    write_backup(tmp_path / "x.zip", "walk", LEG, [frame(one) for one in people], as_tracks=True)
+    read = read_backup(tmp_path / "x.zip").poses
+    assert read == {number: [one] for number, one in enumerate(people)}
+    assert {one.track_id for found in read.values() for one in found} == {3}
+    with pytest.raises(PayloadError, match="Frame 0: two poses have the track id 3"):
+        write_backup(tmp_path / "y.zip", "t", LEG, [frame(nothing, nothing)], as_tracks=True)
+
+
 def test_pictures_are_read_one_at_a_time(tmp_path: Path):
     held = []
 

@@ -118,6 +118,17 @@ def test_a_recorded_track_is_interpolated_as_the_server_exported_it(recordings):
     assert {p.track_id for frames in read.values() for p in frames} == {None, 0}
 
 
+def test_a_person_brought_back_on_its_track_is_there_once():
+    nothing = pose(*[(np.nan, np.nan, 0)] * 3, track_id=4)
+    person = pose((1, 1, 2), (2, 2, 2), (3, 3, 2), track_id=4)
+    drawn = {
+        "shapes": [to_shape(nothing, 1, LABEL), to_shape(nothing, 2, LABEL)],
+        "tracks": [to_track({0: person, 1: person}, LABEL, frame_count=3)],
+    }
+    read = from_annotations(drawn, LABEL, frame_count=3)
+    assert read == {0: [person], 1: [person], 2: [nothing]}
+
+
 def test_tracks_end_at_the_task_and_skip_deleted_frames():
     track = to_track({1: pose((1, 1, 2), (2, 2, 2), (3, 3, 2))}, LABEL, frame_count=2)
     read = from_annotations({"tracks": [track]}, LABEL, frame_count=4, skip_frames=[2])

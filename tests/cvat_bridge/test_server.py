@@ -317,6 +317,36 @@ def test_a_track_whose_foot_is_outside_at_first_is_what_was_sent(server, project
     assert server.push_task(project, "t", frames, as_tracks=True).outcome == "found"
 
 
+def test_a_person_of_whom_no_point_is_known_travels_beside_the_track(server, project, cvat_server):
+    def walk(track_id, *seen):
+        nothing = Pose(np.full((10, 2), np.nan), np.zeros(10), track_id=track_id)
+        known = Pose(PERSON.points, PERSON.visibility, track_id=track_id)
+        return [known if one else nothing for one in seen]
+
+    people = zip(walk(0, False, True, False), walk(1, False, False, False), strict=True)
+    frames = [Frame(jpeg(), 64, 48, pair) for pair in people]
+    task = server.push_task(project, "t", frames, as_tracks=True)
+    found = server.download(task.id, finished_only=False).poses
+    assert found == {0: [*frames[0].poses], 1: [*frames[1].poses[::-1]], 2: [*frames[2].poses]}
+    assert {frame: [p.track_id for p in poses] for frame, poses in found.items()} == {
+        0: [0, 1],
+        1: [1, 0],
+        2: [0, 1],
+    }
+    assert server.push_task(project, "t", frames, as_tracks=True).outcome == "found"
+    # A reviewer has person 0 leave the picture after all, as CVAT's client marks it: by points.
+    [track] = cvat_server.tasks[task.id].tracks
+    for element in track["elements"]:
+        for shape in element["shapes"]:
+            shape["outside"] = True
+    found = server.download(task.id, finished_only=False).poses
+    assert {frame: [p.track_id for p in poses] for frame, poses in found.items()} == {
+        0: [0, 1],
+        1: [1],
+        2: [0, 1],
+    }
+
+
 def test_tracks_are_not_sent_to_jobs_that_would_cut_them(server, project, cvat_server):
     frames = [Frame(jpeg(), 64, 48, [Pose(PERSON.points, PERSON.visibility, track_id=0)])] * 3
     with pytest.raises(PayloadError, match="leave segment_size out"):

@@ -419,12 +419,17 @@ class Server:
         Raises
         ------
         FormatError
-            If what came is no zip.
+            If what came is no zip; a file that was there stays as it was.
         """
         target = Path(path)
         if not target.parent.is_dir():
             raise FileNotFoundError(f"The folder {target.parent} is not there; make it first.")
         doing = f"Exporting task {task_id}"
+
+        def check(part: Path) -> None:
+            if not zipfile.is_zipfile(part):
+                raise FormatError(f"{doing}: the server sent something that is no zip; try again.")
+
         request_id = self._transport.start(
             "POST",
             f"/api/tasks/{int(task_id)}/dataset/export",
@@ -432,10 +437,7 @@ class Server:
             query={"format": YOLO_POSE_FORMAT, "save_images": include_images},
         )
         done = self._transport.wait(request_id, doing=doing)
-        self._transport.save(str(done["result_url"]), target, doing=doing)
-        if not zipfile.is_zipfile(target):
-            target.unlink()
-            raise FormatError(f"{doing}: the server sent something that is no zip; try again.")
+        self._transport.save(str(done["result_url"]), target, doing=doing, check=check)
         return target
 
     def delete_task(self, task_id: int) -> None:

@@ -237,11 +237,19 @@ class Transport:
             time.sleep(pause)
             pause = min(pause * _POLL_GROWTH, _POLL_LONGEST_S)
 
-    def save(self, url: str, path: Path, *, doing: str) -> None:
+    def save(self, url: str, path: Path, *, doing: str, check: Callable[[Path], None]) -> None:
         """Download a result to `path`: whole or not at all, replacing what is there.
 
-        `url` is the server's own idea of its address; only its path and query are used, because
-        behind a proxy its host may be an internal one.
+        Parameters
+        ----------
+        url
+            The server's own idea of its address; only its path and query are used, because behind
+            a proxy its host may be an internal one.
+        path, doing
+            Where to; as in `request`.
+        check
+            Called with the file that came, before it replaces anything; what it raises keeps
+            `path` as it was.
         """
         import urllib3
 
@@ -253,6 +261,7 @@ class Transport:
             with part.open("wb") as file:
                 for chunk in response.stream(2**20):
                     file.write(chunk)
+            check(part)
             part.replace(path)
         except urllib3.exceptions.HTTPError as error:
             raise unreachable(self.url, error, doing) from None

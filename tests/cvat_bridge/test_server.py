@@ -18,6 +18,7 @@ from cvat_bridge.errors import (
     BusyError,
     ConflictError,
     CvatError,
+    FormatError,
     LoginError,
     NotCvatError,
     NotFoundError,
@@ -432,6 +433,21 @@ def test_an_export_replaces_the_file_and_carries_pictures(server, project, make_
     assert [item.name for item in tmp_path.iterdir()] == ["out.zip"]
     with pytest.raises(FileNotFoundError, match="make it first"):
         server.export_yolo_pose(task.id, tmp_path / "no" / "out.zip")
+
+
+def test_an_export_that_is_no_zip_leaves_the_one_before(
+    server, project, cvat_server, make_frames, tmp_path
+):
+    task = server.push_task(project, "t", make_frames(1))
+    path = tmp_path / "out.zip"
+    cvat_server.arm({})
+    server.export_yolo_pose(task.id, path)
+    exported = path.read_bytes()
+    cvat_server.arm({len(cvat_server.log) - 1: Fault(200, page="<html>proxy</html>")})
+    with pytest.raises(FormatError, match="no zip; try again"):
+        server.export_yolo_pose(task.id, path)
+    assert path.read_bytes() == exported
+    assert [item.name for item in tmp_path.iterdir()] == ["out.zip"]
 
 
 def test_a_running_export_is_waited_for(server, project, cvat_server, make_frames, tmp_path):

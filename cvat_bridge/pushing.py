@@ -75,7 +75,16 @@ def push_task(
     task = _settled(transport, task)
     if task is not None:
         _check_frames(transport, task, frames)
-        return task, _complete(transport, task, project.label, annotations, len(frames), progress)
+        outcome = _complete(
+            transport,
+            task,
+            project.label,
+            annotations,
+            len(frames),
+            resumed=resumed,
+            progress=progress,
+        )
+        return task, outcome
     if assignee is not None:
         spec["assignee_id"] = _user_id(transport, assignee)
     task = _make(transport, spec, frames, image_quality, progress)
@@ -258,16 +267,30 @@ def _complete(
     label: SkeletonLabel,
     annotations: Annotations,
     frame_count: int,
+    *,
+    resumed: bool,
     progress: Progress,
 ) -> Outcome:
     stored = read_annotations(transport, task.id)
     if _same(stored, annotations, label, frame_count):
         return "found"
-    empty = not any(stored.get(kind) for kind in ("shapes", "tracks", "tags"))
-    if not empty or any(job.state != "new" for job in read_jobs(transport, task.id)):
+    drawn = [item for kind in ("shapes", "tracks", "tags") for item in stored.get(kind) or ()]
+    # What a person draws, changes or imports is "manual", "semi-auto" or "file", and the first
+    # save in CVAT's client begins the job.
+    by_hand = any(item.get("source") != "auto" for item in drawn)
+    if by_hand or any(job.state != "new" for job in read_jobs(transport, task.id)):
         return "under_review"
-    _annotate(transport, task, label, annotations, frame_count, progress)
-    return "completed"
+    if not drawn:
+        _annotate(transport, task, label, annotations, frame_count, progress)
+        return "completed"
+    if resumed:
+        # The push that broke may have had frames or poses that are gone since.
+        return "kept"
+    raise ConflictError(
+        f"Task {task.id} ({task.name!r}) holds other poses than this push, and nobody has begun to "
+        "review them: they are of an earlier push. Delete that task in CVAT or push under another "
+        "name."
+    )
 
 
 def _annotate(

@@ -275,14 +275,16 @@ class Server:
         is made, the pictures uploaded, and every frame's name, place and size compared with what
         was sent; the poses are sent in one request, read back and compared. A task whose pictures
         never arrived in full is deleted and made anew. Annotations are only sent to a task that
-        has none and that nobody has begun to review.
+        has none and that nobody has begun to review. A task that is there stays as it was made:
+        `subset`, `segment_size`, `assignee` and `image_quality` are for a new one.
 
         Parameters
         ----------
         project
             From `Server.project`.
         name
-            Name of the task; carries the run, since by it a repeated push finds the task.
+            Name of the task; carries the run, since by it a repeated push finds the task. New
+            poses of the same frames go under a new name.
         frames
             In order. Frames without a name are numbered from 0.
         as_tracks
@@ -301,7 +303,8 @@ class Server:
         resumed
             An earlier push of these frames broke. Where no task has the name, the one of the
             project that holds just these frames is taken, because a person may have renamed it.
-            Frames need names that no other push gives.
+            A task keeps the poses that were sent then, should they be others now. Frames need
+            names that no other push gives.
         progress
             Called as work proceeds.
 
@@ -314,7 +317,8 @@ class Server:
         PayloadError
             If something may not be sent; names frame and point. Nothing stays on the server.
         ConflictError
-            If the task of this name holds other frames, or the server stored something else.
+            If the task of this name holds other frames, or other poses that nobody has begun to
+            review, or the server stored something else.
         RequestFailedError
             If the server could not read the pictures; the task is deleted.
         """

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import SkeletonLabel
 
-Outcome = Literal["made", "completed", "found", "under_review"]
+Outcome = Literal["made", "completed", "found", "kept", "under_review"]
 """What a push did with a task; see `PushedTask`."""
 
 
@@ -53,9 +53,10 @@ class PushedTask(Task):
     frame_names
         Names without suffix, by frame.
     outcome
-        ``"made"``: new. ``"completed"``: an earlier push had begun it. ``"found"``: it was
-        complete. ``"under_review"``: it was complete and somebody has changed it since; nothing
-        was sent.
+        ``"made"``: new. ``"completed"``: an earlier push had begun it. ``"found"``: it holds just
+        these poses. Nothing was sent to a task that holds others: ``"under_review"`` if somebody
+        has begun to review it, ``"kept"`` if nobody has and a push was resumed, whose poses of
+        then it keeps.
     """
 
     frame_names: tuple[str, ...] = ()

@@ -117,6 +117,34 @@ def test_a_task_under_review_is_left_alone(server, project, cvat_server):
     assert not cvat_server.tasks[task.id].shapes
 
 
+def test_new_poses_are_not_taken_for_a_review_of_the_old(server, project, cvat_server):
+    def frames(*people):
+        return [Frame(jpeg(), 64, 48, people)]
+
+    task = server.push_task(project, "t", frames(PERSON))
+    moved = Pose(PERSON.points + 1, PERSON.visibility)
+    with pytest.raises(ConflictError, match=f"Task {task.id} .* Delete .* or push under another"):
+        server.push_task(project, "t", frames(moved))
+    # A push that broke goes on, whatever was deleted from the data set meanwhile.
+    assert server.push_task(project, "t", frames(), resumed=True).outcome == "kept"
+    assert server.download(task.id, finished_only=False).poses == {0: [PERSON]}
+    for resumed in (False, True):
+        again = server.push_task(project, "t", frames(PERSON), resumed=resumed)
+        assert again.outcome == "found"
+    cvat_server.move_point(task.id, 0, "left_knee", (1, 2))
+    assert server.push_task(project, "t", frames(moved)).outcome == "under_review"
+
+
+@pytest.mark.parametrize("source", ["manual", "semi-auto", "file"])
+def test_what_somebody_imports_into_a_new_job_is_theirs(server, project, cvat_server, source):
+    frames = [Frame(jpeg(), 64, 48, [PERSON])]
+    task = server.push_task(project, "t", frames)
+    drawn = to_shape(PERSON, 0, project.label, source=source)
+    cvat_server.draw(task.id, {"shapes": [drawn]})
+    assert [job.state for job in server.jobs(task.id)] == ["new"]
+    assert server.push_task(project, "t", frames).outcome == "under_review"
+
+
 def test_a_task_with_other_frames_is_no_home(server, project, make_frames):
     server.push_task(project, "t", make_frames(4))
     with pytest.raises(ConflictError, match="this push 3; they differ from frame 3"):

@@ -68,7 +68,8 @@ def push_task(
             f"CVAT cuts tracks where a job ends, and jobs of {segment_size} frames would cut these "
             f"{len(frames)}: leave segment_size out, or send shapes (as_tracks=False)."
         )
-    spec = _task_spec(project, name, subset, segment_size, image_quality)
+    check_options(name, subset=subset, segment_size=segment_size, image_quality=image_quality)
+    spec = _task_spec(project, name, subset, segment_size)
     task = find_task(transport, name, project.id)
     if task is None and resumed:
         task = find_renamed_task(transport, project.id, [str(frame.name) for frame in frames])
@@ -129,13 +130,20 @@ def to_annotations(
     return annotations
 
 
-def _task_spec(
-    project: Project,
+def check_options(
     name: str,
-    subset: str | None,
-    segment_size: int | None,
-    image_quality: int,
-) -> dict[str, Any]:
+    *,
+    subset: str | None = None,
+    segment_size: int | None = None,
+    image_quality: int = 95,
+) -> None:
+    """Refuse what CVAT would take and choke on later; see `cvat_bridge.server.Server.push_task`.
+
+    Raises
+    ------
+    PayloadError
+        Naming the option.
+    """
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         raise PayloadError(f"A task's name has 1 to {MAX_NAME_LENGTH} characters: {name!r}.")
     if not 1 <= image_quality <= 100:
@@ -146,6 +154,11 @@ def _task_spec(
     # data.yaml.
     if subset and ("/" in subset or "\\" in subset or subset in ("names", "path", "kpt_shape")):
         raise PayloadError(f"CVAT cannot export a subset named {subset!r}; choose another name.")
+
+
+def _task_spec(
+    project: Project, name: str, subset: str | None, segment_size: int | None
+) -> dict[str, Any]:
     optional = {"subset": subset, "segment_size": segment_size}
     given = {key: value for key, value in optional.items() if value is not None}
     return {"name": name, "project_id": project.id, **given}

@@ -12,8 +12,9 @@ are found by their names, checked, completed or made anew, never doubled.
 """
 
 import zipfile
-from collections.abc import Iterable, Iterator
-from itertools import islice, pairwise
+from collections.abc import Iterable, Iterator, Mapping
+from inspect import signature
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,13 @@ from typing import Any, Self
 from cvat_bridge.errors import ConflictError, FormatError, PayloadError
 from cvat_bridge.frames import Frame, number_frames
 from cvat_bridge.poses import from_jobs
-from cvat_bridge.pushing import MAX_NAME_LENGTH, Progress, delete_task, push_task
+from cvat_bridge.pushing import (
+    MAX_NAME_LENGTH,
+    Progress,
+    check_options,
+    delete_task,
+    push_task,
+)
 from cvat_bridge.reading import (
     choose_label,
     compare_label,
@@ -233,7 +240,8 @@ class Server:
 
         Frames are taken from the iterator task by task, and numbered through all tasks
         (``frame_000500`` is the first of the second task), so that exports of two tasks cannot be
-        mixed up. Yields each task as soon as it is complete.
+        mixed up. Yields each task as soon as it is complete: **nothing is sent until somebody
+        iterates**, ``tasks = list(server.push(...))``.
 
         Parameters
         ----------
@@ -243,17 +251,51 @@ class Server:
             The last task may hold fewer.
         **options
             Of `push_task`.
+
+        Returns
+        -------
+        iterator of PushedTask
+
+        Raises
+        ------
+        PayloadError
+            At once if there is no frame or an option would be refused; while iterating as
+            `push_task`, or if a frame has the name of one in an earlier task.
         """
         if frames_per_task < 1:
             raise PayloadError(f"frames_per_task must be 1 or more, not {frames_per_task}.")
+        # A misspelt option is a TypeError here, not when the first task is sent.
+        signature(self.push_task).bind(project, name, (), **options)
+        known = ("subset", "segment_size", "image_quality")
+        check_options(f"{name}-1", **{key: options[key] for key in known if key in options})
         remaining = iter(frames)
-        sent = part = 0
-        while chunk := list(islice(remaining, frames_per_task)):
+        first = list(islice(remaining, 1))
+        if not first:
+            raise PayloadError("There are no frames to send; CVAT makes no task without pictures.")
+        return self._push_parts(project, name, chain(first, remaining), frames_per_task, options)
+
+    def _push_parts(
+        self,
+        project: Project,
+        name: str,
+        frames: Iterator[Frame],
+        frames_per_task: int,
+        options: Mapping[str, Any],
+    ) -> Iterator[PushedTask]:
+        used: set[str] = set()
+        part = 0
+        while chunk := list(islice(frames, frames_per_task)):
+            named = number_frames(chunk, start=len(used))
+            names = [str(frame.name).lower() for frame in named]
+            for number, frame in enumerate(named, start=len(used)):
+                if str(frame.name).lower() in used:
+                    raise PayloadError(
+                        f"Frame {number}: the name {frame.name!r} is that of a frame in an earlier "
+                        "task of this push; names must differ, or exports could be mixed up."
+                    )
             part += 1
-            yield self.push_task(
-                project, f"{name}-{part}", number_frames(chunk, start=sent), **options
-            )
-            sent += len(chunk)
+            yield self.push_task(project, f"{name}-{part}", named, **options)
+            used.update(names)
 
     def push_task(
         self,

@@ -196,6 +196,52 @@ def test_options_that_cvat_would_choke_on(server, project, cvat_server, make_fra
     assert not cvat_server.tasks
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"frames": []}, PayloadError, "no frames to send"),
+        ({"frames": iter(())}, PayloadError, "no frames to send"),
+        ({"frames_per_task": 0}, PayloadError, "frames_per_task"),
+        ({"subset": "a/b"}, PayloadError, "cannot export"),
+        ({"segment_size": 0}, PayloadError, "segment_size"),
+        ({"image_quality": 101}, PayloadError, "image_quality"),
+        ({"name": "x" * 255}, PayloadError, "1 to 256"),
+        ({"segment_sise": 2}, TypeError, "segment_sise"),
+    ],
+)
+def test_a_large_push_is_checked_when_it_is_called(
+    server, project, cvat_server, options, error, told
+):
+    given = {"name": "t", "frames": [Frame(jpeg(), 64, 48)], **options}
+    cvat_server.arm({})
+    with pytest.raises(error, match=told):
+        server.push(project, **given)
+    assert cvat_server.log == []
+
+
+def test_a_large_push_sends_each_task_when_it_is_asked_for(server, project, cvat_server):
+    taken = []
+
+    def frames():
+        for number in range(5):
+            taken.append(number)
+            yield Frame(jpeg(), 64, 48)
+
+    parts = server.push(project, "t", frames(), frames_per_task=2)
+    assert not cvat_server.tasks
+    assert next(parts).frame_names == ("frame_000000", "frame_000001")
+    assert taken == [0, 1]
+    assert [part.name for part in parts] == ["t-2", "t-3"]
+
+
+def test_a_name_is_used_once_in_all_tasks_of_a_push(server, project, cvat_server):
+    frames = [Frame(jpeg(), 64, 48, name=name) for name in ("a", "b", "c", "A")]
+    parts = server.push(project, "t", frames, frames_per_task=2)
+    with pytest.raises(PayloadError, match="Frame 3: the name 'A' is that of a frame in an"):
+        list(parts)
+    assert [task.name for task in cvat_server.tasks.values()] == ["t-1"]
+
+
 def test_an_unknown_assignee_is_told_before_anything_is_made(server, project, cvat_server):
     with pytest.raises(NotFoundError, match="no user 'nobody'"):
         server.push_task(project, "t", [Frame(jpeg(), 64, 48)], assignee="nobody")

@@ -59,6 +59,9 @@ class Pose:
             raise PoseError(
                 f"visibility must have shape ({len(points)},) like the points, not {raw.shape}."
             )
+        if np.asarray(self.visibility).dtype == bool:
+            # True would be read as 1, occluded, and is mostly meant as visible.
+            raise PoseError("visibility is no true or false: use 0 absent, 1 occluded, 2 visible.")
         if not np.isin(raw, (0, 1, 2)).all():
             raise PoseError(f"visibility holds only 0, 1 and 2, not {raw.tolist()}.")
         bad = np.flatnonzero((raw > 0) & ~np.isfinite(points).all(axis=1))

@@ -168,6 +168,8 @@ def test_jobs_that_overlap_hold_a_frame_once_and_tracks_of_their_own():
         (([[1, 2]], [2, 2]), r"shape \(1,\)"),
         (([[1, 2]], [3]), "0, 1 and 2"),
         (([[1, 2]], [0.5]), "0, 1 and 2"),
+        (([[1, 2], [3, 4]], [True, False]), "use 0 absent, 1 occluded, 2 visible"),
+        (([[1, 2], [3, 4]], np.array([True, True])), "use 0 absent, 1 occluded, 2 visible"),
         (([[1, np.nan]], [1]), "Point 0"),
         (([[1, np.inf]], [2]), "Point 0"),
         (([["a", 2]], [2]), "array of numbers"),

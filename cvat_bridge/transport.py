@@ -45,6 +45,7 @@ SAFE_METHODS = ("GET", "HEAD", "PUT", "DELETE")
 RETRIED_STATUSES = (429, 502, 503, 504)
 """Answers of an overloaded or restarting server. 500 is not one: CVAT's own come again."""
 
+_MISTYPED_SCHEME = re.compile(r"https?[:/]*/", re.IGNORECASE)
 _POLL_GROWTH = 1.5
 _POLL_LONGEST_S = 2.0
 
@@ -354,20 +355,26 @@ def _client(
 
 def _checked_url(url: str) -> str:
     text = url.strip()
+    # Anywhere in it: where the scheme is mistyped, a login stands in what looks like a path.
+    if any(mark in text for mark in "@?#"):
+        raise AddressError(
+            "The server's address holds a user, password or query; give them apart, so that "
+            "they do not reach logs, and write it like https://cvat.example.org."
+        )
     text = text if text.endswith("://") else text.rstrip("/")
     scheme, separator, rest = text.rpartition("://")
     if not separator:
         scheme, rest = "https", text
     scheme = scheme.lower()
-    if "@" in rest.split("/")[0]:
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        named = bool(parts.hostname) and parts.port != 0 and not _MISTYPED_SCHEME.match(rest)
+    except ValueError:
+        named = False
+    if scheme not in ("http", "https") or not named:
+        shown = f"{scheme}://{parts.hostname}" if named else "This"
         raise AddressError(
-            "The server's address holds a user or password; give them apart, so that they do not "
-            "reach logs."
-        )
-    parts = urlsplit(f"{scheme}://{rest}")
-    if scheme not in ("http", "https") or not parts.hostname:
-        raise AddressError(
-            f"{url!r} is no address of a server; write it like https://cvat.example.org."
+            f"{shown} is no address of a server; write it like https://cvat.example.org."
         )
     return f"{scheme}://{rest}"
 

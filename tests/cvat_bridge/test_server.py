@@ -630,6 +630,16 @@ def test_an_organization_that_does_not_exist(cvat_server):
         ("ftp://example.org", AddressError, "no address of a server"),
         ("http://", AddressError, "no address of a server"),
         ("https://me:s3cret@example.org", AddressError, "give them apart"),
+        ("https//me:s3cret@example.org", AddressError, "give them apart"),
+        ("http:/me:s3cret@example.org", AddressError, "give them apart"),
+        ("example.org/me:s3cret@x", AddressError, "give them apart"),
+        ("http://127.0.0.1:9/?token=s3cret", AddressError, "give them apart"),
+        ("http://127.0.0.1:9/#s3cret", AddressError, "give them apart"),
+        ("ftp://example.org/s3cret", AddressError, "ftp://example.org is no address"),
+        ("https://me:s3cret", AddressError, "no address of a server"),
+        ("http://[s3cret", AddressError, "no address of a server"),
+        ("https//example.org", AddressError, "no address of a server"),
+        ("https:/example.org", AddressError, "no address of a server"),
     ],
 )
 def test_addresses_that_lead_nowhere(url, error, told):

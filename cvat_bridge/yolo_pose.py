@@ -42,7 +42,7 @@ Flavour = Literal["cvat", "ultralytics"]
 def read_yolo_pose(
     source: str | os.PathLike[str],
     *,
-    sizes: Mapping[str, tuple[int, int]] | None = None,
+    sizes: Mapping[str, tuple[int, int]] | tuple[int, int] | None = None,
     normalized: bool = False,
     subset: str | None = None,
     label: str | None = None,
@@ -56,7 +56,8 @@ def read_yolo_pose(
         Folder or zip: an export of CVAT, or any layout that ultralytics trains on. A zip is read
         in place and nothing is unpacked.
     sizes
-        Width and height in px by frame name or picture name, for a source without pictures.
+        Width and height in px, of all pictures or by frame name or picture name, for a source
+        without pictures; what is said here counts even where there is a picture.
     normalized
         Leave coordinates as shares of the picture and do not look for sizes.
     subset
@@ -79,8 +80,9 @@ def read_yolo_pose(
     ------
     FormatError
         The source is no such dataset, a line is wrong (named by file and line number), or the
-        size of a picture with poses is unknown.
+        size of a picture with poses is unknown or not positive.
     """
+    find_given = _given_sizes({} if sizes is None else sizes)
     with open_archive(source) as archive:
         config = read_config(archive)
         if label is not None and label not in config.labels:
@@ -97,7 +99,7 @@ def read_yolo_pose(
         for entry in entries:
             if subset in (None, entry.subset):
                 key = entry.name if counts[entry.name] == 1 else f"{entry.subset}/{entry.name}"
-                size = None if normalized else _find_size(archive, entry, key, sizes or {})
+                size = None if normalized else _find_size(archive, entry, key, find_given)
                 frame = _read_frame(archive, config, entry, size, label, keypoint_count)
                 if frame.poses and size is None and not normalized:
                     raise FormatError(
@@ -206,14 +208,39 @@ def mirrored(keypoint_names: Sequence[str]) -> tuple[int, ...]:
     return tuple(other[name] for name in keypoint_names)
 
 
+def _given_sizes(
+    sizes: Mapping[str, tuple[int, int]] | tuple[int, int],
+) -> Callable[[str], tuple[int, int] | None]:
+    """Check sizes, and give what finds that of a name."""
+    if not isinstance(sizes, Mapping):
+        size = _checked_size("all pictures", sizes)
+        return lambda name: size
+    return {name: _checked_size(name, size) for name, size in sizes.items()}.get
+
+
+def _checked_size(of: str, size: Sequence[int]) -> tuple[int, int]:
+    try:
+        width, height = (int(value) for value in size)
+    except (TypeError, ValueError):
+        width = height = 0
+    if width <= 0 or height <= 0:
+        raise FormatError(
+            f"The size of {of} is {size!r}: give (width, height) in px, both more than 0."
+        )
+    return width, height
+
+
 def _find_size(
-    archive: Archive, entry: Entry, key: str, sizes: Mapping[str, tuple[int, int]]
+    archive: Archive,
+    entry: Entry,
+    key: str,
+    find_given: Callable[[str], tuple[int, int] | None],
 ) -> tuple[int, int] | None:
     image_name = (entry.image or "").rpartition("/")[2]
     for name in (key, entry.name, entry.image or "", image_name):
-        if name in sizes:
-            width, height = sizes[name]
-            return int(width), int(height)
+        given = find_given(name)
+        if given is not None:
+            return given
     return None if entry.image is None else image_size(archive, entry.image)
 
 

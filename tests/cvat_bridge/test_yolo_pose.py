@@ -252,6 +252,31 @@ def test_unknown_sizes_are_asked_for_and_found_by_name(tmp_path: Path):
     assert read_yolo_pose(source, sizes={"a": (200, 100)}).frames["a"].size == (200, 100)
 
 
+def test_one_size_counts_for_all_pictures(recordings: Path):
+    source = recordings / "exports" / "task_yolo_pose_noimg.zip"
+    read = read_yolo_pose(source, sizes=(640, 480))
+    names = list(read.frames)
+    by_name = read_yolo_pose(source, sizes=dict.fromkeys(names, (640, 480)))
+    assert {frame.size for frame in read.frames.values()} == {(640, 480)}
+    assert [read.frames[n].poses for n in names] == [by_name.frames[n].poses for n in names]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ((0, 480), r"size of all pictures is \(0, 480\)"),
+        ((640,), r"size of all pictures is \(640,\)"),
+        ({"frame_000000": (640, -480)}, r"size of frame_000000 is \(640, -480\)"),
+        ({"frame_000000": None}, "size of frame_000000 is None"),
+        (640, "size of all pictures is 640"),
+    ],
+)
+def test_a_size_that_is_none_is_refused(recordings: Path, sizes, told: str):
+    source = recordings / "exports" / "task_yolo_pose_noimg.zip"
+    with pytest.raises(FormatError, match=f"{told}: give .width, height. in px"):
+        read_yolo_pose(source, sizes=sizes)
+
+
 def test_points_at_zero_without_visibility_are_absent(tmp_path: Path):
     files = members("0 .5 .5 .4 .4 .1 .2 .3 .4 0 0", kpt_shape=[3, 2])
     (pose,) = read_yolo_pose(make_zip(tmp_path / "x.zip", files), normalized=True).frames["a"].poses

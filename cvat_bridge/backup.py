@@ -17,7 +17,7 @@ from typing import Any
 from cvat_bridge.archives import Archive, create_zip, open_archive, read_text
 from cvat_bridge.errors import FormatError, PayloadError, SkeletonError
 from cvat_bridge.frames import Frame, number_frames, upload_groups
-from cvat_bridge.payloads import check_annotations
+from cvat_bridge.payloads import check_annotations, check_subset
 from cvat_bridge.poses import Pose, fits_track, from_jobs, to_shape, to_track
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 
@@ -94,13 +94,14 @@ def write_backup(
     Raises
     ------
     PayloadError
-        A name, picture or pose would be refused by the server, or accepted and break the task;
-        the message names the frame.
+        A name, subset, picture or pose would be refused by the server, or accepted and break the
+        task; the message names the frame.
     """
     if not 0 < len(name) <= _LONGEST_NAME:
         raise PayloadError(f"A task needs a name of 1 to {_LONGEST_NAME} characters: {name!r}.")
     if segment_size < 0 or not 0 <= image_quality <= 100:
         raise PayloadError("segment_size must not be negative, image_quality is 0 to 100.")
+    check_subset(subset)
     named = number_frames(frames)
     jobs = _split(len(named), segment_size)
     label = SkeletonLabel(1, skeleton, tuple(range(2, 2 + len(skeleton.keypoints))))

@@ -37,6 +37,19 @@ def check_annotations(
         _check_track(track, label, frame_count)
 
 
+def check_subset(subset: str) -> None:
+    """Refuse the name of a subset with which no export of the task would ever succeed.
+
+    Raises
+    ------
+    PayloadError
+    """
+    # Seen in CVAT 2.54: a subset with a slash makes every export fail, "names" is a key of
+    # data.yaml.
+    if "/" in subset or "\\" in subset or subset in ("names", "path", "kpt_shape"):
+        raise PayloadError(f"CVAT cannot export a subset named {subset!r}; choose another name.")
+
+
 def _check_shape(shape: Mapping[str, Any], label: SkeletonLabel, frame_count: int) -> None:
     frame = shape.get("frame")
     where = f"Frame {frame}"

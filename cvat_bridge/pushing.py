@@ -21,7 +21,7 @@ from cvat_bridge.errors import (
     RequestFailedError,
 )
 from cvat_bridge.frames import Frame, upload_groups
-from cvat_bridge.payloads import check_annotations
+from cvat_bridge.payloads import check_annotations, check_subset
 from cvat_bridge.poses import Pose, fits_track, from_annotations, to_shape, to_track
 from cvat_bridge.reading import (
     find_renamed_task,
@@ -150,10 +150,7 @@ def check_options(
         raise PayloadError(f"image_quality is a percentage from 1 to 100, not {image_quality}.")
     if segment_size is not None and segment_size < 1:
         raise PayloadError(f"segment_size must be 1 frame or more, not {segment_size}.")
-    # Seen in CVAT 2.54: a subset with a slash makes every export fail, "names" is a key of
-    # data.yaml.
-    if subset and ("/" in subset or "\\" in subset or subset in ("names", "path", "kpt_shape")):
-        raise PayloadError(f"CVAT cannot export a subset named {subset!r}; choose another name.")
+    check_subset(subset or "")
 
 
 def _task_spec(

@@ -204,6 +204,13 @@ def test_a_task_needs_a_name_that_cvat_can_store(tmp_path: Path):
             write_backup(tmp_path / "x.zip", name, LEG, [frame()])
 
 
+@pytest.mark.parametrize("subset", ["a/b", "a\\b", "names"])
+def test_a_subset_that_cvat_cannot_export_is_refused(tmp_path: Path, subset: str):
+    with pytest.raises(PayloadError, match="cannot export a subset"):
+        write_backup(tmp_path / "x.zip", "task", LEG, [frame()], subset=subset)
+    assert not any(tmp_path.iterdir())
+
+
 def test_one_track_cannot_be_twice_on_a_frame(tmp_path: Path):
     person = Pose([(1, 2)] * 3, [2] * 3, track_id=1)
     with pytest.raises(PayloadError, match="Frame 0: two poses have the track id 1"):

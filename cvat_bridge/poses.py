@@ -4,6 +4,7 @@ Visibility 0 / 1 / 2 stands in CVAT as *outside*, *occluded*, neither. Frames co
 the task. Elements are keyed by the id of their sublabel, since a server returns them in any order.
 """
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -79,8 +80,8 @@ class Pose:
                     f"confidence must have shape ({len(points)},), not {confidence.shape}."
                 )
             object.__setattr__(self, "confidence", _frozen(confidence))
-        if self.track_id is not None and self.track_id < 0:
-            raise PoseError(f"track_id counts from 0, it cannot be {self.track_id}.")
+        if self.track_id is not None:
+            object.__setattr__(self, "track_id", _number(self.track_id))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pose) and self.matches(other)
@@ -333,6 +334,16 @@ def _array(values: ArrayLike, kind: type, what: str) -> NDArray[Any]:
         return np.array(values, dtype=kind)
     except (TypeError, ValueError) as error:
         raise PoseError(f"{what} must be an array of numbers ({error}).") from None
+
+
+def _number(track_id: object) -> int:
+    try:
+        number = operator.index(track_id)  # type: ignore[arg-type]
+    except TypeError:
+        raise PoseError(f"track_id is a whole number from 0, not {track_id!r}.") from None
+    if number < 0:
+        raise PoseError(f"track_id counts from 0, it cannot be {number}.")
+    return number
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

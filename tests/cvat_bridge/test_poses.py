@@ -175,6 +175,8 @@ def test_jobs_that_overlap_hold_a_frame_once_and_tracks_of_their_own():
         (([["a", 2]], [2]), "array of numbers"),
         (([[1, 2]], [2], [0.1, 0.2]), "confidence"),
         (([[1, 2]], [2], None, None, -1), "counts from 0"),
+        (([[1, 2]], [2], None, None, 1.5), "whole number from 0, not 1.5"),
+        (([[1, 2]], [2], None, None, "1"), "whole number from 0, not '1'"),
     ],
 )
 def test_arrays_that_are_no_pose_are_refused(arguments, told):

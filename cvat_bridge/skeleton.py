@@ -203,6 +203,11 @@ def _check_names(name: str, keypoints: Sequence[str]) -> None:
                 f'Skeleton {name!r}: the name {text!r} holds one of < > & " or a control '
                 "character, which CVAT's drawing cannot carry; rename it."
             )
+        if text != text.strip():
+            raise SkeletonError(
+                f"Skeleton {name!r}: the name {text!r} begins or ends with a space, which CVAT "
+                "cuts off; rename it."
+            )
     twice = sorted({text for text in keypoints if list(keypoints).count(text) > 1})
     if twice:
         raise SkeletonError(

@@ -11,9 +11,9 @@ from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 from fiftyone_legpose.legs import KEYPOINTS, SKELETON
 
 names = st.lists(
-    st.text(string.ascii_letters + string.digits + "_ '-äß膝", min_size=1, max_size=20).filter(
-        str.strip
-    ),
+    st.text(string.ascii_letters + string.digits + "_ '-äß膝", min_size=1, max_size=20)
+    .map(str.strip)
+    .filter(bool),
     min_size=1,
     max_size=12,
     unique=True,
@@ -81,6 +81,8 @@ def test_without_a_layout_the_points_stand_on_a_circle():
         ({"keypoints": ("hip", 'kn"ee')}, "cannot carry"),
         ({"keypoints": ("hip", "k&e")}, "cannot carry"),
         ({"keypoints": ("hip", "x" * 65)}, "longer than 64"),
+        ({"keypoints": (" hip", "knee")}, "' hip' begins or ends with a space"),
+        ({"name": "limb "}, "'limb ' begins or ends with a space"),
         ({"edges": ((0, 2),)}, "leaves the 2 keypoints"),
         ({"edges": ((1, 1),)}, "with itself"),
         ({"edges": ((0, 1), (1, 0))}, "there twice"),

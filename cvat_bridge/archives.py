@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
@@ -23,7 +24,7 @@ MAX_TEXT_BYTES = 64 * 2**20
 MAX_EXPANSION = 100
 """Times its own size that a zip may unpack to, beyond the first 256 MiB."""
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, OSError)
 # Where ultralytics is loaded, it has PIL look for pi-heif before it gives a file up.
 _NO_PICTURE = (*_DAMAGED, ValueError, SyntaxError, ImportError)
 _EXIF_ORIENTATION = 0x0112

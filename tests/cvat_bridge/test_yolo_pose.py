@@ -394,6 +394,20 @@ def test_a_zip_cut_short_or_damaged_is_an_error_of_its_own(tmp_path: Path):
         read_yolo_pose(source, normalized=True)
 
 
+def test_a_damaged_lzma_member_is_an_error_of_its_own(tmp_path: Path):
+    source = tmp_path / "x.zip"
+    with zipfile.ZipFile(source, "w", zipfile.ZIP_LZMA) as archive:
+        for name, data in members().items():
+            archive.writestr(name, data)
+    whole = source.read_bytes()
+    place = whole.index(b"train.txt") + len("train.txt") + 9  # behind the filter's properties
+    source.write_bytes(whole[:place] + b"\xff" * 8 + whole[place + 8 :])
+    with pytest.raises(FormatError, match=r"train\.txt cannot be read"):
+        read_yolo_pose(source, normalized=True)
+    with pytest.raises(FormatError, match="cannot be unpacked"):
+        archives.unpack(source, tmp_path / "x")
+
+
 def test_unpacking_is_checked_too(tmp_path: Path):
     good = make_zip(tmp_path / "x.zip", members() | {"__MACOSX/._a": "junk"})
     folder = archives.unpack(good, tmp_path / "x")

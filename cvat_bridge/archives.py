@@ -156,7 +156,7 @@ def unpack(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Pa
     target = Path(target)
     if target.exists():
         raise FormatError(f"{target} exists. Choose a new folder to unpack {source} into.")
-    stage = target.with_name(f".{target.name}.{os.getpid()}.part")
+    stage = _beside(target)
     shutil.rmtree(stage, ignore_errors=True)
     try:
         with open_archive(source) as archive:
@@ -192,10 +192,18 @@ class ZipWriter:
 
 @contextmanager
 def create_zip(path: str | os.PathLike[str]) -> Iterator[ZipWriter]:
-    """Write a zip that appears under its name only when it is complete."""
+    """Write a zip that appears under its name only when it is complete.
+
+    Raises
+    ------
+    FormatError
+        A folder has that name.
+    """
     path = Path(path)
+    if path.is_dir():
+        raise FormatError(f"{path} is a folder. Give the name of a zip file in it.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _beside(path)
     try:
         with zipfile.ZipFile(part, "w") as archive:
             yield ZipWriter(archive)
@@ -229,9 +237,16 @@ def create_folder(target: Path, replaced: Sequence[str], *, last: str) -> Iterat
         Folders within it that are replaced as a whole.
     last
         File that is moved last: the one that makes the others count.
+
+    Raises
+    ------
+    FormatError
+        A file has the name of the folder.
     """
+    if target.exists() and not target.is_dir():
+        raise FormatError(f"{target} is a file. Give a folder, or a new name that ends in .zip.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    stage = target.with_name(f".{target.name}.{os.getpid()}.part")
+    stage = _beside(target)
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     try:
@@ -251,6 +266,12 @@ def create_folder(target: Path, replaced: Sequence[str], *, last: str) -> Iterat
             path.replace(place)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Name what is written beside a path until it is whole."""
+    path = path.absolute()  # "." alone has no name
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 class _Folder:

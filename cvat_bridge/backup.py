@@ -96,6 +96,8 @@ def write_backup(
     PayloadError
         A name, subset, picture or pose would be refused by the server, or accepted and break the
         task; the message names the frame.
+    FormatError
+        `path` is a folder.
     """
     if not 0 < len(name) <= _LONGEST_NAME:
         raise PayloadError(f"A task needs a name of 1 to {_LONGEST_NAME} characters: {name!r}.")

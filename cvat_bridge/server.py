@@ -465,9 +465,11 @@ class Server:
         Raises
         ------
         FormatError
-            If what came is no zip; a file that was there stays as it was.
+            If `path` is a folder, or what came is no zip; a file that was there stays as it was.
         """
         target = Path(path)
+        if target.is_dir():
+            raise FormatError(f"{target} is a folder. Give the name of a zip file in it.")
         if not target.parent.is_dir():
             raise FileNotFoundError(f"The folder {target.parent} is not there; make it first.")
         doing = f"Exporting task {task_id}"

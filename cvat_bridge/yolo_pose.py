@@ -159,14 +159,16 @@ def write_yolo_pose(
     box_margin
         For training: added on each side of a tight box, as a share of its longer side.
     include_images
-        Copy the pictures too, from each frame's `image`.
+        Copy the pictures too, from each frame's `image`, which must be a file on disk; that of a
+        frame which was read is a path within its source.
     overwrite
         Replace a zip, or subsets of a folder, that are there already.
 
     Raises
     ------
     FormatError
-        A frame cannot be written (it is named), or the subset is there already.
+        A frame cannot be written (it is named), the subset is there already, or something else
+        than a dataset is in the place.
     """
     target = Path(target)
     check_pose_set(dataset)
@@ -375,7 +377,11 @@ def _image_bytes(key: str, frame: Frame) -> bytes:
     try:
         return Path(frame.image or "").read_bytes()
     except OSError as error:
-        raise FormatError(f"Frame {key}: its picture cannot be read ({error}).") from error
+        raise FormatError(
+            f"Frame {key}: its picture cannot be read ({error}). To copy pictures, image must be "
+            "a file on disk; of what was read it is a path within its source: join it with that "
+            "folder, or unpack that zip first."
+        ) from error
 
 
 def _data_yaml(dataset: PoseSet, flavour: Flavour, subsets: Mapping[str, str]) -> str:

@@ -185,6 +185,8 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
             image_quality=backend.config.image_quality,
             as_tracks=backend.config.as_tracks,
         )
+    except FormatError as error:
+        raise DatasetError(str(error)) from None
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
     report(total, total, "written")

@@ -211,6 +211,12 @@ def test_a_subset_that_cvat_cannot_export_is_refused(tmp_path: Path, subset: str
     assert not any(tmp_path.iterdir())
 
 
+def test_a_folder_is_no_place_for_a_backup(tmp_path: Path):
+    with pytest.raises(FormatError, match=r"is a folder\. Give the name of a zip"):
+        write_backup(tmp_path, "task", LEG, [frame()])
+    assert not any(tmp_path.iterdir())
+
+
 def test_one_track_cannot_be_twice_on_a_frame(tmp_path: Path):
     person = Pose([(1, 2)] * 3, [2] * 3, track_id=1)
     with pytest.raises(PayloadError, match="Frame 0: two poses have the track id 1"):

@@ -509,6 +509,13 @@ def test_an_export_replaces_the_file_and_carries_pictures(server, project, make_
         server.export_yolo_pose(task.id, tmp_path / "no" / "out.zip")
 
 
+def test_a_folder_is_told_before_the_server_exports(server, cvat_server, tmp_path):
+    cvat_server.arm({})
+    with pytest.raises(FormatError, match=r"is a folder\. Give the name of a zip"):
+        server.export_yolo_pose(1, tmp_path)
+    assert cvat_server.log == []
+
+
 def test_an_export_that_is_no_zip_leaves_the_one_before(
     server, project, cvat_server, make_frames, tmp_path
 ):

@@ -540,6 +540,35 @@ def test_a_zip_appears_whole_and_the_same_content_gives_the_same_bytes(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.zip", "y.zip"]
 
 
+def test_the_working_folder_takes_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    good = pose_set(Frame("a", [Pose([(1, 2)], [2])], (10, 10)), count=1)
+    (tmp_path / "set").mkdir()
+    monkeypatch.chdir(tmp_path / "set")
+    write_yolo_pose(".", good)
+    [frame] = read_yolo_pose(".", sizes=(10, 10)).frames.values()
+    assert (frame.name, frame.poses) == ("a", (Pose([(1, 2)], [2]),))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_what_is_in_the_place_of_a_dataset_is_told(tmp_path: Path):
+    good = pose_set(Frame("a", [Pose([(1, 2)], [2])], (10, 10)), count=1)
+    (tmp_path / "plain").write_text("x")
+    with pytest.raises(FormatError, match=r"plain is a file. Give a folder, or a new name"):
+        write_yolo_pose(tmp_path / "plain", good)
+    (tmp_path / "x.zip").mkdir()
+    with pytest.raises(FormatError, match=r"x\.zip is a folder. Give the name of a zip file"):
+        write_yolo_pose(tmp_path / "x.zip", good, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "x.zip"]
+    assert (tmp_path / "plain").read_text() == "x"
+
+
+def test_pictures_within_a_zip_are_not_copied_from_there(tmp_path: Path, recordings: Path):
+    read = read_yolo_pose(recordings / "exports" / "task_yolo_pose_img.zip")
+    with pytest.raises(FormatError, match=r"a file on disk; .* unpack that zip first"):
+        write_yolo_pose(tmp_path / "x.zip", read, include_images=True)
+    assert not any(tmp_path.iterdir())
+
+
 def test_subsets_gather_in_one_folder(tmp_path: Path):
     def one(subset: str, *names: str) -> PoseSet:
         pose = Pose([(1, 2)], [2])

@@ -191,6 +191,13 @@ def test_a_file_of_something_else_is_not_replaced(dataset, tmp_path, short_clip)
         assert review.push(dataset, "round1", backup=tmp_path / "mine.zip").frames == 6
 
 
+def test_a_folder_is_no_file_for_a_backup_and_leaves_nothing_behind(dataset, tmp_path):
+    with pytest.raises(DatasetError, match=r"is a folder\. Give the name of a zip"):
+        review.push(dataset, "round1", backup=tmp_path)
+    assert states(dataset).count("selected") == 6
+    assert dataset.list_annotation_runs() == []
+
+
 def test_a_backup_that_cannot_be_written_leaves_nothing_behind(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"out\.zip cannot be written"):

@@ -45,6 +45,9 @@ _IMAGES_A_BATCH = 1000
 _SAME_TRACK = 0.1
 """OKS that a person may lack and still be the one with the track that she was sent with."""
 
+_ON_TRACK = 1.0
+"""Leg lengths that a person may be away from where a track leads and still be on it."""
+
 
 @dataclass(frozen=True)
 class ExportSummary:
@@ -232,7 +235,8 @@ def _subjects(view: Any) -> list[str | None]:
 def _take_tracks(corrected: PoseTable, predicted: PoseTable) -> np.ndarray:
     """Give corrected persons (N,) the track of the prediction they replace.
 
-    The track they were sent with decides only between equals: a later prediction numbers anew.
+    The track they were sent with decides only between equals: a later prediction numbers anew. A
+    person who replaces nobody keeps hers only where it leads past her, or is nobody else's.
     """
     track = corrected.track.copy()
     area = metrics.areas(corrected.points, corrected.visibility)
@@ -245,10 +249,33 @@ def _take_tracks(corrected: PoseTable, predicted: PoseTable) -> np.ndarray:
         same = track[own][:, None] == predicted.track[other]
         rows, columns = linear_sum_assignment(-likeness - _SAME_TRACK * same)
         near = likeness[rows, columns] >= SAME_PERSON_FROM
-        moved = np.delete(own, rows[near])
-        track[moved[np.isin(track[moved], predicted.track[other])]] = -1
+        for row in np.delete(own, rows[near]).tolist():
+            if track[row] >= 0 and not _leads_past(predicted, corrected, row):
+                track[row] = -1
         track[own[rows[near]]] = predicted.track[other[columns[near]]]
     return track
+
+
+def _leads_past(predicted: PoseTable, corrected: PoseTable, row: int) -> bool:
+    """Tell whether the track that a corrected person bears is hers, or nobody's, in predictions."""
+    frame = corrected.pose_frame[row]
+    on_track = (predicted.track == corrected.track[row]) & (
+        predicted.pose_sample == corrected.frame_sample[frame]
+    )
+    if not on_track.any():
+        return True
+    numbers = predicted.frame_number[predicted.pose_frame[on_track]]
+    points, number = predicted.points[on_track], corrected.frame_number[frame]
+    if number in numbers:
+        return False  # whoever has it is in this very frame, in another place
+    after = int(np.searchsorted(numbers, number))
+    first, last = max(after - 1, 0), min(after, len(numbers) - 1)
+    share = (number - numbers[first]) / (numbers[last] - numbers[first]) if first < last else 0
+    away = corrected.points[row] - (points[first] + share * (points[last] - points[first]))
+    both = ~np.isnan(away).any(axis=1)
+    if not both.any():
+        return False
+    return bool(np.linalg.norm(away[both].mean(axis=0)) <= _ON_TRACK * corrected.leg[row])
 
 
 def _text(values: list[str] | list[str | None], index: np.ndarray) -> pa.Array:

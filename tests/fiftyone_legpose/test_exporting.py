@@ -112,6 +112,30 @@ def test_a_later_prediction_that_numbers_anew_does_not_mix_two_people(videos, tm
     assert left["2", "7"] < left["2", "8"]
 
 
+def export_with_a_person_nobody_found(videos, path, at: float) -> set[str]:
+    """Correct frame 4 of video a, where track 8 was not found; the tracks of who is added there."""
+    sample = videos.first()
+    walking = walk(FRAMES)
+    found = [Pose(walking[3], np.full(10, 2), track_id=7)]
+    sample.frames[4]["legpose"] = poses.to_keypoints(found, SIZE)
+    added = Pose(walking[3] + at, np.full(10, 2), track_id=8)
+    sample.frames[4]["ground_truth"] = poses.to_keypoints([*found, added], SIZE)
+    sample.save()
+    export(videos, path)
+    rows = [r for r in read(path) if (r["video"], r["frame"]) == ("a.mp4", "4")]
+    assert len(rows) == 20
+    return {r["track"] for r in rows} - {"7"}
+
+
+def test_a_person_nobody_found_keeps_the_track_that_leads_past_her(videos, tmp_path):
+    assert export_with_a_person_nobody_found(videos, tmp_path / "legs.csv", 320) == {"8"}
+
+
+def test_a_person_nobody_found_stays_off_the_track_of_another(videos, tmp_path):
+    # A new prediction has given the number that she was sent with to whoever walks at 300.
+    assert export_with_a_person_nobody_found(videos, tmp_path / "legs.csv", -300) == {""}
+
+
 def test_parquet_holds_the_same_as_csv(videos, tmp_path):
     export(videos, tmp_path / "legs.csv")
     export(videos, tmp_path / "legs.parquet")

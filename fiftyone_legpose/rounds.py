@@ -29,7 +29,7 @@ from fiftyone_legpose.review import pull, push
 from fiftyone_legpose.selection import select
 from fiftyone_legpose.training import run_key_of
 from fiftyone_legpose.training import train as train_verb
-from fiftyone_legpose.training_run import is_training_begun
+from fiftyone_legpose.training_run import begun_trainings, is_training_begun
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
 
@@ -387,6 +387,12 @@ def _export_file(dataset: fo.Dataset, key: str, folder: Path) -> Path:
 
 
 def _version_name(dataset: fo.Dataset, number: int) -> str:
+    """Name the weights of a round, as they are named already where they are there or begun."""
+    # The id tells datasets apart whose names are alike, or that were deleted and made anew. It
+    # stays when a dataset is renamed, and what was trained before bears the name of then.
+    ending = f"-{str(dataset._doc.id)[-6:]}-round{number}"
+    for known in (*(version.name for version in registry.list_versions()), *begun_trainings()):
+        if known.endswith(ending):
+            return known
     slug = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-") or "dataset"
-    # The id tells datasets apart whose names are alike, or that were deleted and made anew.
-    return f"{slug[:40]}-{str(dataset._doc.id)[-6:]}-round{number}"
+    return slug[:40] + ending

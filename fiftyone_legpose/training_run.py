@@ -99,6 +99,12 @@ def is_training_begun(name: str) -> bool:
     return _read_plan(_folder(name)) is not None
 
 
+def begun_trainings() -> list[str]:
+    """List the versions whose training was interrupted, or is at work."""
+    folders = _folder("").glob("*") if _folder("").is_dir() else ()
+    return sorted(folder.name for folder in folders if is_training_begun(folder.name))
+
+
 def discard_training(name: str) -> None:
     """Delete what the training of a version left; the version itself stays."""
     shutil.rmtree(_folder(name), ignore_errors=True)

@@ -398,6 +398,26 @@ def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):
     assert all(registry.check_name(version) for version in versions)
 
 
+def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, monkeypatch):
+    ids = review_state.read(walks).frame_ids
+    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
+    trained = loop_module._version_name(walks, 1)
+    begun = loop_module._version_name(walks, 2)
+    path = registry.get_version(registry.SHIPPED).path
+    version = registry.Version(name=trained, path=path, sha256="", dataset=walks.name)
+    registry.add_version(path, version)
+    walks.register_run(loop_module.run_key_of(trained), walks.init_run(method="test"))
+    with training_folder(begun, {"labels": "as they were"}, None):
+        pass
+    before = walks.name
+    walks.name = f"2024-{before}"
+    [done] = loop_state(walks).rounds
+    assert (done.stage, done.version) == ("done", trained)
+    assert loop_module._version_name(walks, 2) == begun
+    assert loop_module._version_name(walks, 3).startswith("2024-")
+    walks.name = before  # which is deleted after the test
+
+
 def test_a_loop_that_cannot_begin_says_why(walks, zoo):
     with pytest.raises(DatasetError, match="rounds=0"):
         loop(walks, rounds=0, count=5)

@@ -96,7 +96,7 @@ def export(
     Raises
     ------
     DatasetError
-        There are neither predictions nor corrections, or no such format.
+        There are neither predictions nor corrections, on no frame at all, or no such format.
 
     Notes
     -----
@@ -120,6 +120,12 @@ def export(
         raise DatasetError(
             f"there is no format {kind!r}: take csv or parquet; for YOLO-pose and COCO see "
             "dataset.export and YOLOPoseDataset"
+        )
+    prefix = "frames." if view.media_type == "video" else ""
+    if not any(view.count(prefix + name) for name in columns):
+        raise DatasetError(
+            f"no frame has predictions in {field!r} or corrections in {gt_field!r}; run predict "
+            "first, or name the fields"
         )
     rows = frames = corrected = 0
     with reporting("export", progress) as report, _table_writer(target, kind) as writer:

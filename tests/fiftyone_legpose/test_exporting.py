@@ -229,6 +229,16 @@ def test_two_exports_to_one_file_at_a_time_do_not_mix(videos, tmp_path, monkeypa
     assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
 
 
+def test_what_was_never_predicted_does_not_replace_a_file(videos, tmp_path):
+    target = tmp_path / "legs.csv"
+    target.write_text("old")
+    for field in ("legpose", "ground_truth"):
+        videos.clear_frame_field(field)
+    with pytest.raises(DatasetError, match="no frame has predictions in 'legpose'"):
+        export(videos, target)
+    assert target.read_text() == "old"
+
+
 def test_a_dataset_without_keypoints_is_refused(videos, tmp_path):
     with pytest.raises(DatasetError, match="no keypoints in 'x' nor in 'y'"):
         export(videos, tmp_path / "legs.csv", field="x", gt_field="y")

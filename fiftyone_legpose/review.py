@@ -41,7 +41,7 @@ from fiftyone_legpose.review_out import (
     show,
 )
 from fiftyone_legpose.review_status import RunStatus, run_status
-from fiftyone_legpose.views import source_dataset
+from fiftyone_legpose.views import check_collection, source_dataset
 
 _REFUSED = (PayloadError, ConflictError, NotFoundError, PermissionDeniedError, RejectedError)
 """Errors that come again however often the same push is tried."""
@@ -139,6 +139,7 @@ def push(
     CvatError
         The server cannot be reached or refuses.
     """
+    check_collection(view)
     check_key(key)
     dataset = source_dataset(view)
     login = find_login(
@@ -207,6 +208,7 @@ def status(
     list of RunStatus
         By key; empty where nothing was ever pushed.
     """
+    check_collection(dataset)
     keys = review_keys(dataset) if key is None else [_known_key(dataset, key)]
     login = find_login(
         url=url, token=token, user=user, password=password, organization=organization
@@ -293,6 +295,7 @@ def pull(
     CvatError
         The server or the file is not what is needed.
     """
+    check_collection(dataset)
     key = _only_open_key(dataset) if key is None else _known_key(dataset, key)
     results = load_results(dataset, key)
     if results is None or not (results.complete or results.tasks):

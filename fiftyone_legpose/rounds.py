@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import fiftyone as fo
 import numpy as np
@@ -20,6 +20,7 @@ from cvat_bridge.errors import AddressError, BusyError, NotCvatError, ServerTrou
 from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.choosing import Strategy
+from fiftyone_legpose.cvat_login import find_login
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.lost_frames import release_lost
 from fiftyone_legpose.outgoing import handover_name
@@ -30,6 +31,7 @@ from fiftyone_legpose.selection import select
 from fiftyone_legpose.training import run_key_of
 from fiftyone_legpose.training import train as train_verb
 from fiftyone_legpose.training_run import begun_trainings, is_training_begun
+from fiftyone_legpose.views import check_dataset
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
 
@@ -174,18 +176,24 @@ def loop(
 
     Raises
     ------
+    DatasetError
+        It is given no dataset, or options that cannot be.
     LegposeError, CvatError
         What the verbs raise; nothing that was done is lost.
     """
+    check_dataset(dataset)
     if rounds < 1 or count < 1:
         raise DatasetError(f"A loop needs rounds and frames, not rounds={rounds}, count={count}.")
+    if strategy not in get_args(Strategy):
+        known = ", ".join(get_args(Strategy))
+        raise DatasetError(f"There is no strategy {strategy!r}; take one of {known}.")
     if min_new is not None and min_new < 1:
         raise DatasetError(f"min_new is {min_new}: a round is trained on at least one new frame.")
     if watch and not poll_s > 0:
         raise DatasetError(f"poll_s is {poll_s}: give the seconds to wait between looks.")
     folder = None if handover is None else Path(handover)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
     go_on = partial(
         _go_on,
         dataset,
@@ -211,6 +219,16 @@ def loop(
     )
     state = go_on()
     return _watch(go_on, state, poll_s) if watch else state
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(
+            f"{folder} cannot be a folder to exchange files through: "
+            f"{error.strerror or error}. Give another one (handover)."
+        ) from None
 
 
 def _go_on(
@@ -242,6 +260,9 @@ def _go_on(
         elif current.stage == "push":
             # A push that was interrupted goes on with the frames that it had.
             if not is_begun(dataset, current.key):
+                if folder is None:
+                    # To predict takes hours, and without a login they would end in an error.
+                    find_login().connect().close()
                 failures = predict(dataset, progress=progress, **prediction).failures
                 _note(notes, [f"{f['path']} was left out: {f['reason']}." for f in failures])
                 if not len(select(dataset, progress=progress, **selection)):

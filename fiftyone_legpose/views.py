@@ -14,6 +14,36 @@ def source_dataset(collection: Any) -> fo.Dataset:
     return fo.load_dataset(collection.dataset_name)
 
 
+def check_collection(given: Any) -> None:
+    """Refuse what is no dataset or view, for example the name of one.
+
+    Raises
+    ------
+    DatasetError
+    """
+    if isinstance(given, str):
+        raise DatasetError(
+            f"a FiftyOne dataset is needed, not the name {given!r}: pass fo.load_dataset({given!r})"
+        )
+    if not isinstance(given, fo.core.collections.SampleCollection):
+        raise DatasetError(f"a FiftyOne dataset or view is needed, not {given!r}")
+
+
+def check_dataset(given: Any) -> None:
+    """Refuse what is no whole dataset.
+
+    Raises
+    ------
+    DatasetError
+    """
+    check_collection(given)
+    if not isinstance(given, fo.Dataset):
+        raise DatasetError(
+            "a whole dataset is needed, not a view of one: pass "
+            f"fo.load_dataset({given.dataset_name!r})"
+        )
+
+
 def check_whole(collection: Any) -> None:
     """Refuse what is no collection of whole videos or images.
 
@@ -23,8 +53,7 @@ def check_whole(collection: Any) -> None:
         It is something else, or a view of frames or clips that were cut out of videos: what stands
         before and after them would be missing.
     """
-    if not isinstance(collection, fo.core.collections.SampleCollection):
-        raise DatasetError(f"a FiftyOne dataset or view is needed, not {collection!r}")
+    check_collection(collection)
     if collection.media_type not in ("video", "image"):
         raise DatasetError(f"videos or images are needed, not {collection.media_type or 'nothing'}")
     if collection._is_generated:

@@ -184,6 +184,13 @@ def test_nothing_to_send_is_said(video, server):
     assert video.list_annotation_runs() == []
 
 
+def test_a_name_in_place_of_a_dataset_is_told(video):
+    asked = [(review.push, "round1"), (review.pull, "round1"), (review.status,)]
+    for verb, *key in asked:
+        with pytest.raises(DatasetError, match=r"pass fo\.load_dataset"):
+            verb(video.name, *key)
+
+
 def test_a_frame_that_cannot_be_decoded_is_named_and_nothing_stays_behind(video, server):
     sample = video.first()
     sample.frames[20] = fo.Frame()

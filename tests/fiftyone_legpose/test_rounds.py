@@ -418,12 +418,33 @@ def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, 
     walks.name = before  # which is deleted after the test
 
 
-def test_a_loop_that_cannot_begin_says_why(walks, zoo):
+def test_options_that_cannot_be_are_refused_before_anything_is_predicted(
+    foretold, zoo, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(loop_module, "predict", lambda *_, **__: pytest.fail("it predicts"))
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    handover = {"rounds": 1, "count": 3, "handover": tmp_path / "handover"}
+    with pytest.raises(DatasetError, match="no strategy 'foo'; take one of review"):
+        loop(foretold, **handover, strategy="foo")
+    with pytest.raises(DatasetError, match=r"taken cannot be a folder .* File exists"):
+        loop(foretold, **handover | {"handover": taken})
+    with pytest.raises(AddressError, match="No CVAT server is given"):
+        loop(foretold, rounds=1, count=3)
+    with pytest.raises(DatasetError, match=r"pass fo\.load_dataset"):
+        loop(foretold.limit(1), **handover)
+    with pytest.raises(DatasetError, match="not the name"):
+        loop(foretold.name, **handover)
+    assert loop_state(foretold).rounds == ()
+
+
+def test_a_loop_that_cannot_begin_says_why(walks, zoo, tmp_path):
     with pytest.raises(DatasetError, match="rounds=0"):
         loop(walks, rounds=0, count=5)
     with pytest.raises(DatasetError, match="min_new is 0"):
         loop(walks, rounds=3, count=5, min_new=0)
     assert loop_state(walks).rounds == ()
     review_state.mark(walks, review_state.read(walks).frame_ids, state=fields.OUT, key="other")
-    assert "load more videos" in loop(walks, rounds=1, **OPTIONS).next_step
+    options = OPTIONS | {"handover": tmp_path / "handover"}
+    assert "load more videos" in loop(walks, rounds=1, **options).next_step
     assert os.environ.get("FIFTYONE_CVAT_URL") is None

@@ -16,7 +16,13 @@ from typing import Any, Literal, get_args
 import fiftyone as fo
 import numpy as np
 
-from cvat_bridge.errors import AddressError, BusyError, NotCvatError, ServerTroubleError
+from cvat_bridge.errors import (
+    AddressError,
+    BusyError,
+    FormatError,
+    NotCvatError,
+    ServerTroubleError,
+)
 from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.choosing import Strategy
@@ -164,7 +170,8 @@ def loop(
         Further options of `train`, for example ``{"lr0": 0.0005}``.
     watch
         Stay and look again every `poll_s` seconds until all rounds are done. A server that cannot
-        be reached for a while, after it could be, is logged and asked again, ever less often.
+        be reached for a while, after it could be, is logged and asked again, ever less often. A
+        file from CVAT that cannot be read is told once and read again: it may be on its way.
     poll_s
         Seconds between looks.
     progress
@@ -214,6 +221,7 @@ def loop(
         }
         if train
         else None,
+        watch=watch,
         notes=[],
         progress=progress,
     )
@@ -241,6 +249,7 @@ def _go_on(
     sending: Mapping[str, Any],
     folder: Path | None,
     training: Mapping[str, Any] | None,
+    watch: bool,
     notes: list[str],
     progress: Report | bool | None,
 ) -> LoopState:
@@ -250,7 +259,7 @@ def _go_on(
     while True:
         for begun in loop_state(dataset).rounds:
             if begun.out and begun.stage != "push":
-                _note(notes, _pull(dataset, begun.key, folder, progress))
+                _note(notes, _pull(dataset, begun.key, folder, watch, progress))
         state = loop_state(dataset, rounds=rounds, train=training is not None, min_new=min_new)
         state = replace(state, notes=tuple(notes))
         current = state.rounds[-1]
@@ -394,13 +403,23 @@ def _next_step(rounds: list[Round], wanted: int | None) -> str:
 
 
 def _pull(
-    dataset: fo.Dataset, key: str, folder: Path | None, progress: Report | bool | None
+    dataset: fo.Dataset,
+    key: str,
+    folder: Path | None,
+    watch: bool,
+    progress: Report | bool | None,
 ) -> list[str]:
     """Fetch what is finished of a round, and say what of it cannot come back."""
     export = None if folder is None else _export_file(dataset, key, folder)
     if export is not None and not export.is_file():
         return []
-    return release_lost(dataset, key, pull(dataset, key, export=export, progress=progress))
+    try:
+        pulled = pull(dataset, key, export=export, progress=progress)
+    except FormatError as error:
+        if export is None or not watch:
+            raise
+        return [f"{error} The loop reads {export.name} again: it may not be copied whole yet."]
+    return release_lost(dataset, key, pulled)
 
 
 def _export_file(dataset: fo.Dataset, key: str, folder: Path) -> Path:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import fiftyone as fo
 import pytest
 
-from cvat_bridge.errors import AddressError
+from cvat_bridge.errors import AddressError, FormatError
 from fiftyone_legpose import fields, review_state
 from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
@@ -203,6 +203,30 @@ def test_frames_that_an_export_leaves_out_are_not_waited_for(foretold, zoo, tmp_
     assert (done.stage, done.out, done.corrected + done.empty) == ("done", 0, len(out) - 1)
     assert "1 frames of loop_round1 are not in" in state.notes[0]
     assert review_state.read(foretold).ids(fields.SELECTED) == [out[2]]
+
+
+def test_watching_waits_for_the_rest_of_a_file(
+    foretold, zoo, tmp_path, cvat_server, monkeypatch, caplog
+):
+    options = OPTIONS | {"rounds": 1, "train": False, "handover": tmp_path / "handover"}
+    name = handover_name(foretold, loop(foretold, **options).rounds[0].key)
+    task = cvat_server.restore_backup((tmp_path / "handover" / f"{name}.zip").read_bytes())
+    whole, exported = cvat_server.export(task.id), tmp_path / "handover" / f"{name}-export.zip"
+    exported.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FormatError):
+        loop(foretold, **options)
+    naps = []
+
+    def wait(seconds):
+        naps.append(seconds)
+        if len(naps) == 3:
+            exported.write_bytes(whole)
+
+    monkeypatch.setattr(loop_module, "sleep", wait)
+    state = loop(foretold, watch=True, poll_s=5, **options)
+    assert state.rounds[0].stage == "done"
+    assert naps == [5, 5, 5]
+    assert len([line for line in caplog.messages if "may not be copied whole yet" in line]) == 1
 
 
 def test_watching_rides_out_a_server_that_is_away(foretold, zoo, server, monkeypatch, caplog):

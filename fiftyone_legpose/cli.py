@@ -6,7 +6,7 @@ import sys
 import typer
 
 from fiftyone_legpose.commands import learning, looking, reviewing, setup
-from fiftyone_legpose.errors import LegposeError
+from fiftyone_legpose.errors import LegposeError, file_trouble
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
@@ -34,6 +34,12 @@ def main() -> None:
         app()
     except (LegposeError, CvatError) as error:
         typer.secho(f"Error: {error}", err=True, fg="red")
+        sys.exit(1)
+    except OSError as error:
+        trouble = file_trouble(error)
+        if trouble is None:
+            raise
+        typer.secho(f"Error: {trouble}", err=True, fg="red")
         sys.exit(1)
     except SystemExit as end:
         if end.code == _INTERRUPTED:

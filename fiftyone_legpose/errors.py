@@ -1,5 +1,13 @@
 """The errors of this package; each message names the input and says what to do next."""
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
 
 class LegposeError(Exception):
     """Base of all errors that a user can mend."""
@@ -23,3 +31,28 @@ class MissingToolError(LegposeError):
 
 class TrainingError(LegposeError):
     """Training cannot start or go on as it was asked to."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file or folder that is being written where the system refuses it.
+
+    Raises
+    ------
+    DatasetError
+        In place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise DatasetError(
+            f"{path} cannot be written: {reason}. Mend that, or name another place."
+        ) from None
+
+
+def file_trouble(error: OSError) -> str | None:
+    """Say which file the system refuses and why; None where no file is to blame."""
+    if error.errno is None or not (error.filename or error.errno in _OF_THE_DISK):
+        return None
+    return f"{error.filename or 'A file'} cannot be read or written: {os.strerror(error.errno)}."

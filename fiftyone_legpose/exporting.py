@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import fields, legs, metrics
 from fiftyone_legpose.comparison import SAME_PERSON_FROM
-from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import SOURCE
@@ -96,7 +96,8 @@ def export(
     Raises
     ------
     DatasetError
-        There are neither predictions nor corrections, on no frame at all, or no such format.
+        There are neither predictions nor corrections, on no frame at all, no such format, or the file
+        cannot be written.
 
     Notes
     -----
@@ -147,20 +148,23 @@ def export(
 @contextmanager
 def _table_writer(target: Path, kind: Format) -> Iterator[Any]:
     """Give a writer whose file takes the target's name only when all of it is written."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: another export to the same file may be at work.
-    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
-    try:
-        if kind == "parquet":
-            with pyarrow.parquet.ParquetWriter(part, SCHEMA) as writer:
-                yield writer
-        else:
-            options = pyarrow.csv.WriteOptions(quoting_style="needed")
-            with pyarrow.csv.CSVWriter(part, SCHEMA, write_options=options) as writer:
-                yield writer
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    if target.is_dir():
+        raise DatasetError(f"{target} is a folder: name a file in it, such as legs.csv.")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own: another export to the same file may be at work.
+        part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+        try:
+            if kind == "parquet":
+                with pyarrow.parquet.ParquetWriter(part, SCHEMA) as writer:
+                    yield writer
+            else:
+                options = pyarrow.csv.WriteOptions(quoting_style="needed")
+                with pyarrow.csv.CSVWriter(part, SCHEMA, write_options=options) as writer:
+                    yield writer
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _has_keypoints(view: Any, field: str) -> bool:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from fiftyone_legpose import decoding, fields, legs, media, poses
+from fiftyone_legpose.errors import writing
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import SOURCE
 
@@ -44,7 +45,8 @@ def write_annotated_videos(
         One a video that could be decoded; for another there is a warning.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    with writing(target):
+        target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     names = view.values(SOURCE) if view.has_sample_field(SOURCE) else [None] * len(view)
     with reporting("save video", progress) as report:
@@ -59,7 +61,8 @@ def write_annotated_videos(
                 n: poses.to_poses(frame[label_field], size) for n, frame in sample.frames.items()
             }
             try:
-                _write_video(source, output, found, sample.metadata)
+                with writing(output):
+                    _write_video(source, output, found, sample.metadata)
             except media.UnreadableError as error:
                 logger.warning("No annotated video of %s: %s", name, error)
                 continue

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from fiftyone_legpose import decoding, legs
 from fiftyone_legpose.choosing import Timeline
 from fiftyone_legpose.comparison import PCK_THRESHOLDS
+from fiftyone_legpose.errors import writing
 from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
 from fiftyone_legpose.intervals import Estimate
 from fiftyone_legpose.media import UnreadableError
@@ -65,10 +66,12 @@ def write_report(
         The file; it opens without a network.
     """
     target = Path(folder) / "report.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name("report.html.part")
-    part.write_text("".join(_page(evaluation, worst)), encoding="utf-8")
-    part.replace(target)
+    page = "".join(_page(evaluation, worst))
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name("report.html.part")
+        part.write_text(page, encoding="utf-8")
+        part.replace(target)
     return target
 
 

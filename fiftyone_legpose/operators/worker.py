@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose.errors import LegposeError
+from fiftyone_legpose.errors import LegposeError, file_trouble
 from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.operators.running import Outcome
 
@@ -43,6 +43,8 @@ def work(request: dict[str, Any], out: TextIO) -> Outcome:
     except (LegposeError, CvatError) as error:
         return Outcome(str(error), failed=True)
     except Exception as error:
+        if isinstance(error, OSError) and (trouble := file_trouble(error)):
+            return Outcome(trouble, failed=True)
         logging.exception("An operator failed")
         return Outcome(
             f"{type(error).__name__}: {error}. This is a fault of the plugin; the App's log has "

@@ -64,6 +64,16 @@ def test_errors_are_one_line_and_exit_status_1(dataset_name, tmp_path):
     assert "holds no videos and no images" in nothing.stderr
 
 
+def test_a_file_that_cannot_be_written_is_one_line_too(tmp_path, monkeypatch, capsys):
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    monkeypatch.setattr(sys, "argv", ["legpose", "weights", "export", "1", str(taken / "w.pt")])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert f"Error: {taken}" in capsys.readouterr().err.replace("\n", "")
+
+
 def test_ctrl_c_says_that_the_same_command_goes_on(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -1,6 +1,7 @@
 """export writes every keypoint once, with corrections in place of predictions, or no file."""
 
 import csv
+import errno
 
 import fiftyone as fo
 import numpy as np
@@ -207,6 +208,32 @@ def test_a_failure_leaves_the_old_file_and_no_half_one(videos, tmp_path, monkeyp
 
     monkeypatch.setattr(exporting, "_rows", fail_second)
     with pytest.raises(KeyboardInterrupt):
+        export(videos, target)
+    assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("out", "is a folder: name a file in it"), ("taken/legs.csv", "cannot be written: ")],
+)
+def test_a_place_that_cannot_be_written_is_named(videos, tmp_path, name, reason):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(DatasetError, match=f"{name} {reason}"):
+        export(videos, tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "taken"]
+
+
+def test_a_full_disk_leaves_the_old_file(videos, tmp_path, monkeypatch):
+    target = tmp_path / "legs.csv"
+    target.write_text("old")
+
+    def fill(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exporting, "_rows", fill)
+    with pytest.raises(DatasetError, match=r"legs.csv cannot be written: No space left"):
         export(videos, target)
     assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
     assert target.read_text() == "old"

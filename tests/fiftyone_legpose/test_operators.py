@@ -472,6 +472,16 @@ def test_a_fault_of_ours_says_so(predicted, monkeypatch):
     assert "ZeroDivisionError: a leg is missing. This is a fault of the plugin" in told.headline
 
 
+def test_a_file_that_cannot_be_read_is_no_fault_of_ours(predicted, monkeypatch):
+    def fail(*_):
+        raise PermissionError(13, "Permission denied", "/ward/gait.mp4")
+
+    monkeypatch.setattr(OPERATORS[0], "work", fail)
+    told = worker.work({"operator_uri": f"{NAME}/{OPERATORS[0].verb}"}, io.StringIO())
+    assert told.failed
+    assert told.headline == "/ward/gait.mp4 cannot be read or written: Permission denied."
+
+
 def test_a_worker_that_dies_is_reported(predicted, monkeypatch):
     monkeypatch.setattr(running, "_WORKER", [sys.executable, "-c", "raise SystemExit(3)"])
     told = messages("select", predicted)

@@ -118,7 +118,7 @@ class Evaluation:
         """Give everything as JSON, and write it to a file where a path is given."""
         text = json.dumps(asdict(self), indent=2)
         if path is not None:
-            target = Path(path)
+            target = Path(path).expanduser()
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(target.name + ".part")
             part.write_text(text + "\n", encoding="utf-8")

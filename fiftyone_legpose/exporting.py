@@ -107,7 +107,7 @@ def export(
     corrected), ``visibility`` (2 visible, 1 occluded, 0 cut off), ``corrected``. A corrected person
     without a track takes the track of the predicted person in the same place.
     """
-    target = Path(path)
+    target = Path(path).expanduser()
     view = dataset_or_view
     check_whole(view)
     columns = [name for name in (field, gt_field) if _has_keypoints(view, name)]

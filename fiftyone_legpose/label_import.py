@@ -145,7 +145,8 @@ def import_labels(
             target = _target_names(None if made else fo.load_dataset(dataset))
             orders = [_order(labels, target, keypoint_order) for labels in read]
             if made:
-                folder = Path(media_dir or Path(fo.config.default_dataset_dir) / dataset)
+                default = Path(fo.config.default_dataset_dir) / dataset
+                folder = Path(media_dir or default).expanduser()
                 pictures = write_pictures(place, login, folder, label=label)
                 if not pictures:
                     raise DatasetError(

@@ -44,7 +44,7 @@ def write_annotated_videos(
     list of Path
         One a video that could be decoded; for another there is a warning.
     """
-    target = Path(folder)
+    target = Path(folder).expanduser()
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

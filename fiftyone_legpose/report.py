@@ -65,7 +65,7 @@ def write_report(
     Path
         The file; it opens without a network.
     """
-    target = Path(folder) / "report.html"
+    target = Path(folder).expanduser() / "report.html"
     page = "".join(_page(evaluation, worst))
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -142,6 +142,7 @@ def push(
     check_collection(view)
     check_key(key)
     dataset = source_dataset(view)
+    backup = None if backup is None else Path(backup).expanduser()
     login = find_login(
         url=url, token=token, user=user, password=password, organization=organization
     )
@@ -170,7 +171,7 @@ def push(
                 return _pushed(dataset, key, missing, sent=False)
         try:
             if backup is not None:
-                send_file(dataset, key, Path(backup), report)
+                send_file(dataset, key, backup, report)
             else:
                 send(dataset, key, login, report, resumed=resumed)
         except (LegposeError, *_REFUSED):
@@ -296,6 +297,7 @@ def pull(
         The server or the file is not what is needed.
     """
     check_collection(dataset)
+    export = None if export is None else Path(export).expanduser()
     key = _only_open_key(dataset) if key is None else _known_key(dataset, key)
     results = load_results(dataset, key)
     if results is None or not (results.complete or results.tasks):
@@ -328,7 +330,7 @@ def _pushed(
     key: str,
     missing: int,
     *,
-    backup: str | Path | None = None,
+    backup: Path | None = None,
     sent: bool = True,
 ) -> PushSummary:
     results = load_results(dataset, key)

@@ -198,7 +198,7 @@ def loop(
         raise DatasetError(f"min_new is {min_new}: a round is trained on at least one new frame.")
     if watch and not poll_s > 0:
         raise DatasetError(f"poll_s is {poll_s}: give the seconds to wait between looks.")
-    folder = None if handover is None else Path(handover)
+    folder = None if handover is None else Path(handover).expanduser()
     if folder is not None:
         _make(folder)
     go_on = partial(

@@ -255,7 +255,7 @@ def export_version(name: str, target: str | Path) -> Path:
     WeightsError
         If there is no such version, the target exists or has another ending.
     """
-    version, target = get_version(name), Path(target)
+    version, target = get_version(name), Path(target).expanduser()
     if target.suffix not in (".pt", ".zip"):
         raise WeightsError(f"{target}: export to a .pt or .zip file.")
     if target.exists():
@@ -304,7 +304,7 @@ def import_version(
         If the file is not trusted, no checkpoint or no export, its description is not what
         `export_version` writes, or the name is taken.
     """
-    source = Path(source)
+    source = Path(source).expanduser()
     with _draft() as draft:
         if source.suffix == ".zip":
             checkpoint, described = _unpack(source, draft)

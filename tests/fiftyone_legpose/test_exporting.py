@@ -239,6 +239,13 @@ def test_a_full_disk_leaves_the_old_file(videos, tmp_path, monkeypatch):
     assert target.read_text() == "old"
 
 
+def test_a_tilde_is_the_home_folder(videos, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert export(videos, "~/legs.csv").path == tmp_path / "legs.csv"
+    assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
+
+
 def test_two_exports_to_one_file_at_a_time_do_not_mix(videos, tmp_path, monkeypatch):
     target = tmp_path / "legs.csv"
     rows = exporting._rows

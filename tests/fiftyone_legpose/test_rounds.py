@@ -14,6 +14,7 @@ from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.outgoing import handover_name
+from fiftyone_legpose.review import pull, push
 from fiftyone_legpose.rounds import loop, loop_state
 from fiftyone_legpose.training_run import training_folder
 from fiftyone_legpose.videos import load
@@ -203,6 +204,22 @@ def test_frames_that_an_export_leaves_out_are_not_waited_for(foretold, zoo, tmp_
     assert (done.stage, done.out, done.corrected + done.empty) == ("done", 0, len(out) - 1)
     assert "1 frames of loop_round1 are not in" in state.notes[0]
     assert review_state.read(foretold).ids(fields.SELECTED) == [out[2]]
+
+
+def test_a_tilde_is_the_home_folder(foretold, zoo, tmp_path, monkeypatch, cvat_server):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    key = loop(foretold, rounds=1, train=False, handover="~/handover", **OPTIONS).rounds[0].key
+    backup = tmp_path / "handover" / f"{handover_name(foretold, key)}.zip"
+    again = push(foretold, key, backup=f"~/handover/{backup.name}")
+    assert again.backup == str(backup)
+    task = cvat_server.restore_backup(backup.read_bytes())
+    (tmp_path / "export.zip").write_bytes(cvat_server.export(task.id))
+    assert pull(foretold, key, export="~/export.zip").waiting == 0
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "zoo") == [
+        "export.zip",
+        "handover",
+    ]
 
 
 def test_watching_waits_for_the_rest_of_a_file(

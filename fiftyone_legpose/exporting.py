@@ -17,9 +17,9 @@ from scipy.optimize import linear_sum_assignment
 from fiftyone_legpose import fields, legs, metrics
 from fiftyone_legpose.comparison import SAME_PERSON_FROM
 from fiftyone_legpose.errors import DatasetError, writing
+from fiftyone_legpose.file_names import file_names
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.videos import SOURCE
 from fiftyone_legpose.views import check_whole
 
 Format = Literal["csv", "parquet"]
@@ -174,10 +174,7 @@ def _has_keypoints(view: Any, field: str) -> bool:
 
 def _names(view: Any) -> dict[str, str]:
     """Name each sample by its file; files of the same name are told apart by their sample ids."""
-    ids, paths = view.values(["id", "filepath"])
-    # A playable copy is named by a hash: nobody knows it by that.
-    given = view.values(SOURCE) if view.has_sample_field(SOURCE) else [None] * len(ids)
-    names = [Path(source or path).name for source, path in zip(given, paths, strict=True)]
+    ids, names = view.values("id"), file_names(view)
     count = Counter(names)
     return {
         sample: name if count[name] == 1 else f"{name}#{sample}"

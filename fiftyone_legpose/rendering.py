@@ -13,8 +13,8 @@ import numpy as np
 
 from fiftyone_legpose import decoding, fields, legs, media, poses
 from fiftyone_legpose.errors import writing
+from fiftyone_legpose.file_names import file_names
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.videos import SOURCE
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,11 @@ def write_annotated_videos(
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    names = view.values(SOURCE) if view.has_sample_field(SOURCE) else [None] * len(view)
+    names = file_names(view)
     with reporting("save video", progress) as report:
         for number, sample in enumerate(view.select_fields(f"frames.{label_field}")):
             source = Path(sample.filepath)
-            # A playable copy is named by a hash: nobody knows it by that.
-            name = Path(names[number] or source).stem
+            name = Path(names[number]).stem
             report(number, len(view), name)
             output = _free_name(target, name, written)
             size = (sample.metadata.frame_width, sample.metadata.frame_height)

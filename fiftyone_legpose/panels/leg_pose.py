@@ -1,7 +1,6 @@
 """The panel "Leg pose": where the loop stands, what comes next, the open video over time."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import fiftyone.operators as foo
@@ -98,6 +97,7 @@ class LegPose(foo.Panel):
         _open(ctx, row["sample"], row["frame"])
 
     def _read_video(self, ctx: Any) -> None:
+        from fiftyone_legpose.file_names import file_names
         from fiftyone_legpose.panels.tracks import CURVES, read_track
 
         sample = _sample_in_view(ctx)
@@ -113,7 +113,7 @@ class LegPose(foo.Panel):
         metadata = ctx.dataset[sample].metadata
         ctx.panel.state.video = {
             "sample": sample,
-            "name": Path(ctx.dataset[sample].filepath).name,
+            "name": file_names(ctx.dataset.select(sample))[0],
             "frame_rate": float(metadata.frame_rate),
             "frames": int(track.frame[-1]),
             "person": str(track.person),

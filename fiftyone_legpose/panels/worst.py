@@ -1,6 +1,5 @@
 """The frames that the last evaluation found worst."""
 
-from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -23,10 +22,11 @@ def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, 
     Returns
     -------
     list of dict
-        ``sample``, ``video`` (the file's name), ``frame`` and ``error`` in leg lengths (see
-        `evaluation.frame_errors`), the worst first.
+        ``sample``, ``video`` (the name of the file that was loaded), ``frame`` and ``error`` in
+        leg lengths (see `evaluation.frame_errors`), the worst first.
     """
     from fiftyone_legpose.evaluation import error_field
+    from fiftyone_legpose.file_names import file_names
 
     field = error_field(list(evaluation.fields.values())[-1])
     video = dataset.media_type == "video"
@@ -38,8 +38,8 @@ def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, 
         .limit(_FRAMES)
     )
     samples = [str(row["_sample_id"] if video else row["_id"]) for row in found]
-    ids, paths = dataset.select(samples).values(["id", "filepath"])
-    names = {sample: Path(path).name for sample, path in zip(ids, paths, strict=True)}
+    view = dataset.select(samples)
+    names = dict(zip(view.values("id"), file_names(view), strict=True))
     return [
         {
             "sample": sample,

@@ -196,6 +196,17 @@ def test_a_verbs_button_opens_its_form_and_counts_again(video):
     assert params["on_success"].endswith("#refresh")
 
 
+def test_a_playable_copy_bears_the_name_of_its_original(video):
+    video.add_sample_field("source", fo.StringField)
+    video.set_values("source", ["/ward/miller/P01.mov"])
+    correct(video, 0, by_px=2.0)
+    rows = worst_frames(video, evaluate(video, resamples=5, progress=False))
+    assert {row["video"] for row in rows} == {"P01.mov"}
+    context = panel_context(video, current=video.first().id)
+    LegPose().on_load(context)
+    assert context.panel.state.video["name"] == "P01.mov"
+
+
 def test_the_comparison_lists_the_worst_frames_and_opens_them(video):
     correct(video, 0, 5, 8, by_px=2.0)
     evaluation = evaluate(video, resamples=5, progress=False)

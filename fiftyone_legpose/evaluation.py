@@ -27,7 +27,7 @@ from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.videos import VIDEO
-from fiftyone_legpose.views import check_whole, source_dataset
+from fiftyone_legpose.views import check_legs, check_whole, source_dataset
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 
@@ -378,11 +378,7 @@ def _read(view: Any, gt_field: str, predicted: dict[str, str], group_by: str | N
     truth = read_poses(view, gt_field)
     tables = {name: read_poses(view, field) for name, field in predicted.items()}
     for name, table in {gt_field: truth, **tables}.items():
-        if table.points.shape[1] != len(legs.KEYPOINTS):
-            raise DatasetError(
-                f"the poses in {name!r} have {table.points.shape[1]} keypoints, the legs have "
-                f"{len(legs.KEYPOINTS)}"
-            )
+        check_legs(table.points, name)
     used = truth.looked_at.copy()
     for name, table in tables.items():
         if not (truth.looked_at & table.looked_at).any():

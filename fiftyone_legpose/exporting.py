@@ -20,7 +20,7 @@ from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.file_names import file_names
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.views import check_whole
+from fiftyone_legpose.views import check_legs, check_whole
 
 Format = Literal["csv", "parquet"]
 
@@ -134,8 +134,8 @@ def export(
         batches = list(_batches(view))
         for number, batch in enumerate(batches):
             report(number, len(batches), "")
-            predicted = read_poses(batch, field) if field in columns else None
-            fixed = read_poses(batch, gt_field) if gt_field in columns else None
+            predicted = _read(batch, field) if field in columns else None
+            fixed = _read(batch, gt_field) if gt_field in columns else None
             table, on_frames = _rows(batch, predicted, fixed, names)
             writer.write_table(table)
             rows += table.num_rows
@@ -187,6 +187,12 @@ def _batches(view: Any) -> Iterator[Any]:
     size = 1 if view.media_type == "video" else _IMAGES_A_BATCH
     for start in range(0, len(ids), size):
         yield view.select(ids[start : start + size], ordered=True)
+
+
+def _read(view: Any, field: str) -> PoseTable:
+    table = read_poses(view, field)
+    check_legs(table.points, field)
+    return table
 
 
 def _rows(

@@ -3,7 +3,9 @@
 from typing import Any
 
 import fiftyone as fo
+import numpy as np
 
+from fiftyone_legpose import legs
 from fiftyone_legpose.errors import DatasetError
 
 
@@ -60,4 +62,18 @@ def check_whole(collection: Any) -> None:
         raise DatasetError(
             "this view holds frames or clips cut out of videos; pass the videos themselves, for "
             "example dataset.match_frames(...)"
+        )
+
+
+def check_legs(points: np.ndarray, field: str) -> None:
+    """Refuse poses (N, K, 2) of a field that are not of the ten keypoints of the legs.
+
+    Raises
+    ------
+    DatasetError
+    """
+    if points.shape[1] != len(legs.KEYPOINTS):
+        raise DatasetError(
+            f"the poses in {field!r} have {points.shape[1]} keypoints, the legs have "
+            f"{len(legs.KEYPOINTS)}: name a field that predict, pull or import_labels wrote"
         )

@@ -273,6 +273,16 @@ def test_what_was_never_predicted_does_not_replace_a_file(videos, tmp_path):
     assert target.read_text() == "old"
 
 
+def test_poses_of_another_skeleton_are_refused(dataset_name, tmp_path):
+    dataset = fo.Dataset(dataset_name)
+    body = fo.Keypoints(keypoints=[fo.Keypoint(points=[(0.5, 0.5)] * 17)])
+    metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
+    dataset.add_sample(fo.Sample("/x/1.jpg", metadata=metadata, body=body))
+    with pytest.raises(DatasetError, match="the poses in 'body' have 17 keypoints, the legs have"):
+        export(dataset, tmp_path / "legs.csv", field="body")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_dataset_without_keypoints_is_refused(videos, tmp_path):
     with pytest.raises(DatasetError, match="no keypoints in 'x' nor in 'y'"):
         export(videos, tmp_path / "legs.csv", field="x", gt_field="y")

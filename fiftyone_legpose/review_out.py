@@ -228,6 +228,15 @@ def review_keys(dataset: fo.Dataset) -> list[str]:
     return [key for key in runs if dataset.get_annotation_info(key).config.predictions is not None]
 
 
+def open_first(dataset: fo.Dataset) -> list[str]:
+    """List the keys of all pushes, those that are out before the others, the newest first."""
+    video = dataset.media_type == "video"
+    collection = dataset._frame_collection if video else dataset._sample_collection
+    out = collection.distinct(f"{fields.REVIEW}.key", {f"{fields.REVIEW}.state": fields.OUT})
+    pushed_at = {key: dataset.get_annotation_info(key).timestamp for key in review_keys(dataset)}
+    return sorted(pushed_at, key=lambda key: (key in out, pushed_at[key]), reverse=True)
+
+
 def begun_keys(dataset: fo.Dataset) -> list[str]:
     """List the keys of the pushes that were interrupted before all of their frames were sent."""
     return [key for key in review_keys(dataset) if is_begun(dataset, key)]

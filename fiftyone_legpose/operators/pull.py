@@ -32,16 +32,16 @@ class Pull(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the round and the way."""
-        from fiftyone_legpose.review_out import review_keys
+        from fiftyone_legpose.review_out import open_first
 
-        keys = review_keys(ctx.dataset)
+        keys = open_first(ctx.dataset)
         if not keys:
             refuse(inputs, "Nothing was pushed yet: select frames, then push.")
             return
         choices = types.Dropdown()
         for key in keys:
             choices.add_choice(key, label=key)
-        inputs.enum("key", choices.values(), default=keys[-1], view=choices, label="Round")
+        inputs.enum("key", choices.values(), default=keys[0], view=choices, label="Round")
         if way(ctx, inputs, "From the CVAT server", "From a file") == "file":
             path_input(
                 inputs,

@@ -225,6 +225,20 @@ def test_predict_writes_annotated_videos_and_takes_a_checkpoint(loaded, tmp_path
     assert loaded.count("frames.mine") == 12
 
 
+def test_the_newest_round_that_is_out_is_offered(predicted, tmp_path):
+    frames = review_state.read(predicted).frame_ids
+    for number in (1, 9, 10, 2):
+        view = predicted.select_frames([frames[number]])
+        review.push(view, f"round{number}", backup=tmp_path / f"{number}.zip")
+    form = operator("pull").resolve_input(app_context(predicted, "pull")).type
+    assert form.properties["key"].default == "round2"
+    state = fields.CORRECTED
+    review_state.mark(predicted, [frames[2]], state=state, key="round2")
+    form = operator("pull").resolve_input(app_context(predicted, "pull")).type
+    assert form.properties["key"].type.values == ["round10", "round9", "round1", "round2"]
+    assert form.properties["key"].default == "round10"
+
+
 def test_frames_go_out_again_only_when_it_is_said(predicted, tmp_path):
     review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
     outcome(predicted, "push", key="round1", way="file", folder=str(tmp_path))

@@ -96,8 +96,8 @@ def export(
     Raises
     ------
     DatasetError
-        There are neither predictions nor corrections, on no frame at all, no such format, or the file
-        cannot be written.
+        There are neither predictions nor corrections, on no frame at all, no such format or one
+        that the file's name contradicts, or the file cannot be written.
 
     Notes
     -----
@@ -121,6 +121,12 @@ def export(
         raise DatasetError(
             f"there is no format {kind!r}: take csv or parquet; for YOLO-pose and COCO see "
             "dataset.export and YOLOPoseDataset"
+        )
+    ending = target.suffix.lower().removeprefix(".")
+    if ending in get_args(Format) and ending != kind:
+        raise DatasetError(
+            f"{target.name} would hold {kind}: name it {target.stem}.{kind}, or take the format "
+            f"{ending}"
         )
     prefix = "frames." if view.media_type == "video" else ""
     if not any(view.count(prefix + name) for name in columns):

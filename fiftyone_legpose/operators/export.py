@@ -37,12 +37,16 @@ class Export(Verb):
                 ]
             ),
         )
-        inputs.str(
+        path = inputs.str(
             "path",
             default=str(handover_folder() / f"{ctx.dataset_name}.{kind}"),
             label="File",
             description="On the machine that runs FiftyOne; replaced where it is there",
         )
+        ending = Path(ctx.params.get("path") or "").suffix.lower()
+        if ending in (".csv", ".parquet") and ending != f".{kind}":
+            path.invalid = True
+            path.error_message = f"Let the name end in .{kind}, or take the other format"
         keypoints_choice(ctx, inputs, "field", label="Predictions")
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:

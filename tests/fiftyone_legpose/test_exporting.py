@@ -181,6 +181,12 @@ def test_an_unknown_format_is_refused(videos, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_name_that_contradicts_the_format_is_refused(videos, tmp_path):
+    with pytest.raises(DatasetError, match=r"name it legs\.parquet, or take the format csv"):
+        export(videos, tmp_path / "legs.csv", format="parquet")
+    assert not list(tmp_path.iterdir())
+
+
 def test_images_have_no_time(dataset_name, tmp_path):
     dataset = fo.Dataset(dataset_name)
     poses.declare(dataset, "legpose")

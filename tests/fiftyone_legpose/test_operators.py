@@ -160,6 +160,12 @@ def test_train_takes_pictures_a_step_and_optimizer(predicted, monkeypatch, given
     assert "threads" not in told
 
 
+def test_a_name_that_contradicts_the_format_is_refused_in_the_form(predicted):
+    assert refusals("export", predicted, format="parquet", path="/x/legs.parquet") == []
+    [told] = refusals("export", predicted, format="parquet", path="/x/legs.csv")
+    assert "end in .parquet" in told
+
+
 def test_pictures_a_step_that_cannot_be_are_refused_in_the_form(predicted):
     add_truth(predicted)
     assert refusals("train", predicted, more=True, batch="8") == []

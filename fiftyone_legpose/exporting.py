@@ -20,7 +20,7 @@ from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.file_names import file_names
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.views import check_legs, check_whole
+from fiftyone_legpose.views import check_legs, check_whole, source_dataset
 
 Format = Literal["csv", "parquet"]
 
@@ -179,9 +179,12 @@ def _has_keypoints(view: Any, field: str) -> bool:
 
 
 def _names(view: Any) -> dict[str, str]:
-    """Name each sample by its file; files of the same name are told apart by their sample ids."""
+    """Name each sample by its file; files of the same name are told apart by their sample ids.
+
+    Of the same name in the dataset: what a video is called does not depend on the view.
+    """
     ids, names = view.values("id"), file_names(view)
-    count = Counter(names)
+    count = Counter(file_names(source_dataset(view)))
     return {
         sample: name if count[name] == 1 else f"{name}#{sample}"
         for sample, name in zip(ids, names, strict=True)

@@ -168,6 +168,12 @@ def test_folders_stay_out_and_equal_names_are_told_apart(videos, tmp_path):
     }
 
 
+def test_a_video_is_called_the_same_in_an_export_of_its_own(videos, tmp_path):
+    videos.set_values("filepath", ["/ward/miller/a.mp4", "/ward/smith/a.mp4"])
+    export(videos[:1], tmp_path / "legs.csv")
+    assert {r["video"] for r in read(tmp_path / "legs.csv")} == {f"a.mp4#{videos.first().id}"}
+
+
 def test_a_playable_copy_bears_the_name_of_its_original(videos, tmp_path):
     videos.add_sample_field("source", fo.StringField)
     videos.set_values("source", ["/ward/miller/P01.mov", None])

@@ -38,6 +38,11 @@ def more(ctx: Any, inputs: types.Object) -> bool:
     return bool(ctx.params.get("more", False))
 
 
+def stated(ctx: Any, name: str) -> Any:
+    """Read an option behind `more`; what a closed section holds counts as not given."""
+    return None if ctx.params.get("more") is False else ctx.params.get(name)
+
+
 def path_input(
     inputs: types.Object,
     name: str,
@@ -166,7 +171,7 @@ def handover_folder() -> Path:
 
 def is_labelled(ctx: Any) -> bool:
     """Tell whether a frame has corrections in the field that the form names, or the default one."""
-    field = ctx.params.get("gt_field") or fields.GROUND_TRUTH
+    field = stated(ctx, "gt_field") or fields.GROUND_TRUTH
     video = ctx.dataset.media_type == "video"
     collection = ctx.dataset._frame_collection if video else ctx.dataset._sample_collection
     return collection.find_one({field: {"$ne": None}}, {"_id": 1}) is not None

@@ -15,6 +15,7 @@ from fiftyone_legpose.operators.forms import (
     more,
     next_key,
     path_input,
+    stated,
     view_choice,
     way,
 )
@@ -55,7 +56,7 @@ class Push(Verb):
 
         selected, begun = glance(ctx.dataset).selected, begun_keys(ctx.dataset)
         proposed = begun[0] if begun else next_key(ctx.dataset)
-        view = ctx.params.get("view")
+        view = stated(ctx, "view")
         told = f"{selected} selected frames go out; the videos stay here."
         if begun:
             told = f"Round {proposed!r} was interrupted: push it again to complete it."

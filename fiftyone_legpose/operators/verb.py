@@ -108,7 +108,11 @@ class Verb(foo.Operator):
         return outcome
 
     def options(self, ctx: Any) -> dict[str, Any]:
-        """Read the form: what the user gave, and the form's own defaults for the rest."""
+        """Read the form: what the user gave, and the form's own defaults for the rest.
+
+        The App keeps what was typed into a section that was closed since. Nobody sees it, so it
+        does not count; a call from Python, which says nothing of sections, gives what it means.
+        """
         inputs = types.Object()
         self.form(ctx, inputs)
         options = {
@@ -116,7 +120,10 @@ class Verb(foo.Operator):
             for name, entry in inputs.properties.items()
             if not isinstance(entry.type, types.Void)
         }
-        options.update({name: value for name, value in ctx.params.items() if value is not None})
+        given = {name: value for name, value in ctx.params.items() if value is not None}
+        if "more" in given:
+            given = {name: value for name, value in given.items() if name in inputs.properties}
+        options.update(given)
         return options
 
     def __call__(self, collection: Any = None, *, delegate: bool = False, **options: Any) -> Any:

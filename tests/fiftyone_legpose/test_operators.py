@@ -166,6 +166,20 @@ def test_a_name_that_contradicts_the_format_is_refused_in_the_form(predicted):
     assert "end in .parquet" in told
 
 
+def test_settings_of_a_closed_section_do_not_count(predicted):
+    hidden = {"conf": 0.9, "overwrite": True, "every": 10}
+    closed = app_context(predicted, "predict", more=False, weights=SHIPPED, **hidden)
+    options = operator("predict").options(closed)
+    assert options == {"weights": SHIPPED, "more": False}
+    shown = operator("predict").options(app_context(predicted, "predict", more=True, **hidden))
+    assert shown.items() >= hidden.items()
+    said = operator("predict").options(app_context(predicted, "predict", **hidden))
+    assert said.items() >= hidden.items()
+    add_truth(predicted, "second_reader")
+    assert refusals("evaluate", predicted, more=True, gt_field="second_reader") == []
+    assert len(refusals("evaluate", predicted, more=False, gt_field="second_reader")) == 1
+
+
 def test_pictures_a_step_that_cannot_be_are_refused_in_the_form(predicted):
     add_truth(predicted)
     assert refusals("train", predicted, more=True, batch="8") == []

@@ -147,6 +147,7 @@ def export_command(
         str | None, typer.Option("--format", help="csv or parquet; by default by the file's name.")
     ] = None,
     field: Annotated[str, typer.Option(help="The predictions.")] = fields.PREDICTIONS,
+    gt_field: Annotated[str, typer.Option(help="The corrections.")] = fields.GROUND_TRUTH,
 ) -> None:
     """Write trajectories: one row for each frame, person and keypoint."""
     from fiftyone_legpose.exporting import export
@@ -156,6 +157,7 @@ def export_command(
         path,
         format=format_,  # type: ignore[arg-type]
         field=field,
+        gt_field=gt_field,
     )
     say(
         f"{summary.rows} rows in {summary.path}: {summary.frames} frames with somebody on them, "

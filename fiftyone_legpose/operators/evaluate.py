@@ -6,6 +6,7 @@ import fiftyone.operators.types as types
 
 from fiftyone_legpose import fields
 from fiftyone_legpose.operators.forms import (
+    checkpoint_input,
     given_path,
     is_labelled,
     keypoints_choice,
@@ -19,6 +20,8 @@ from fiftyone_legpose.progress import Report
 
 _SWITCH = "weights_"
 
+OPTIONS = ("min_score", "gt_field", "trained_on", "group_by", "imgsz", "device", "trust")
+
 
 class Evaluate(Verb):
     """Measure predictions, or versions of the weights, on the corrected frames."""
@@ -28,12 +31,13 @@ class Evaluate(Verb):
     description = "How good the model is on the corrected frames, joint by joint, old against new"
     submit = "Evaluate"
     icon = "insights"
-    paths = ("report",)
+    paths = ("report", "checkpoint")
     can_delegate = True
 
     def is_long(self, ctx: Any) -> bool:
         """Tell whether weights are to predict; stored predictions are compared in seconds."""
-        return any(on is True and name.startswith(_SWITCH) for name, on in ctx.params.items())
+        switched = (on is True and name.startswith(_SWITCH) for name, on in ctx.params.items())
+        return any(switched) or bool(given_path(ctx.params, "checkpoint"))
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add what to compare."""
@@ -55,6 +59,7 @@ class Evaluate(Verb):
             default=0.25,
             label="Lowest confidence of a person that counts",
         )
+        keypoints_choice(ctx, inputs, "pred_field", label="Field of the stored predictions")
         keypoints_choice(ctx, inputs, "gt_field", label="Corrections", default=fields.GROUND_TRUTH)
         inputs.bool(
             "trained_on",
@@ -62,6 +67,14 @@ class Evaluate(Verb):
             label="Also use frames that weights were trained on",
             description="They flatter the weights that know them",
         )
+        checkpoint_input(inputs, "A .pt file, to compare besides the weights above")
+        inputs.int(
+            "imgsz",
+            min=32,
+            label="Size of the model's input (px)",
+            description="Of weights that predict; empty is the size that each was trained at",
+        )
+        inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
         inputs.str("group_by", label="Draw together", description="A field, for example subject")
         path_input(
             inputs,
@@ -79,17 +92,15 @@ class Evaluate(Verb):
 
         versions = [version.name for version in registry.list_versions()]
         chosen = [name for name in versions if options.get(_switch(name))]
+        chosen += [path] if (path := given_path(options, "checkpoint")) else []
+        stored = options.get("pred_field") or fields.PREDICTIONS
         folder = given_path(options, "report")
-        filled = (
-            k
-            for k in ("min_score", "gt_field", "trained_on", "group_by")
-            if options.get(k) not in (None, "")
-        )
+        filled = (k for k in OPTIONS if options.get(k) not in (None, ""))
         given = {name: options[name] for name in filled}
         result = evaluate(
             ctx.target_view(),
             weights=chosen or None,
-            pred_field=fields.PREDICTIONS if options["stored"] or not chosen else None,
+            pred_field=stored if options["stored"] or not chosen else None,
             **given,
             report=folder,
             progress=report,

@@ -5,6 +5,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_legpose import fields
 from fiftyone_legpose.operators.forms import handover_folder, keypoints_choice
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb
@@ -48,6 +49,7 @@ class Export(Verb):
             path.invalid = True
             path.error_message = f"Let the name end in .{kind}, or take the other format"
         keypoints_choice(ctx, inputs, "field", label="Predictions")
+        keypoints_choice(ctx, inputs, "gt_field", label="Corrections", default=fields.GROUND_TRUTH)
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Export."""
@@ -58,6 +60,7 @@ class Export(Verb):
             Path(options["path"]).expanduser(),
             format=options["format"],
             field=options["field"],
+            gt_field=options["gt_field"],
             progress=report,
         )
         return Outcome(

@@ -63,6 +63,17 @@ def path_input(
     )
 
 
+def checkpoint_input(inputs: types.Object, description: str) -> None:
+    """Ask for a checkpoint, and whether to trust it; read its path with `given_path`."""
+    path_input(inputs, "checkpoint", label="Checkpoint", description=description)
+    inputs.bool(
+        "trust",
+        default=False,
+        label="Trust the checkpoint",
+        description="One of unknown origin can run code on this machine when it is loaded",
+    )
+
+
 def given_path(params: dict[str, Any], name: str) -> str | None:
     """Read a path of `path_input`."""
     picked = params.get(name)

@@ -5,7 +5,13 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from fiftyone_legpose import fields
-from fiftyone_legpose.operators.forms import given_path, more, path_input, weights_choice
+from fiftyone_legpose.operators.forms import (
+    checkpoint_input,
+    given_path,
+    more,
+    path_input,
+    weights_choice,
+)
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
@@ -89,18 +95,7 @@ class Predict(Verb):
             description="H.264, with the keypoints drawn in; empty for none",
             choose_dir=True,
         )
-        path_input(
-            inputs,
-            "checkpoint",
-            label="Checkpoint",
-            description="A .pt file, instead of the weights above",
-        )
-        inputs.bool(
-            "trust",
-            default=False,
-            label="Trust the checkpoint",
-            description="One of unknown origin can run code on this machine when it is loaded",
-        )
+        checkpoint_input(inputs, "A .pt file, instead of the weights above")
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Predict."""

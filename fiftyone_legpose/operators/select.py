@@ -5,10 +5,10 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from fiftyone_legpose.operators.forms import (
+    checkpoint_input,
     given_path,
     keypoints_choice,
     more,
-    path_input,
     weights_choice,
 )
 from fiftyone_legpose.operators.running import Outcome
@@ -81,18 +81,7 @@ class Select(Verb):
         )
         if ctx.params.get("disagreement"):
             weights_choice(inputs, label="Weights to compare with")
-            path_input(
-                inputs,
-                "checkpoint",
-                label="Checkpoint",
-                description="A .pt file, instead of the weights above",
-            )
-            inputs.bool(
-                "trust",
-                default=False,
-                label="Trust the checkpoint",
-                description="One of unknown origin can run code on this machine when it is loaded",
-            )
+            checkpoint_input(inputs, "A .pt file, instead of the weights above")
         keypoints_choice(ctx, inputs, "field", label="Predictions")
         inputs.str("tag", label="Tag", description="Put on the chosen frames; may stay empty")
         inputs.int("seed", default=51, label="Seed of every random draw")

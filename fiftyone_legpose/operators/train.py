@@ -8,7 +8,14 @@ import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
 from fiftyone_legpose import fields
-from fiftyone_legpose.operators.forms import is_labelled, keypoints_choice, more, weights_choice
+from fiftyone_legpose.operators.forms import (
+    checkpoint_input,
+    given_path,
+    is_labelled,
+    keypoints_choice,
+    more,
+    weights_choice,
+)
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
@@ -29,7 +36,14 @@ OPTIONS = (
     "allow_shared_subjects",
     "promote",
     "compare",
+    "trust",
 )
+
+RESUME = {
+    "": "Go on with a training that was interrupted, where it is the same",
+    "yes": "Demand to go on",
+    "no": "Start anew",
+}
 
 
 class Train(Verb):
@@ -39,6 +53,7 @@ class Train(Verb):
     title = "Train weights"
     description = "Fine-tune the model on the corrected frames; the result is a new version"
     submit = "Train"
+    paths = ("checkpoint",)
     icon = "model_training"
     risk = RiskLevel.MEDIUM
     place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
@@ -121,17 +136,24 @@ class Train(Verb):
         inputs.str("device", default="auto", label="Device", description="auto, cpu, 0, or 0,1")
         inputs.int("threads", min=1, label="CPU threads", description="Empty is one a core")
         inputs.int("seed", default=0, label="Seed")
+        answers = types.RadioGroup()
+        for name, words in RESUME.items():
+            answers.add_choice(name, label=words)
+        inputs.enum("resume", answers.values(), default="", view=answers, label="Interrupted")
+        checkpoint_input(inputs, "A .pt file, to start from instead of the weights above")
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Train."""
         from fiftyone_legpose.training import train
 
         given = {name: options[name] for name in OPTIONS if options.get(name) is not None}
+        given["base"] = given_path(options, "checkpoint") or given["base"]
         batch = options.get("batch", "auto")
         summary = train(
             ctx.target_view(),
             **given,
             batch="auto" if batch == "auto" else int(batch),
+            resume={"yes": True, "no": False}.get(options.get("resume", "")),
             progress=report,
         )
         facts: dict[str, Any] = {

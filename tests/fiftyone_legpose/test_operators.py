@@ -14,7 +14,16 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import cli, fields, poses, review, review_state, rounds, training
+from fiftyone_legpose import (
+    cli,
+    evaluation,
+    fields,
+    poses,
+    review,
+    review_state,
+    rounds,
+    training,
+)
 from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
@@ -39,8 +48,10 @@ CHOSEN_BY_THE_FORM = {
     # The form has a word for the verb's None.
     "import_labels": {"dataset", "source", "keypoint_order", "confirm_empty"},
     # The verb's own base has to be fetched; the form proposes the weights that are there.
-    "train": {"name", "base"},
-    "evaluate": {"report"},
+    # A word for None here too.
+    "train": {"name", "base", "resume"},
+    # None means the field of the predictions, which the form names.
+    "evaluate": {"report", "pred_field"},
     "export": {"path", "format"},
     "loop": {"rounds", "count", "handover"},
     # None means the default version, which the form names.
@@ -180,6 +191,45 @@ def test_settings_of_a_closed_section_do_not_count(predicted):
     assert len(refusals("evaluate", predicted, more=False, gt_field="second_reader")) == 1
 
 
+def test_evaluate_takes_another_field_and_a_checkpoint(predicted, monkeypatch, tmp_path):
+    told = {}
+
+    def note(_, **options):
+        told.update(options)
+        raise TrainingError("enough")
+
+    add_truth(predicted)
+    monkeypatch.setattr(evaluation, "evaluate", note)
+    checkpoint, others = str(tmp_path / "w.pt"), {"imgsz": 320, "device": "cpu", "trust": True}
+    with pytest.raises(ExecutionError, match="enough"):
+        outcome(predicted, "evaluate", pred_field="second", checkpoint=checkpoint, **others)
+    assert (told["weights"], told["pred_field"]) == ([checkpoint], "second")
+    assert told.items() >= others.items()
+
+
+@pytest.mark.parametrize(("said", "meant"), [("", None), ("yes", True), ("no", False)])
+def test_train_takes_a_checkpoint_and_resume(predicted, monkeypatch, tmp_path, said, meant):
+    told = {}
+
+    def note(_, **options):
+        told.update(options)
+        raise TrainingError("enough")
+
+    add_truth(predicted)
+    monkeypatch.setattr(training, "train", note)
+    checkpoint = str(tmp_path / "w.pt")
+    with pytest.raises(ExecutionError, match="enough"):
+        outcome(predicted, "train", checkpoint=checkpoint, trust=True, resume=said)
+    assert (told["base"], told["trust"], told["resume"]) == (checkpoint, True, meant)
+
+
+def test_export_takes_corrections_of_another_field(predicted, tmp_path):
+    add_truth(predicted, "second_reader")
+    target = str(tmp_path / "legs.csv")
+    facts = outcome(predicted, "export", path=target, gt_field="second_reader")["facts"]
+    assert facts["Frames that a person has looked at"] == 11
+
+
 def test_pictures_a_step_that_cannot_be_are_refused_in_the_form(predicted):
     add_truth(predicted)
     assert refusals("train", predicted, more=True, batch="8") == []
@@ -197,6 +247,9 @@ def test_what_the_command_line_has_the_forms_have_too(predicted):
         "select": set(),
         "push": {"backup"},
         "import_labels": set(),
+        "train": {"verbose"},
+        "evaluate": {"weights", "json"},
+        "export": {"format_"},
     }
     fiftyones = {"dataset", "view", "url", "organization"}
     for verb, otherwise in asked_otherwise.items():

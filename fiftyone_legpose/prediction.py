@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -331,12 +331,16 @@ def _predict_frames(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Ta
     model = work.model.loaded
     [path] = batch.filepaths
     todo = set(batch.todo)
-    done, taken = _known_tracks(work, batch, todo) if work.tracker else ({}, frozenset())
-    tracker = PersonTracker(work.tracker, taken=taken) if work.tracker else None
     frames = decoding.read_ahead(
         lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
     )
     predictions = _infer(model, frames)
+    first = next(predictions)
+    # Before what is stored is read: in px it is right only with the right size.
+    _correct_size(work.target[batch.sample_id], first[1])
+    predictions = chain([first], predictions)
+    done, taken = _known_tracks(work, batch, todo) if work.tracker else ({}, frozenset())
+    tracker = PersonTracker(work.tracker, taken=taken) if work.tracker else None
     for number in sorted(todo | done.keys()):
         if number in todo:
             _, frame, raw = next(predictions)
@@ -347,6 +351,19 @@ def _predict_frames(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Ta
             # Done frames pass through the tracker too, so that ids go on across an interruption,
             # and from one view of the video to another.
             writer.retrack(done[number].frame_id, done[number], tracker)
+
+
+def _correct_size(sample: fo.Sample, frame: PreparedFrame) -> None:
+    """Let a video's metadata say the size that its frames are decoded at.
+
+    FiftyOne reads the size as it is stored, and a phone's video is turned when it is decoded. All
+    that is in px, such as an export, comes from the metadata.
+    """
+    height, width = frame.shape
+    metadata = sample.metadata
+    if (metadata.frame_width, metadata.frame_height) != (width, height):
+        metadata.frame_width, metadata.frame_height = width, height
+        sample.save()
 
 
 def _repair_swaps(work: _Work, batch: _Batch, writer: LabelWriter) -> None:

@@ -235,6 +235,35 @@ def test_keypoints_stand_where_the_app_draws_the_picture(kind, sample_clip, data
     assert np.abs(best[0] - best[1]).max() < 0.05
 
 
+def test_a_phone_video_that_load_did_not_add_has_the_size_that_it_is_decoded_at(
+    short_clip, dataset_name, tmp_path, monkeypatch
+):
+    class Corners(TwoPeople):
+        """A model that finds one person, as large as the picture."""
+
+        def prepare(self, frame):
+            return PreparedFrame(np.zeros((32, 32, 3), np.uint8), frame.shape[:2])
+
+        def begin(self, frames):
+            sizes = np.array([frame.shape[::-1] for frame in frames], float)
+            points = np.linspace(np.zeros_like(sizes), sizes, 10, axis=1)
+            boxes = np.concatenate([sizes * 0, sizes], axis=1)
+            one, ten = np.ones(1), np.ones((1, 10))
+            rows = zip(boxes, points, strict=True)
+            return lambda: [RawPoses(box[None], one, p[None], ten) for box, p in rows]
+
+    monkeypatch.setattr(prediction, "PoseModel", lambda *_, **__: Corners())
+    dataset = fo.Dataset(dataset_name, media_type="video")
+    dataset.add_sample(fo.Sample(filepath=str(turn_clip(short_clip, tmp_path / "phone.mp4"))))
+    lp.predict(dataset, every=2)
+    found = table(dataset)
+    assert found.sizes.tolist() == [[264, 304]]
+    assert found.points.max(axis=(0, 1)) == pytest.approx((264, 304))
+    # A view, of which frames are done that a tracker takes up, sees the same.
+    lp.predict(dataset.limit(1))
+    assert np.array_equal(table(dataset).track, np.ones(12))
+
+
 def test_annotated_videos_play_in_browsers(videos, tmp_path):
     from fiftyone_legpose.media import needs_copy, probe
 

@@ -19,6 +19,9 @@ from fiftyone_legpose.progress import Report, reporting
 SOURCE = "source"
 """Sample field with the path that the user gave; `filepath` may be a playable copy of it."""
 
+SOURCE_BYTES = "source_bytes"
+"""Sample field with the size of the source when it was loaded."""
+
 VIDEO = "video"
 """Sample field of stills with the name of the video that they were taken from."""
 
@@ -28,6 +31,11 @@ STILLS_PER_S = 30.0
 logger = logging.getLogger(__name__)
 
 _INFO = "legpose_load"
+
+_CHANGED = (
+    "it has changed since it was loaded, and what the dataset holds of it belongs to the file "
+    "before: load it under another name, or delete its sample and load it again"
+)
 
 # What a pattern holds and the name of a person does not.
 _PATTERN_SIGNS = re.compile(r"[()\[\]\\*+?^$|]")
@@ -57,9 +65,10 @@ def load(
 ) -> fo.Dataset:
     """Load videos, or a folder of images, into a persistent dataset.
 
-    Loading the same files again adds nothing; a subject given then is noted on them. A video
-    that browsers cannot show frame by frame (variable frame rate, rotated, odd codec) is copied as
-    H.264; its original stays untouched.
+    Loading the same files again adds nothing; a subject given then is noted on them. A file of
+    another size than the one that was loaded from its path is skipped. A video that browsers cannot
+    show frame by frame (variable frame rate, rotated, odd codec) is copied as H.264; its original
+    stays untouched.
 
     Parameters
     ----------
@@ -93,8 +102,13 @@ def load(
     target = _open_dataset(dataset, kind, has_files=bool(videos or images))
     if kind == "video":
         skipped += [_skip(p, "an image among videos; load images by themselves") for p in images]
-    known = _known_sources(target)
-    new = [path for path in (videos or images) if str(path) not in known]
+    sizes = _known_sources(target)
+    found = videos or images
+    new = [path for path in found if str(path) not in sizes]
+    changed = [path for path in found if _has_changed(path, sizes.get(str(path)))]
+    skipped += [_skip(path, _CHANGED) for path in changed]
+    others = {*new, *changed}
+    known = [path for path in found if path not in others]
     samples: list[fo.Sample] = []
     copied: list[dict[str, str]] = []
     with reporting("load", progress if new else False) as report:
@@ -106,10 +120,10 @@ def load(
                 skipped.append(_skip(path, str(error)))
                 continue
             sample[fields.SUBJECT] = subject_of(path)
+            sample[SOURCE_BYTES] = path.stat().st_size
             samples.append(sample)
         report(len(new), len(new), "saving")
-        known_count = len(videos or images) - len(new)
-        if not samples and not known_count:
+        if not samples and not known:
             if is_new:
                 target.delete()
             raise NothingLoadedError(_nothing_loaded(sources, skipped))
@@ -118,8 +132,8 @@ def load(
         if kind == "video":
             target.ensure_frames()
         if subject is not None:
-            _name_subjects(target, set(videos or images) - set(new), subject_of)
-    summary = LoadSummary(len(samples), known_count, copied, skipped)
+            _name_subjects(target, known, subject_of)
+    summary = LoadSummary(len(samples), len(known), copied, skipped)
     target.info[_INFO] = vars(summary)
     target.save()
     dress(target)
@@ -297,11 +311,23 @@ def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> f
     return dataset
 
 
-def _known_sources(dataset: fo.Dataset) -> set[str]:
-    paths = set(dataset.values("filepath"))
+def _known_sources(dataset: fo.Dataset) -> dict[str, int | None]:
+    """Give the size in bytes that each known file had when it was loaded, None if nobody noted."""
+    paths, of_files = dataset.values(["filepath", "metadata.size_bytes"])
+    sizes: dict[str, int | None] = dict(zip(paths, of_files, strict=True))
     if dataset.has_sample_field(SOURCE):
-        paths |= set(dataset.values(SOURCE))
-    return paths
+        sources = dataset.values(SOURCE)
+        noted = dataset.has_sample_field(SOURCE_BYTES)
+        of_sources = dataset.values(SOURCE_BYTES) if noted else [None] * len(sources)
+        for source, size in zip(sources, of_sources, strict=True):
+            sizes[source] = sizes.get(source) if size is None else size
+    return sizes
+
+
+def _has_changed(path: Path, size: int | None) -> bool:
+    # By its size alone: a file that is copied back or restored can get another time of change,
+    # and another recording of the very same size is not to be expected.
+    return size is not None and path.stat().st_size != size
 
 
 def _video_sample(path: Path, copied: list[dict[str, str]]) -> fo.Sample:
@@ -337,11 +363,20 @@ def _image_sample(path: Path) -> fo.Sample:
 
 def _declare(dataset: fo.Dataset) -> None:
     """Set fields, their descriptions and the skeleton: an empty dataset explains itself."""
-    for name, description in {
-        SOURCE: "The file as it was loaded; the filepath may be a playable copy of it",
-        fields.SUBJECT: "The person filmed; training keeps one subject on one side of a split",
-    }.items():
-        dataset.add_sample_field(name, fo.StringField, description=description)
+    for name, kind, description in (
+        (
+            SOURCE,
+            fo.StringField,
+            "The file as it was loaded; the filepath may be a playable copy of it",
+        ),
+        (SOURCE_BYTES, fo.IntField, "Size of the file when it was loaded"),
+        (
+            fields.SUBJECT,
+            fo.StringField,
+            "The person filmed; training keeps one subject on one side of a split",
+        ),
+    ):
+        dataset.add_sample_field(name, kind, description=description)
     poses.declare(dataset, fields.PREDICTIONS, boxes=True)
     poses.declare(dataset, fields.GROUND_TRUTH)
 

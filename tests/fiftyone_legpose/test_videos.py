@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import fiftyone_legpose as lp
 from fiftyone_legpose import fields, legs
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError
-from fiftyone_legpose.videos import SOURCE, load_summary
+from fiftyone_legpose.videos import SOURCE, SOURCE_BYTES, load_summary
 from tests.conftest import make_clip
 
 
@@ -185,3 +186,25 @@ def test_stills_of_a_slow_video_are_its_frames(short_clip, tmp_path):
     assert len(lp.extract_frames(short_clip, tmp_path, fps=30)) == 12
     with pytest.raises(DatasetError, match="fps"):
         lp.extract_frames(short_clip, tmp_path, fps=0)
+
+
+def test_a_file_that_was_replaced_under_its_name_is_refused(folder, dataset_name, sample_clip):
+    plain, restored, old = (folder / n for n in ("P01_walk.mp4", "P02_walk.mp4", "old.avi"))
+    make_clip(plain, old, "-c:v", "mjpeg")
+    lp.load([plain, restored, old], dataset_name)
+    shutil.copy(sample_clip, plain)
+    make_clip(sample_clip, old, "-c:v", "mjpeg")
+    os.utime(restored)
+    dataset = lp.load([plain, restored, old], dataset_name)
+    summary = load_summary(dataset)
+    assert (len(dataset), summary.added, summary.known) == (3, 0, 1)
+    assert {item["path"] for item in summary.skipped} == {str(plain), str(old)}
+    assert all("changed since it was loaded" in item["reason"] for item in summary.skipped)
+
+
+def test_a_dataset_of_before_sizes_were_noted_goes_on(folder, dataset_name):
+    old = make_clip(folder / "P01_walk.mp4", folder / "old.avi", "-c:v", "mjpeg")
+    dataset = lp.load([folder / "P01_walk.mp4", old], dataset_name)
+    dataset.delete_sample_field(SOURCE_BYTES)
+    lp.load(folder, dataset_name)
+    assert (load_summary(dataset).known, load_summary(dataset).added) == (2, 2)

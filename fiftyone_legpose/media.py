@@ -45,6 +45,13 @@ class VideoFacts:
     """Degrees by which a player turns the picture: 0, 90, 180 or 270."""
     constant_rate: bool
     """Each frame stands within half a frame of where a constant rate puts it."""
+    pixel_aspect: Fraction
+    """Width of a pixel by its height; 1 where the file does not tell."""
+
+    @property
+    def has_square_pixels(self) -> bool:
+        """Whether a player draws the picture as wide as it is stored, to the pixel."""
+        return abs(self.pixel_aspect - 1) * self.width < 1
 
 
 def probe(path: Path) -> VideoFacts:
@@ -59,7 +66,7 @@ def probe(path: Path) -> VideoFacts:
     """
     _check_readable(path)
     entries = (
-        "stream=codec_name,pix_fmt,width,height,avg_frame_rate,nb_frames"
+        "stream=codec_name,pix_fmt,width,height,avg_frame_rate,nb_frames,sample_aspect_ratio"
         ":stream_side_data=rotation:stream_tags=rotate:packet=pts_time,flags"
     )
     answer = run_tool(
@@ -91,6 +98,9 @@ def probe(path: Path) -> VideoFacts:
         mean_rate = mean_rate or 1 / step
         constant = bool(np.abs(times - times[0] - np.arange(len(times)) * step).max() < step / 2)
     side_data = [d["rotation"] for d in stream.get("side_data_list", []) if "rotation" in d]
+    # 0:1 is what ffprobe says of pixels that nothing is known of, if it says anything.
+    across, _, down = stream.get("sample_aspect_ratio", "0:1").partition(":")
+    told = across.isdigit() and down.isdigit() and int(across) and int(down)
     turned = side_data[0] if side_data else stream.get("tags", {}).get("rotate", 0)
     return VideoFacts(
         codec=stream.get("codec_name", "unknown"),
@@ -101,6 +111,7 @@ def probe(path: Path) -> VideoFacts:
         frame_count=count,
         rotation=int(float(turned)) % 360,
         constant_rate=constant,
+        pixel_aspect=Fraction(int(across), int(down)) if told else Fraction(1),
     )
 
 
@@ -109,9 +120,14 @@ def needs_copy(path: Path, facts: VideoFacts) -> str | None:
 
     FiftyOne counts frames at a constant rate and ignores rotation metadata where ffmpeg keeps it
     as side data, so both put keypoints in another place than the picture that a browser draws.
+    OpenCV, which decodes for the model, ignores that pixels can be wider than high (camcorders):
+    legs would be too slim, and lengths and angles in px wrong.
     """
     if facts.rotation:
         return f"its picture is turned by {facts.rotation} degrees"
+    if not facts.has_square_pixels:
+        aspect = facts.pixel_aspect
+        return f"its pixels are not square ({aspect.numerator}:{aspect.denominator})"
     if not facts.constant_rate:
         return "its frame rate varies"
     if facts.codec not in _PLAYED.get(path.suffix.lower(), ()):
@@ -122,12 +138,12 @@ def needs_copy(path: Path, facts: VideoFacts) -> str | None:
 
 
 def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
-    """Re-encode a video once to upright H.264 at a constant rate; the original stays untouched.
+    """Re-encode a video once to upright H.264 at a constant rate, of square pixels.
 
     Parameters
     ----------
     path
-        The original.
+        The original; it stays untouched.
     facts
         What `probe` said of it.
     folder
@@ -145,18 +161,21 @@ def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
     """
     stat = path.stat()
     identity = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    if not facts.has_square_pixels:
+        # Copies made before aspects were read have the pixels of the original.
+        identity += f"|{facts.pixel_aspect}"
     copy = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.mp4"
     if copy.exists():
         return copy
     folder.mkdir(parents=True, exist_ok=True)
     rate = Fraction(facts.frame_rate).limit_denominator(1001)
     # H.264 with 4:2:0 needs even sides; a pixel of padding moves no keypoint of the copy.
-    even = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
+    filters = [f"fps={rate}", *_squared(facts), "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
     with TemporaryDirectory(dir=folder) as scratch:
         part = Path(scratch) / "part.mp4"
         answer = run_tool(
             ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(path), "-map", "0:v:0"]
-            + ["-vf", f"fps={rate},{even}", "-c:v", "libx264", "-crf", "18", "-preset", "veryfast"]
+            + ["-vf", ",".join(filters), "-c:v", "libx264", "-crf", "18", "-preset", "veryfast"]
             + ["-pix_fmt", "yuv420p", "-map_metadata", "-1", "-movflags", "+faststart", str(part)]
         )
         if answer.returncode != 0 or not part.exists():
@@ -166,7 +185,7 @@ def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
 
 
 def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Path]:
-    """Write stills of a video at a steady rate, upright, at full size.
+    """Write stills of a video at a steady rate, upright, at full size, of square pixels.
 
     Parameters
     ----------
@@ -193,11 +212,11 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
     """
     facts = probe(path)
     folder.mkdir(parents=True, exist_ok=True)
-    rate = min(fps, facts.frame_rate)
+    rate = Fraction(min(fps, facts.frame_rate)).limit_denominator(1001)
     with TemporaryDirectory(dir=folder) as scratch:
         answer = run_tool(
             ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0"]
-            + ["-vf", f"fps={Fraction(rate).limit_denominator(1001)}", "-q:v", "2"]
+            + ["-vf", ",".join([f"fps={rate}", *_squared(facts)]), "-q:v", "2"]
             + [str(Path(scratch) / "still_%09d.jpg")]
         )
         made = sorted(Path(scratch).iterdir())
@@ -209,6 +228,14 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
             if not target.exists():
                 os.replace(still, target)
     return stills
+
+
+def _squared(facts: VideoFacts) -> list[str]:
+    """Give ffmpeg's filters that make the pixels of a picture square, where they are not."""
+    if facts.has_square_pixels:
+        return []
+    # ffmpeg turns a picture before it filters, and the aspect of its pixels with it.
+    return ["scale=ceil(iw*sar/2)*2:ih", "setsar=1"]
 
 
 def _refuse_other_stills(folder: Path, name: str, made: Mapping[Path, Path]) -> None:

@@ -67,8 +67,8 @@ def load(
 
     Loading the same files again adds nothing; a subject given then is noted on them. A file of
     another size than the one that was loaded from its path is skipped. A video that browsers cannot
-    show frame by frame (variable frame rate, rotated, odd codec) is copied as H.264; its original
-    stays untouched.
+    show frame by frame (variable frame rate, rotated, pixels that are not square, odd codec) is
+    copied as H.264; its original stays untouched.
 
     Parameters
     ----------

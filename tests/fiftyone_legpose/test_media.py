@@ -104,3 +104,21 @@ def test_a_missing_ffmpeg_says_how_to_get_it(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingToolError, match="apt-get install ffmpeg"):
         media.run_tool(["ffmpeg", "-version"])
+
+
+def test_pixels_that_are_not_square_become_square(short_clip: Path, tmp_path: Path):
+    camcorder = make_clip(short_clip, tmp_path / "dv.mp4", "-vf", "scale=204:264,setsar=59/41")
+    facts = media.probe(camcorder)
+    assert media.needs_copy(camcorder, facts) == "its pixels are not square (59:41)"
+    copy = media.playable_copy(camcorder, facts, tmp_path / "copies")
+    seen = media.probe(copy)
+    assert (seen.width, seen.height, seen.pixel_aspect) == (294, 264, 1)
+    assert media.needs_copy(copy, seen) is None
+    [still] = media.write_stills(camcorder, tmp_path / "stills", fps=1, name="dv")
+    assert decoding.read_picture(still).shape == (264, 294, 3)
+
+
+@pytest.mark.parametrize("aspect", ["0/1", "1/1", "609/608"])
+def test_pixels_that_are_unknown_or_as_good_as_square_are_left(aspect, short_clip, tmp_path):
+    clip = make_clip(short_clip, tmp_path / "square.mp4", "-vf", f"setsar={aspect}")
+    assert media.needs_copy(clip, media.probe(clip)) is None

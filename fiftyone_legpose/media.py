@@ -23,6 +23,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 # What every browser with the open-source codecs plays; anything else becomes H.264 in MP4.
 _PLAYED = {".mp4": {"h264", "av1"}, ".m4v": {"h264"}, ".webm": {"vp8", "vp9", "av1"}}
 _LOST_PACKETS = 0.02
+# Matroska keeps times in ms, so the first and the last of a clip are that far from the truth.
+_ROUNDING_S = 0.002
 
 
 class UnreadableError(Exception):
@@ -38,7 +40,7 @@ class VideoFacts:
     width: int
     height: int
     frame_rate: float
-    """Mean frames per second."""
+    """Mean frames per second, from the first frame to the last."""
     frame_count: int
     """Frames that a player shows."""
     rotation: int
@@ -94,8 +96,13 @@ def probe(path: Path) -> VideoFacts:
     mean_rate = int(frames) / int(seconds) if int(seconds) else 0.0
     constant = True
     if len(times) > 1 and times[-1] > times[0]:
-        step = (times[-1] - times[0]) / (len(times) - 1)
-        mean_rate = mean_rate or 1 / step
+        length = float(times[-1] - times[0])
+        step = length / (len(times) - 1)
+        # What the file announces is exact, but counts how long the last frame stands: minutes
+        # where a camera was stopped late. Where times are missing it is all there is.
+        announced_length = (count - 1) / mean_rate if mean_rate else 0.0
+        if not mean_rate or (len(times) == count and abs(announced_length - length) > _ROUNDING_S):
+            mean_rate = 1 / step
         constant = bool(np.abs(times - times[0] - np.arange(len(times)) * step).max() < step / 2)
     side_data = [d["rotation"] for d in stream.get("side_data_list", []) if "rotation" in d]
     # 0:1 is what ffprobe says of pixels that nothing is known of, if it says anything.

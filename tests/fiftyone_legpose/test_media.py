@@ -122,3 +122,13 @@ def test_pixels_that_are_not_square_become_square(short_clip: Path, tmp_path: Pa
 def test_pixels_that_are_unknown_or_as_good_as_square_are_left(aspect, short_clip, tmp_path):
     clip = make_clip(short_clip, tmp_path / "square.mp4", "-vf", f"setsar={aspect}")
     assert media.needs_copy(clip, media.probe(clip)) is None
+
+
+def test_a_long_last_frame_leaves_the_rate_as_it_is(short_clip: Path, tmp_path: Path):
+    plain = make_clip(short_clip, tmp_path / "plain.mp4", "-bf", "0")
+    # A camera that is stopped late: the last of the frames stands for three seconds.
+    lasting = "setts=duration='if(eq(N,11),3/TB,DURATION)'"
+    clip = make_clip(plain, tmp_path / "late.mp4", "-c", "copy", "-bsf:v", lasting)
+    facts = media.probe(clip)
+    assert facts.frame_rate == pytest.approx(20)
+    assert (facts.frame_count, facts.constant_rate) == (12, True)

@@ -2,9 +2,11 @@
 
 import csv
 import glob
+import io
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +56,16 @@ class LoadSummary:
     """Videos that the App cannot show as they are: ``path`` and ``reason`` of each copy."""
     skipped: list[dict[str, str]] = field(default_factory=list)
     """``path`` and ``reason`` of each file that could not be used."""
+    without_subject: list[str] = field(default_factory=list)
+    """Paths of files of which a subject that was given tells nothing, and none is known."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know besides, one line each."""
+        notes = []
+        if self.without_subject:
+            notes.append(_unnamed(self.without_subject))
+        return notes
 
 
 def load(
@@ -78,8 +90,8 @@ def load(
         The dataset, or the name of one, which is made where there is none.
     subject
         Whom the files show: a name, a regular expression whose first group is found in the file
-        name, the path of a CSV file with the columns ``file`` and ``subject``, or a mapping from
-        file name to subject.
+        name, or else in ``folder/file name``, the path of a CSV file with the columns ``file`` and
+        ``subject``, or a mapping from file name, or ``folder/file name``, to subject.
     progress
         See `fiftyone_legpose.progress.reporting`.
 
@@ -133,7 +145,8 @@ def load(
             target.ensure_frames()
         if subject is not None:
             _name_subjects(target, known, subject_of)
-    summary = LoadSummary(len(samples), len(known), copied, skipped)
+    unnamed = _without_subject(target, found) if subject is not None else []
+    summary = LoadSummary(len(samples), len(known), copied, skipped, unnamed)
     target.info[_INFO] = vars(summary)
     target.save()
     dress(target)
@@ -202,6 +215,9 @@ def extract_frames(
         raise NothingLoadedError(_nothing_loaded(videos, skipped))
     for item in skipped:
         logger.warning("Left out %s: %s", item["path"], item["reason"])
+    unnamed = [str(video) for video in stills if subject_of(video) is None]
+    if subject is not None and unnamed:
+        logger.warning("%s", _unnamed(unnamed))
     written = [still for of_video in stills.values() for still in of_video]
     if dataset is not None:
         loaded = load(written, dataset, progress=False)
@@ -291,6 +307,19 @@ def _name_subjects(
     view = dataset.match(is_known)
     rows = zip(*view.values([SOURCE, "filepath"]), strict=True)
     view.set_values(fields.SUBJECT, [told.get(source) or told[path] for source, path in rows])
+
+
+def _without_subject(dataset: fo.Dataset, paths: Iterable[Path]) -> list[str]:
+    """List files of which no subject is known, of those that are in the dataset."""
+    rows = zip(*dataset.values([SOURCE, "filepath", fields.SUBJECT]), strict=True)
+    unnamed = {name for source, path, who in rows if not who for name in (source, path)}
+    return [str(path) for path in paths if str(path) in unnamed]
+
+
+def _unnamed(paths: Sequence[str]) -> str:
+    if len(paths) == 1:
+        return f"1 file without a subject: {paths[0]}"
+    return f"{len(paths)} files without a subject, such as {paths[0]}"
 
 
 def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> fo.Dataset:
@@ -385,8 +414,16 @@ def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
     if subject is None:
         return lambda path: None
     if isinstance(subject, Mapping):
-        named = dict(subject)
-        return lambda path: named.get(path.name, named.get(path.stem))
+        named = {_spelled(key).replace("\\", "/"): who for key, who in subject.items()}
+
+        def from_table(path: Path) -> str | None:
+            # The folder first: files of one name in many folders have a line each.
+            nearest = path.parent.name
+            keys = [f"{nearest}/{path.name}", f"{nearest}/{path.stem}", path.name, path.stem]
+            found = (_spelled(named.get(_spelled(key)) or "") for key in keys)
+            return next((who for who in found if who), None)
+
+        return from_table
     if isinstance(subject, Path) or (isinstance(subject, str) and subject.endswith(".csv")):
         return _subject_lookup(_read_subjects(Path(subject)))
     if isinstance(subject, str) and not _PATTERN_SIGNS.search(subject):
@@ -404,16 +441,26 @@ def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
         )
 
     def from_name(path: Path) -> str | None:
-        found = pattern.search(path.name)
-        return found.group(1) if found else None
+        # A folder a patient is as common as a name in each file's.
+        for text in (path.name, f"{path.parent.name}/{path.name}"):
+            if (found := pattern.search(_spelled(text))) and found.group(1):
+                return found.group(1)
+        return None
 
     return from_name
 
 
+def _spelled(name: str) -> str:
+    """Write a name in the one way that names are compared in.
+
+    macOS takes umlauts apart in file names, and nobody sees a space at the end of a table's cell.
+    """
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def _read_subjects(path: Path) -> dict[str, str]:
     try:
-        with path.expanduser().open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        text = path.expanduser().read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DatasetError(f"The subject table {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -421,9 +468,14 @@ def _read_subjects(path: Path) -> dict[str, str]:
             f"The subject table {path} is not in UTF-8: save it as 'CSV UTF-8', as spreadsheets "
             "call it."
         ) from None
-    if rows and not {"file", "subject"} <= set(rows[0]):
+    # Excel separates by semicolons where numbers have a decimal comma, and calls it CSV too.
+    delimiter = max(",;\t", key=text.strip().partition("\n")[0].count)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
+    columns = [column.strip() for column in rows[0]] if rows else []
+    if rows and not {"file", "subject"} <= set(columns):
         raise DatasetError(
             f"The subject table {path} needs the columns 'file' and 'subject', it has "
-            f"{', '.join(map(repr, rows[0]))}."
+            f"{', '.join(map(repr, columns))}."
         )
-    return {row["file"]: row["subject"] for row in rows}
+    cells = [dict(zip(columns, row, strict=False)) for row in rows[1:]]
+    return {row["file"]: row.get("subject", "") for row in cells if "file" in row}

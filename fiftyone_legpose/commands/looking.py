@@ -22,8 +22,8 @@ app = typer.Typer()
 Subject = Annotated[
     str | None,
     typer.Option(
-        help="Whom the files show: a name, a regular expression with a (group) on the file name, "
-        "or a CSV file with the columns file and subject."
+        help="Whom the files show: a name, a regular expression with a (group) on the file name "
+        "or folder/file name, or a CSV file with the columns file and subject."
     ),
 ]
 
@@ -42,6 +42,8 @@ def load_command(
         say(f"copied   {item['path']}: {item['reason']}")
     for item in summary.skipped:
         say(f"skipped  {item['path']}: {item['reason']}", fg="yellow")
+    for note in summary.notes:
+        say(note, fg="yellow")
     say(f"{summary.added} added, {summary.known} known before, {len(summary.skipped)} skipped.")
     say(f"Next: legpose predict {dataset}")
 

@@ -43,7 +43,8 @@ class Load(Verb):
             label="Subject",
             description=(
                 "Whom the files show; training keeps one subject on one side. A name, a pattern "
-                r"on the file name such as (P\d+), or a CSV file with the columns file and subject"
+                r"on the file name or folder/file name such as (P\d+), or a CSV file with the "
+                "columns file and subject"
             ),
         )
         if not given_path(ctx.params, "sources"):
@@ -60,6 +61,7 @@ class Load(Verb):
         summary = load_summary(dataset)
         notes = [f"Copied: {Path(i['path']).name}: {i['reason']}" for i in summary.copied]
         notes += [f"Skipped: {Path(i['path']).name}: {i['reason']}" for i in summary.skipped]
+        notes += summary.notes
         notes.append("Next: **Predict** the leg keypoints.")
         return Outcome(
             f"Loaded into {dataset.name}: {summary.added} new, {summary.known} known before.",

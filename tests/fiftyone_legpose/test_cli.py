@@ -155,3 +155,8 @@ def test_weights_are_listed(tmp_path: Path):
     listed = run("weights", "list")
     assert listed.exit_code == 0
     assert listed.output.startswith("* 1")
+
+
+def test_load_tells_of_files_without_a_subject(short_clip, dataset_name):
+    loaded = run("load", short_clip, "-d", dataset_name, "--subject", r"(Patient\d+)")
+    assert f"1 file without a subject: {short_clip}" in " ".join(loaded.output.split())

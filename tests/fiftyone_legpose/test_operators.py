@@ -592,3 +592,13 @@ def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted, monkeypatch, tmp_p
     may_end.touch()
     assert [message.to_json()["body"] for message in first][-1]["headline"] == "done"
     assert refusals("select", predicted) == []
+
+
+def test_load_tells_of_files_without_a_subject(short_clip, dataset_name):
+    options = {
+        "sources": as_path(short_clip),
+        "dataset": dataset_name,
+        "subject": r"(Patient\d+)",
+    }
+    notes = operator("load").call(None, options, None).notes
+    assert f"1 file without a subject: {short_clip}" in notes

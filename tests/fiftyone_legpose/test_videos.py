@@ -208,3 +208,43 @@ def test_a_dataset_of_before_sizes_were_noted_goes_on(folder, dataset_name):
     dataset.delete_sample_field(SOURCE_BYTES)
     lp.load(folder, dataset_name)
     assert (load_summary(dataset).known, load_summary(dataset).added) == (2, 2)
+
+
+@pytest.mark.parametrize("kind", ["pattern", "mapping"])
+def test_a_folder_a_patient_tells_the_subjects(kind, short_clip, dataset_name, tmp_path):
+    for name in ("P01", "P02"):
+        (tmp_path / name).mkdir()
+        shutil.copy(short_clip, tmp_path / name / "walk.mp4")
+    table = {"P01/walk.mp4": "P01", "P02\\walk": "P02", "walk.mp4": "nobody"}
+    subject = r"(P\d+)" if kind == "pattern" else table
+    dataset = lp.load(tmp_path, dataset_name, subject=subject)
+    assert dataset.values(fields.SUBJECT) == ["P01", "P02"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["file;subject\nM\u00fcller.mp4;P01\n", " file , subject \n M\u00fcller.mp4 ,P01 \n"],
+    ids=["semicolons", "spaces"],
+)
+def test_a_table_finds_the_file_however_both_are_written(text, short_clip, dataset_name, tmp_path):
+    # A Mac writes the umlaut of a file name as two characters.
+    shutil.copy(short_clip, tmp_path / "Mu\u0308ller.mp4")
+    (tmp_path / "subjects.csv").write_text(text, encoding="utf-8")
+    dataset = lp.load(tmp_path, dataset_name, subject=tmp_path / "subjects.csv")
+    assert dataset.values(fields.SUBJECT) == ["P01"]
+    assert load_summary(dataset).without_subject == []
+
+
+def test_files_without_a_subject_are_told(folder, dataset_name, caplog):
+    first, second = folder / "P01_walk.mp4", folder / "P02_walk.mp4"
+    dataset = lp.load([first, second], dataset_name, subject={"P01_walk": "x", "P02_walk": " "})
+    summary = load_summary(dataset)
+    assert summary.without_subject == [str(second)]
+    assert summary.notes == [f"1 file without a subject: {second}"]
+    # Whom the first file shows was told before.
+    lp.load([first, second], dataset_name, subject={"P03": "y"})
+    assert load_summary(dataset).without_subject == [str(second)]
+    lp.load([first, second], dataset_name)
+    assert load_summary(dataset).without_subject == []
+    lp.extract_frames([first, second], folder / "stills", fps=1, subject={"P01_walk": "x"})
+    assert f"1 file without a subject: {second}" in caplog.text

@@ -58,6 +58,8 @@ class LoadSummary:
     """``path`` and ``reason`` of each file that could not be used."""
     without_subject: list[str] = field(default_factory=list)
     """Paths of files of which a subject that was given tells nothing, and none is known."""
+    gone: list[str] = field(default_factory=list)
+    """Paths of files that were loaded before and are not there any more."""
 
     @property
     def notes(self) -> list[str]:
@@ -65,6 +67,8 @@ class LoadSummary:
         notes = []
         if self.without_subject:
             notes.append(_unnamed(self.without_subject))
+        if self.gone:
+            notes.append(_are_gone(self.gone))
         return notes
 
 
@@ -146,7 +150,7 @@ def load(
         if subject is not None:
             _name_subjects(target, known, subject_of)
     unnamed = _without_subject(target, found) if subject is not None else []
-    summary = LoadSummary(len(samples), len(known), copied, skipped, unnamed)
+    summary = LoadSummary(len(samples), len(known), copied, skipped, unnamed, _gone(target))
     target.info[_INFO] = vars(summary)
     target.save()
     dress(target)
@@ -320,6 +324,22 @@ def _unnamed(paths: Sequence[str]) -> str:
     if len(paths) == 1:
         return f"1 file without a subject: {paths[0]}"
     return f"{len(paths)} files without a subject, such as {paths[0]}"
+
+
+def _gone(dataset: fo.Dataset) -> list[str]:
+    """List the files that are not where they were when they were loaded."""
+    # Others may keep something else than a path in a field of this name.
+    sources = [Path(source) for source in dataset.values(SOURCE) if source]
+    return [str(path) for path in sources if path.is_absolute() and not path.exists()]
+
+
+def _are_gone(paths: Sequence[str]) -> str:
+    one = f"1 known file is gone from its place, {paths[0]}"
+    more = f"{len(paths)} known files are gone from their place, the first of them {paths[0]}"
+    return (
+        f"{one if len(paths) == 1 else more}: a file that was moved "
+        "counts as a new one, so move it back, or delete the sample of its former place"
+    )
 
 
 def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> fo.Dataset:

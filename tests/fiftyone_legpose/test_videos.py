@@ -248,3 +248,15 @@ def test_files_without_a_subject_are_told(folder, dataset_name, caplog):
     assert load_summary(dataset).without_subject == []
     lp.extract_frames([first, second], folder / "stills", fps=1, subject={"P01_walk": "x"})
     assert f"1 file without a subject: {second}" in caplog.text
+
+
+def test_known_files_that_are_gone_from_their_place_are_told(folder, dataset_name):
+    moved = folder.with_name("moved")
+    dataset = lp.load(folder, dataset_name)
+    places = [sample[SOURCE] for sample in dataset]
+    folder.rename(moved)
+    lp.load(moved, dataset_name)
+    summary = load_summary(dataset)
+    assert (summary.added, summary.gone) == (3, places)
+    [note] = summary.notes
+    assert f"3 known files are gone from their place, the first of them {places[0]}" in note

@@ -172,13 +172,18 @@ def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
         # Copies made before aspects were read have the pixels of the original.
         identity += f"|{facts.pixel_aspect}"
     copy = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.mp4"
-    if copy.exists():
-        return copy
-    folder.mkdir(parents=True, exist_ok=True)
+    if not copy.exists():
+        write_copy(path, facts, copy)
+    return copy
+
+
+def write_copy(path: Path, facts: VideoFacts, copy: Path) -> None:
+    """Write a `playable_copy` to a place of its own; arguments and errors as there."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
     rate = Fraction(facts.frame_rate).limit_denominator(1001)
     # H.264 with 4:2:0 needs even sides; a pixel of padding moves no keypoint of the copy.
     filters = [f"fps={rate}", *_squared(facts), "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
-    with TemporaryDirectory(dir=folder) as scratch:
+    with TemporaryDirectory(dir=copy.parent) as scratch:
         part = Path(scratch) / "part.mp4"
         answer = run_tool(
             ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(path), "-map", "0:v:0"]
@@ -188,7 +193,6 @@ def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
         if answer.returncode != 0 or not part.exists():
             raise UnreadableError(_reason(answer.stderr, path))
         os.replace(part, copy)
-    return copy
 
 
 def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Path]:

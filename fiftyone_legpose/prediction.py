@@ -23,6 +23,7 @@ from fiftyone_legpose.outgoing import plain_view
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.rendering import write_annotated_videos
 from fiftyone_legpose.tracking import PersonTracker, Tracker
+from fiftyone_legpose.videos import SOURCE
 from fiftyone_legpose.views import source_dataset
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 
@@ -199,6 +200,8 @@ class _Batch:
 
     filepaths: list[str]
     """One of a video, or one a picture."""
+    source: str
+    """The video that `filepaths` may hold a playable copy of."""
     sample_id: str | None
     numbers: list[int]
     """Frame numbers asked for, from 1 and rising; of pictures their position."""
@@ -258,7 +261,9 @@ def _video_batches(work: _Work, every: int, overwrite: bool) -> list[_Batch]:
     rows = work.view.values(
         ["id", "filepath", "frames.frame_number", "frames.id", f"frames.{work.field}.made_by"]
     )
-    for sample_id, filepath, numbers, ids, made_by in zip(*rows, strict=True):
+    has_sources = work.view.has_sample_field(SOURCE)
+    sources = work.view.values(SOURCE) if has_sources else [None] * len(rows[0])
+    for source, sample_id, filepath, numbers, ids, made_by in zip(sources, *rows, strict=True):
         chosen = [
             (number, frame_id, not overwrite and maker == work.key)
             for number, frame_id, maker in zip(numbers, ids, made_by, strict=True)
@@ -267,6 +272,7 @@ def _video_batches(work: _Work, every: int, overwrite: bool) -> list[_Batch]:
         batches.append(
             _Batch(
                 filepaths=[filepath],
+                source=source or filepath,
                 sample_id=sample_id,
                 numbers=[number for number, _, _ in chosen],
                 ids={number: frame_id for number, frame_id, _ in chosen},
@@ -280,6 +286,7 @@ def _image_batch(work: _Work, overwrite: bool) -> _Batch:
     ids, filepaths, made_by = work.view.values(["id", "filepath", f"{work.field}.made_by"])
     return _Batch(
         filepaths=filepaths,
+        source=filepaths[0],
         sample_id=None,
         numbers=list(range(len(ids))),
         ids=dict(enumerate(ids)),
@@ -303,7 +310,7 @@ def _run(
             else:
                 _predict_video(work, batch, writer, tally)
         except UnreadableError as error:
-            failures.append({"path": batch.filepaths[0], "reason": str(error)})
+            failures.append({"path": batch.source, "reason": _reason(batch, error)})
         finally:
             writer.flush()
     return replace(
@@ -316,6 +323,14 @@ def _run(
         seconds_writing=writer.seconds,
         failures=failures,
     )
+
+
+def _reason(batch: _Batch, error: UnreadableError) -> str:
+    """Say why a video failed; a copy is named by a hash, which tells nobody anything."""
+    [path] = batch.filepaths
+    if path != batch.source and not Path(path).exists():
+        return "its playable copy is gone: load the video again, which makes it anew"
+    return str(error)
 
 
 def _predict_video(work: _Work, batch: _Batch, writer: LabelWriter, tally: "_Tally") -> None:

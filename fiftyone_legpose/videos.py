@@ -7,7 +7,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import fiftyone as fo
@@ -84,7 +84,8 @@ def load(
     Loading the same files again adds nothing; a subject given then is noted on them. A file of
     another size than the one that was loaded from its path is skipped. A video that browsers cannot
     show frame by frame (variable frame rate, rotated, pixels that are not square, odd codec) is
-    copied as H.264; its original stays untouched.
+    copied as H.264; its original stays untouched. A copy that is gone is made
+    again.
 
     Parameters
     ----------
@@ -127,10 +128,15 @@ def load(
     known = [path for path in found if path not in others]
     samples: list[fo.Sample] = []
     copied: list[dict[str, str]] = []
-    with reporting("load", progress if new else False) as report:
-        for number, path in enumerate(new):
-            report(number, len(new), path.name)
+    lost = _lost_copies(target, known) if kind == "video" else {}
+    todo = [*new, *lost]
+    with reporting("load", progress if todo else False) as report:
+        for number, path in enumerate(todo):
+            report(number, len(todo), path.name)
             try:
+                if path in lost:
+                    _copy_again(target[lost[path]], path, copied)
+                    continue
                 sample = _video_sample(path, copied) if kind == "video" else _image_sample(path)
             except media.UnreadableError as error:
                 skipped.append(_skip(path, str(error)))
@@ -138,7 +144,7 @@ def load(
             sample[fields.SUBJECT] = subject_of(path)
             sample[SOURCE_BYTES] = path.stat().st_size
             samples.append(sample)
-        report(len(new), len(new), "saving")
+        report(len(todo), len(todo), "saving")
         if not samples and not known:
             if is_new:
                 target.delete()
@@ -391,6 +397,44 @@ def _video_sample(path: Path, copied: list[dict[str, str]]) -> fo.Sample:
     metadata.total_frame_count = facts.frame_count
     metadata.frame_rate = facts.frame_rate
     return fo.Sample(filepath=str(shown), metadata=metadata, **{SOURCE: str(path)})
+
+
+def _lost_copies(dataset: fo.Dataset, known: Iterable[Path]) -> dict[Path, str]:
+    """Find the samples, by their source, whose playable copy is not there any more."""
+    if not dataset.has_sample_field(SOURCE):
+        return {}
+    rows = zip(*dataset.values([SOURCE, "filepath", "id"]), strict=True)
+    copies = {
+        source: sample_id
+        for source, copy, sample_id in rows
+        if Path(copy).parent.name == _copies_folder().name and not Path(copy).exists()
+    }
+    return {path: copies[str(path)] for path in known if str(path) in copies}
+
+
+def _copy_again(sample: fo.Sample, path: Path, copied: list[dict[str, str]]) -> None:
+    """Make a playable copy anew where the labels of the dataset still look for it."""
+    copy, before, facts = Path(sample.filepath), sample.metadata, media.probe(path)
+    if before is not None and before.frame_rate:
+        # The labels count frames at the rate that the copy had, however rates are told today.
+        facts = replace(facts, frame_rate=before.frame_rate)
+    try:
+        media.write_copy(path, facts, copy)
+    except OSError as error:
+        raise media.UnreadableError(
+            f"its playable copy {copy} is gone and cannot be written again: {error.strerror}"
+        ) from None
+    made = media.probe(copy)
+    if before is not None and before.total_frame_count not in (None, made.frame_count):
+        copy.unlink()
+        raise media.UnreadableError(
+            f"its playable copy was lost, and made again it has {made.frame_count} frames instead "
+            f"of {before.total_frame_count}: delete its sample and load it again"
+        )
+    if before is not None:
+        before.frame_width, before.frame_height = made.width, made.height
+        sample.save()
+    copied.append({"path": str(path), "reason": "its copy was gone"})
 
 
 def _copies_folder() -> Path:

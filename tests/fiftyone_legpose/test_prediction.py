@@ -361,3 +361,13 @@ def test_a_reader_that_stops_early_ends_its_thread(sample_clip):
     next(frames)
     frames.close()
     assert not [t for t in threading.enumerate() if t.name == "legpose-decode"]
+
+
+def test_a_missing_copy_is_named_by_its_original(short_clip, dataset_name, tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "PoseModel", lambda *_, **__: TwoPeople())
+    original = make_clip(short_clip, tmp_path / "Meier.avi", "-c:v", "mjpeg")
+    dataset = lp.load(original, dataset_name)
+    Path(dataset.first().filepath).unlink()
+    [failure] = lp.predict(dataset).failures
+    assert failure["path"] == str(original)
+    assert "copy is gone: load the video again" in failure["reason"]

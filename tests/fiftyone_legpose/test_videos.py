@@ -8,7 +8,7 @@ import fiftyone as fo
 import pytest
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import fields, legs
+from fiftyone_legpose import fields, legs, media
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError
 from fiftyone_legpose.videos import SOURCE, SOURCE_BYTES, load_summary
 from tests.conftest import make_clip
@@ -260,3 +260,30 @@ def test_known_files_that_are_gone_from_their_place_are_told(folder, dataset_nam
     assert (summary.added, summary.gone) == (3, places)
     [note] = summary.notes
     assert f"3 known files are gone from their place, the first of them {places[0]}" in note
+
+
+def test_a_playable_copy_that_is_gone_is_made_again(folder, dataset_name):
+    original = make_clip(folder / "P01_walk.mp4", folder / "old.avi", "-c:v", "mjpeg")
+    dataset = lp.load(original, dataset_name)
+    copy = Path(dataset.first().filepath)
+    copy.unlink()
+    # As when the recording came back from a backup: the name of a new copy would be another.
+    os.utime(original)
+    lp.load(original, dataset_name)
+    assert media.probe(copy).frame_count == dataset.first().metadata.total_frame_count == 12
+    summary = load_summary(dataset)
+    assert (len(dataset), summary.known) == (1, 1)
+    assert summary.copied == [{"path": str(original), "reason": "its copy was gone"}]
+
+
+def test_a_copy_with_other_frames_than_the_labels_is_refused(folder, dataset_name, monkeypatch):
+    original = make_clip(folder / "P01_walk.mp4", folder / "old.avi", "-c:v", "mjpeg")
+    dataset = lp.load(original, dataset_name)
+    sample = dataset.first()
+    sample.metadata.total_frame_count = 14
+    sample.save()
+    Path(sample.filepath).unlink()
+    lp.load(original, dataset_name)
+    [item] = load_summary(dataset).skipped
+    assert "has 12 frames" in item["reason"]
+    assert not Path(sample.filepath).exists()

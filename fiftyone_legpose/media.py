@@ -17,8 +17,14 @@ import numpy as np
 
 from fiftyone_legpose.errors import DatasetError, MissingToolError
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mts", ".m2ts", ".ts", ".wmv", ".asf"}
+    | {".3gp", ".3g2", ".mpg", ".mpeg", ".m2v", ".vob", ".mod", ".dv", ".mxf", ".flv", ".ogv"}
+)
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif", ".dng", ".cr2", ".nef", ".arw"})
+"""Pictures as phones and cameras write them, which neither Pillow nor OpenCV is sure to read."""
 
 # What every browser with the open-source codecs plays; anything else becomes H.264 in MP4.
 _PLAYED = {".mp4": {"h264", "av1"}, ".m4v": {"h264"}, ".webm": {"vp8", "vp9", "av1"}}

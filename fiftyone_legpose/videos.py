@@ -90,7 +90,8 @@ def load(
     Parameters
     ----------
     sources
-        Files, folders or globs of videos (mp4, avi, mov, mkv, m4v, webm), or of images.
+        Files, folders or globs of videos (mp4, mov, avi, mkv, webm, mts, wmv, 3gp, mpg and more;
+        all of `media.VIDEO_SUFFIXES`), or of images.
     dataset
         The dataset, or the name of one, which is made where there is none.
     subject
@@ -251,17 +252,22 @@ def _find_files(sources: Sources) -> tuple[list[Path], list[Path], list[dict[str
     for source in given:
         path = Path(source).expanduser()
         if path.is_dir():
-            chosen = _media_in(path)
-            if not chosen:
+            chosen, unread = _media_in(path)
+            skipped += unread
+            if not chosen and not unread:
                 skipped.append(_skip(path, "the folder holds no videos and no images"))
         elif path.exists():
-            chosen = [path]
-            if not _suffix(path):
+            chosen, unread = _media_in(path)
+            skipped += unread
+            if not chosen and not unread:
                 skipped.append(_skip(path, f"{path.suffix or 'no suffix'} is no video or image"))
         else:
             matches = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
-            chosen = [f for match in matches for f in _media_in(match)]
-            if not chosen:
+            parts = [_media_in(match) for match in matches]
+            chosen = [file for files, _ in parts for file in files]
+            unread = [item for _, items in parts for item in items]
+            skipped += unread
+            if not chosen and not unread:
                 reason = (
                     "no video and no image is called so" if matches else "there is no such file"
                 )
@@ -274,10 +280,21 @@ def _find_files(sources: Sources) -> tuple[list[Path], list[Path], list[dict[str
     return list(videos), list(images), skipped
 
 
-def _media_in(path: Path) -> list[Path]:
-    """List the videos and images of a folder and all below it, or the file itself if it is one."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return [file for file in files if _suffix(file) and not file.name.startswith(".")]
+def _media_in(path: Path) -> tuple[list[Path], list[dict[str, str]]]:
+    """List the videos and images of a folder and all below it, or the file itself if it is one.
+
+    Pictures of other types come second, as skipped: whoever has them expects them to be there.
+    """
+    files = [path]
+    if path.is_dir():
+        inside = sorted(p for p in path.rglob("*") if p.is_file())
+        files = [file for file in inside if not file.name.startswith(".")]
+    unread = [
+        _skip(file, f"{file.suffix} pictures are not read: save it as JPEG or PNG")
+        for file in files
+        if file.suffix.lower() in media.UNREAD_SUFFIXES
+    ]
+    return [file for file in files if _suffix(file)], unread
 
 
 def _refuse_namesakes(videos: Iterable[Path]) -> None:
@@ -303,7 +320,7 @@ def _nothing_loaded(sources: Sources, skipped: list[dict[str, str]]) -> str:
     lines = [f"  {item['path']}: {item['reason']}" for item in skipped]
     return (
         "Nothing could be loaded. Give video files, folders or globs "
-        "(mp4, avi, mov, mkv, m4v, webm) or folders of images.\n"
+        "(mp4, mov, avi, mkv, webm, mts, wmv, 3gp, mpg and more) or folders of images.\n"
         + "\n".join(lines or [str(sources)])
     )
 

@@ -287,3 +287,21 @@ def test_a_copy_with_other_frames_than_the_labels_is_refused(folder, dataset_nam
     [item] = load_summary(dataset).skipped
     assert "has 12 frames" in item["reason"]
     assert not Path(sample.filepath).exists()
+
+
+def test_videos_of_other_types_are_copied_and_pictures_of_others_told(
+    short_clip, dataset_name, tmp_path
+):
+    names = ("a.3gp", "b.MTS", "c.m2ts", "d.mpg", "e.wmv")
+    for name in names:
+        make_clip(short_clip, tmp_path / name, "-r", "25", "-s", "176x144", "-an")
+    (tmp_path / "f.heic").write_bytes(b"a picture")
+    (tmp_path / "notes.txt").touch()
+    dataset = lp.load(tmp_path, dataset_name)
+    assert [Path(path).name for path in dataset.values(SOURCE)] == list(names)
+    assert [Path(item["path"]).name for item in load_summary(dataset).copied] == list(names)
+    [skipped] = load_summary(dataset).skipped
+    assert Path(skipped["path"]).name == "f.heic"
+    assert "save it as JPEG" in skipped["reason"]
+    with pytest.raises(NothingLoadedError, match="save it as JPEG"):
+        lp.load(tmp_path / "*.heic", f"{dataset_name}-pictures")

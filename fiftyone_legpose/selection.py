@@ -11,6 +11,7 @@ from fiftyone_legpose.choosing import Strategy, Timeline, choose
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.videos import VIDEO
 from fiftyone_legpose.views import check_whole, source_dataset
 
@@ -217,7 +218,8 @@ def _groups(view: Any, table: PoseTable, per: Per) -> list[np.ndarray]:
     if view.media_type != "video":
         if not view.has_sample_field(VIDEO):
             raise DatasetError(f"images have a video only where a field {VIDEO!r} names it")
-        video = np.unique([name or "" for name in view.values(VIDEO)], return_inverse=True)[1]
+        # Videos of one name in several folders, one a patient, are videos of their own.
+        video = np.unique(sample_groups(view)[1], return_inverse=True)[1]
     return [video == number for number in np.unique(video)]
 
 

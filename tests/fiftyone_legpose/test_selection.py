@@ -304,3 +304,22 @@ def test_an_option_that_is_none_is_refused(predicted, option):
     with pytest.raises(DatasetError, match=next(iter(option))):
         select(predicted, **{"count": 2, **option})
     assert not predicted.has_frame_field(REVIEW)
+
+
+def test_stills_of_equally_named_videos_are_two_videos(dataset_name):
+    dataset = fo.Dataset(dataset_name)
+    poses.declare(dataset, "legpose")
+    metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
+    for place in ("P01", "P02"):
+        for i in range(3):
+            pose = Pose(walk(6)[i], np.full(10, 2), confidence=np.full(10, 0.9))
+            dataset.add_sample(
+                fo.Sample(
+                    f"/nowhere/{place}/walk_{i + 1:05d}.jpg",
+                    metadata=metadata,
+                    legpose=poses.to_keypoints([pose], SIZE),
+                    video="walk",
+                )
+            )
+    view = select(dataset, count=1, easy_share=0, per="video")
+    assert sorted(path.split("/")[2] for path in view.values("filepath")) == ["P01", "P02"]

@@ -6,7 +6,8 @@ import io
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -116,51 +117,50 @@ def load(
     subject_of = _subject_lookup(subject)
     videos, images, skipped = _find_files(sources)
     kind = "video" if videos else "image"
-    is_new = isinstance(dataset, str) and not fo.dataset_exists(dataset)
-    target = _open_dataset(dataset, kind, has_files=bool(videos or images))
-    if kind == "video":
-        skipped += [_skip(p, "an image among videos; load images by themselves") for p in images]
-    sizes = _known_sources(target)
-    found = videos or images
-    new = [path for path in found if str(path) not in sizes]
-    changed = [path for path in found if _has_changed(path, sizes.get(str(path)))]
-    skipped += [_skip(path, _CHANGED) for path in changed]
-    others = {*new, *changed}
-    known = [path for path in found if path not in others]
-    samples: list[fo.Sample] = []
-    copied: list[dict[str, str]] = []
-    lost = _lost_copies(target, known) if kind == "video" else {}
-    todo = [*new, *lost]
-    with reporting("load", progress if todo else False) as report:
-        for number, path in enumerate(todo):
-            report(number, len(todo), path.name)
-            try:
-                if path in lost:
-                    _copy_again(target[lost[path]], path, copied)
-                    continue
-                sample = _video_sample(path, copied) if kind == "video" else _image_sample(path)
-            except media.UnreadableError as error:
-                skipped.append(_skip(path, str(error)))
-                continue
-            sample[fields.SUBJECT] = subject_of(path)
-            sample[SOURCE_BYTES] = path.stat().st_size
-            samples.append(sample)
-        report(len(todo), len(todo), "saving")
-        if not samples and not known:
-            if is_new:
-                target.delete()
-            raise NothingLoadedError(_nothing_loaded(sources, skipped))
-        _declare(target)
-        target.add_samples(samples, progress=False)
+    with _opened(dataset, kind, has_files=bool(videos or images)) as target:
         if kind == "video":
-            target.ensure_frames()
-        if subject is not None:
-            _name_subjects(target, known, subject_of)
-    unnamed = _without_subject(target, found) if subject is not None else []
-    summary = LoadSummary(len(samples), len(known), copied, skipped, unnamed, _gone(target))
-    target.info[_INFO] = vars(summary)
-    target.save()
-    dress(target)
+            skipped += [
+                _skip(p, "an image among videos; load images by themselves") for p in images
+            ]
+        sizes = _known_sources(target)
+        found = videos or images
+        new = [path for path in found if str(path) not in sizes]
+        changed = [path for path in found if _has_changed(path, sizes.get(str(path)))]
+        skipped += [_skip(path, _CHANGED) for path in changed]
+        others = {*new, *changed}
+        known = [path for path in found if path not in others]
+        samples: list[fo.Sample] = []
+        copied: list[dict[str, str]] = []
+        lost = _lost_copies(target, known) if kind == "video" else {}
+        todo = [*new, *lost]
+        with reporting("load", progress if todo else False) as report:
+            for number, path in enumerate(todo):
+                report(number, len(todo), path.name)
+                try:
+                    if path in lost:
+                        _copy_again(target[lost[path]], path, copied)
+                        continue
+                    sample = _video_sample(path, copied) if kind == "video" else _image_sample(path)
+                except media.UnreadableError as error:
+                    skipped.append(_skip(path, str(error)))
+                    continue
+                sample[fields.SUBJECT] = subject_of(path)
+                sample[SOURCE_BYTES] = path.stat().st_size
+                samples.append(sample)
+            report(len(todo), len(todo), "saving")
+            if not samples and not known:
+                raise NothingLoadedError(_nothing_loaded(sources, skipped))
+            _declare(target)
+            target.add_samples(samples, progress=False)
+            if kind == "video":
+                target.ensure_frames()
+            if subject is not None:
+                _name_subjects(target, known, subject_of)
+        unnamed = _without_subject(target, found) if subject is not None else []
+        summary = LoadSummary(len(samples), len(known), copied, skipped, unnamed, _gone(target))
+        target.info[_INFO] = vars(summary)
+        target.save()
+        dress(target)
     return target
 
 
@@ -363,6 +363,19 @@ def _are_gone(paths: Sequence[str]) -> str:
         f"{one if len(paths) == 1 else more}: a file that was moved "
         "counts as a new one, so move it back, or delete the sample of its former place"
     )
+
+
+@contextmanager
+def _opened(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> Iterator[fo.Dataset]:
+    """Open or make the dataset, and leave no empty one behind if loading breaks off."""
+    is_new = isinstance(dataset, str) and not fo.dataset_exists(dataset)
+    target = _open_dataset(dataset, kind, has_files=has_files)
+    try:
+        yield target
+    except BaseException:
+        if is_new and not len(target):
+            target.delete()
+        raise
 
 
 def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> fo.Dataset:

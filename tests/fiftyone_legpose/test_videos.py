@@ -8,8 +8,8 @@ import fiftyone as fo
 import pytest
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import fields, legs, media
-from fiftyone_legpose.errors import DatasetError, NothingLoadedError
+from fiftyone_legpose import fields, legs, media, videos
+from fiftyone_legpose.errors import DatasetError, MissingToolError, NothingLoadedError
 from fiftyone_legpose.videos import SOURCE, SOURCE_BYTES, load_summary
 from tests.conftest import make_clip
 
@@ -305,3 +305,21 @@ def test_videos_of_other_types_are_copied_and_pictures_of_others_told(
     assert "save it as JPEG" in skipped["reason"]
     with pytest.raises(NothingLoadedError, match="save it as JPEG"):
         lp.load(tmp_path / "*.heic", f"{dataset_name}-pictures")
+
+
+def test_a_load_that_breaks_off_leaves_no_empty_dataset(
+    short_clip, dataset_name, tmp_path, monkeypatch
+):
+    original = make_clip(short_clip, tmp_path / "old.avi", "-c:v", "mjpeg")
+    with monkeypatch.context() as patch, pytest.raises(MissingToolError, match="ffprobe"):
+        patch.setenv("PATH", "")
+        lp.load(original, dataset_name)
+    assert not fo.dataset_exists(dataset_name)
+    monkeypatch.setattr(videos, "_copies_folder", lambda: original / "copies")
+    with pytest.raises(OSError, match="copies"):
+        lp.load(original, dataset_name)
+    assert not fo.dataset_exists(dataset_name)
+    fo.Dataset(dataset_name)
+    with pytest.raises(OSError, match="copies"):
+        lp.load(original, dataset_name)
+    assert fo.dataset_exists(dataset_name)

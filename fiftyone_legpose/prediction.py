@@ -327,7 +327,7 @@ def _run(
 
 def _reason(batch: _Batch, error: UnreadableError) -> str:
     """Say why a video failed; a copy is named by a hash, which tells nobody anything."""
-    [path] = batch.filepaths
+    path = batch.filepaths[0]
     if path != batch.source and not Path(path).exists():
         return "its playable copy is gone: load the video again, which makes it anew"
     return str(error)

@@ -218,7 +218,9 @@ def extract_frames(
         for number, path in enumerate(found):
             report(number, len(found), path.name)
             try:
-                stills[path] = media.write_stills(path, Path(folder), fps=fps, name=path.stem)
+                stills[path] = media.write_stills(
+                    path, Path(folder).expanduser(), fps=fps, name=path.stem
+                )
             except media.UnreadableError as error:
                 skipped.append(_skip(path, str(error)))
         report(len(found), len(found), "done")
@@ -519,7 +521,7 @@ def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
 
         return from_table
     if isinstance(subject, Path) or (isinstance(subject, str) and subject.endswith(".csv")):
-        return _subject_lookup(_read_subjects(Path(subject)))
+        return _subject_lookup(_read_subjects(Path(subject).expanduser()))
     if isinstance(subject, str) and not _PATTERN_SIGNS.search(subject):
         return lambda path: subject
     try:

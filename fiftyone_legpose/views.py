@@ -23,12 +23,9 @@ def check_collection(given: Any) -> None:
     ------
     DatasetError
     """
-    if isinstance(given, str):
-        raise DatasetError(
-            f"a FiftyOne dataset is needed, not the name {given!r}: pass fo.load_dataset({given!r})"
-        )
     if not isinstance(given, fo.core.collections.SampleCollection):
-        raise DatasetError(f"a FiftyOne dataset or view is needed, not {given!r}")
+        named = f": pass fo.load_dataset({given!r})" if isinstance(given, str) else ""
+        raise DatasetError(f"a FiftyOne dataset or view is needed, not {given!r}{named}")
 
 
 def check_dataset(given: Any) -> None:

@@ -190,7 +190,13 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         earlier = load_results(dataset, key) if self._resumed else None
         if self._resumed:
             overwrite, cleanup = True, False
-            self.config.run_name = dataset.get_annotation_info(key).config.run_name
+            begun = dataset.get_annotation_info(key).config
+            self.config.run_name = begun.run_name
+            if earlier is not None and begun.label_field != self.config.label_field:
+                raise DatasetError(
+                    f"Run {key!r} was interrupted with the field {begun.label_field!r}, not "
+                    f"{self.config.label_field!r}: go on with that one, or choose another key."
+                )
         if earlier is not None:
             _check_same_frames(earlier, samples)
         super().register_run(samples, key, overwrite=overwrite, cleanup=cleanup)

@@ -205,6 +205,11 @@ def test_an_interrupted_annotate_goes_on_with_its_own_frames_alone(case, server)
     server.arm({})
     with pytest.raises(DatasetError, match="'r1' was interrupted with other frames"):
         one(ids[1:]).annotate("r1", **options)
+    another = {**options, "label_field": field.replace("dogs", "cats")}
+    with pytest.raises(
+        DatasetError, match="'r1' was interrupted with the field 'dogs', not 'cats'"
+    ):
+        one(ids[:2]).annotate("r1", **another, label_type="keypoints", classes=["dog"])
     assert server.log == []
     done = one(ids[:2]).annotate("r1", **options)
     assert [task["frames"] for task in done.tasks] == [1, 1]

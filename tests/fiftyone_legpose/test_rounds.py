@@ -474,7 +474,7 @@ def test_options_that_cannot_be_are_refused_before_anything_is_predicted(
         loop(foretold, rounds=1, count=3)
     with pytest.raises(DatasetError, match=r"pass fo\.load_dataset"):
         loop(foretold.limit(1), **handover)
-    with pytest.raises(DatasetError, match="pass fo.load_dataset"):
+    with pytest.raises(DatasetError, match=r"pass fo\.load_dataset"):
         loop(foretold.name, **handover)
     assert loop_state(foretold).rounds == ()
 

@@ -57,10 +57,13 @@ def test_learn_trains_with_the_recipes_loss_and_pictures(folder, monkeypatch):
     assert before == {event: list(callbacks) for event, callbacks in default_callbacks.items()}
 
 
-def test_a_blending_piece_hands_on_the_mean_of_two(folder):
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_blending_piece_hands_on_the_mean_of_two(folder, times):
     pieces = (
         learning.Piece(imgsz=64, epochs=1, lr0=0.001, settings={"batch": 2}),
-        learning.Piece(imgsz=64, epochs=1, lr0=0.001, blend_with=0, settings={"batch": 2}),
+        learning.Piece(
+            imgsz=64, epochs=1, lr0=0.001, blend_with=0, blend_times=times, settings={"batch": 2}
+        ),
     )
     blended = learning.learn({"tiny": folder}, pieces, base="yolov8n-pose.yaml", device="cpu")
     start = get_version("recipe-0-64px").path
@@ -68,7 +71,8 @@ def test_a_blending_piece_hands_on_the_mean_of_two(folder):
     states = [YOLO(path).model.float().state_dict() for path in (start, end, blended)]
     for first, last, mean in zip(*(state.values() for state in states), strict=True):
         if mean.is_floating_point():
-            assert torch.allclose(mean, (first + last) / 2, rtol=2e-3, atol=1e-5)
+            expected = (times * first + last) / (times + 1)
+            assert torch.allclose(mean, expected, rtol=2e-3, atol=1e-5)
     assert any(not torch.equal(*pair) for pair in zip(*map(dict.values, states[:2]), strict=True))
 
 

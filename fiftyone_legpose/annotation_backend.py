@@ -227,16 +227,16 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         for part in returned:
             if part.gone is not None:
                 logger.warning("%s is not in CVAT any more: %d frames", part.gone, part.waiting)
-        waiting = sum(part.waiting for part in returned if part.gone is None)
-        if waiting:
+        labels = results.to_labels(returned)
+        if results.waiting:
             logger.warning(
                 "%d of %d frames of run %r are not loaded: their jobs are not marked completed in "
                 "CVAT",
-                waiting,
+                results.waiting,
                 len(results.frames["id"]),
                 results.key,
             )
-        return results.to_labels(returned)
+        return labels
 
     def send(
         self,

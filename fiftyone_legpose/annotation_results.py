@@ -52,7 +52,7 @@ class CvatSkeletonResults(foua.AnnotationResults):
         """Sample id and ``index`` of each person, by their number in CVAT."""
         self.loaded: dict[str, dict[str, Any]] = stored.get("loaded", {})
         """Ids of the labels that were loaded into another field than the run's, as in `id_map`."""
-        self._unfinished = 0
+        self._waiting = 0
         self._highest: dict[str, int] = {}
 
     @classmethod
@@ -117,6 +117,11 @@ class CvatSkeletonResults(foua.AnnotationResults):
         """The run's field as FiftyOne's label schema has it."""
         return str(next(iter(self.config.label_schema)))
 
+    @property
+    def waiting(self) -> int:
+        """Frames that the last load of this session left out: their jobs are not completed."""
+        return self._waiting
+
     def launch_editor(self) -> None:
         """Open the first task in the browser."""
         if self.tasks:
@@ -137,9 +142,9 @@ class CvatSkeletonResults(foua.AnnotationResults):
             jobs are completed. Or a task is not the one that was sent: the login leads to another
             server.
         """
-        if self._unfinished and not unfinished:
+        if self._waiting and not unfinished:
             raise ConflictError(
-                f"{self._unfinished} of the {len(self.frames['id'])} frames of run {self.key!r} "
+                f"{self._waiting} of the {len(self.frames['id'])} frames of run {self.key!r} "
                 "are in jobs that are not completed. What was made there would be lost, so the "
                 "tasks stay: mark the jobs completed and load again, or delete all with "
                 f"dataset.load_annotation_results({self.key!r}).cleanup(unfinished=True)."
@@ -159,7 +164,7 @@ class CvatSkeletonResults(foua.AnnotationResults):
         """Give what came back as FiftyOne merges it, with the ids of the labels that are there."""
         finished = {i: people for part in returned for i, people in part.poses.items()}
         numbers = {i: known for part in returned for i, known in part.numbers.items()}
-        self._unfinished = sum(part.waiting for part in returned if part.gone is None)
+        self._waiting = sum(part.waiting for part in returned if part.gone is None)
         self._learn_ids()
         for field, ids in self.loaded.items():
             self.id_map[field] = self._restricted(ids, finished)

@@ -14,7 +14,7 @@ from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.backend_entry import BACKEND
 from fiftyone_legpose.corrections import people_by_frame
 from fiftyone_legpose.cvat_login import Login
-from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.outgoing import declare_like, plain_view
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.views import source_dataset
@@ -176,19 +176,18 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
     total = len(outgoing.frame_ids)
     report(0, total, "writing")
     try:
-        write_backup(
-            path,
-            task_name,
-            results.to_skeleton(),
-            outgoing.to_frames(),
-            segment_size=backend.config.segment_size or 0,
-            image_quality=backend.config.image_quality,
-            as_tracks=backend.config.as_tracks,
-        )
+        with writing(path):
+            write_backup(
+                path,
+                task_name,
+                results.to_skeleton(),
+                outgoing.to_frames(),
+                segment_size=backend.config.segment_size or 0,
+                image_quality=backend.config.image_quality,
+                as_tracks=backend.config.as_tracks,
+            )
     except FormatError as error:
         raise DatasetError(str(error)) from None
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
     report(total, total, "written")
     written = file_sha256(path)
     if known is None or not known.complete:

@@ -27,7 +27,7 @@ from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.choosing import Strategy
 from fiftyone_legpose.cvat_login import find_login
-from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.lost_frames import release_lost
 from fiftyone_legpose.outgoing import handover_name
 from fiftyone_legpose.prediction import predict
@@ -200,7 +200,8 @@ def loop(
         raise DatasetError(f"poll_s is {poll_s}: give the seconds to wait between looks.")
     folder = None if handover is None else Path(handover).expanduser()
     if folder is not None:
-        _make(folder)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     go_on = partial(
         _go_on,
         dataset,
@@ -227,16 +228,6 @@ def loop(
     )
     state = go_on()
     return _watch(go_on, state, poll_s) if watch else state
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatasetError(
-            f"{folder} cannot be a folder to exchange files through: "
-            f"{error.strerror or error}. Give another one (handover)."
-        ) from None
 
 
 def _go_on(

@@ -101,8 +101,8 @@ def is_training_begun(name: str) -> bool:
 
 def begun_trainings() -> list[str]:
     """List the versions whose training was interrupted, or is at work."""
-    folders = _folder("").glob("*") if _folder("").is_dir() else ()
-    return sorted(folder.name for folder in folders if is_training_begun(folder.name))
+    names = (folder.name for folder in _folder("").glob("*"))
+    return sorted(name for name in names if is_training_begun(name))
 
 
 def discard_training(name: str) -> None:

@@ -521,7 +521,7 @@ def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
 
         return from_table
     if isinstance(subject, Path) or (isinstance(subject, str) and subject.endswith(".csv")):
-        return _subject_lookup(_read_subjects(Path(subject).expanduser()))
+        return _subject_lookup(_read_subjects(Path(subject)))
     if isinstance(subject, str) and not _PATTERN_SIGNS.search(subject):
         return lambda path: subject
     try:

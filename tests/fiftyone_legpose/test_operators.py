@@ -154,16 +154,22 @@ def test_settings_that_cannot_be_are_refused_in_the_form(loaded):
     ]
 
 
-@pytest.mark.parametrize(("given", "taken"), [("auto", "auto"), ("3", 3), ("-1", -1)])
-def test_train_takes_pictures_a_step_and_optimizer(predicted, monkeypatch, given, taken):
-    told = {}
+def stop_at(monkeypatch, module, verb: str) -> dict:
+    """End an operator with the error "enough" at the verb that it calls; with what, fills in."""
+    told: dict = {}
 
     def note(_, **options):
         told.update(options)
         raise TrainingError("enough")
 
+    monkeypatch.setattr(module, verb, note)
+    return told
+
+
+@pytest.mark.parametrize(("given", "taken"), [("auto", "auto"), ("3", 3), ("-1", -1)])
+def test_train_takes_pictures_a_step_and_optimizer(predicted, monkeypatch, given, taken):
     add_truth(predicted)
-    monkeypatch.setattr(training, "train", note)
+    told = stop_at(monkeypatch, training, "train")
     with pytest.raises(ExecutionError, match="enough"):
         outcome(predicted, "train", name="a", more=True, batch=given, optimizer="SGD")
     assert (told["batch"], told["optimizer"]) == (taken, "SGD")
@@ -192,14 +198,8 @@ def test_settings_of_a_closed_section_do_not_count(predicted):
 
 
 def test_evaluate_takes_another_field_and_a_checkpoint(predicted, monkeypatch, tmp_path):
-    told = {}
-
-    def note(_, **options):
-        told.update(options)
-        raise TrainingError("enough")
-
     add_truth(predicted)
-    monkeypatch.setattr(evaluation, "evaluate", note)
+    told = stop_at(monkeypatch, evaluation, "evaluate")
     checkpoint, others = str(tmp_path / "w.pt"), {"imgsz": 320, "device": "cpu", "trust": True}
     with pytest.raises(ExecutionError, match="enough"):
         outcome(predicted, "evaluate", pred_field="second", checkpoint=checkpoint, **others)
@@ -209,14 +209,8 @@ def test_evaluate_takes_another_field_and_a_checkpoint(predicted, monkeypatch, t
 
 @pytest.mark.parametrize(("said", "meant"), [("", None), ("yes", True), ("no", False)])
 def test_train_takes_a_checkpoint_and_resume(predicted, monkeypatch, tmp_path, said, meant):
-    told = {}
-
-    def note(_, **options):
-        told.update(options)
-        raise TrainingError("enough")
-
     add_truth(predicted)
-    monkeypatch.setattr(training, "train", note)
+    told = stop_at(monkeypatch, training, "train")
     checkpoint = str(tmp_path / "w.pt")
     with pytest.raises(ExecutionError, match="enough"):
         outcome(predicted, "train", checkpoint=checkpoint, trust=True, resume=said)

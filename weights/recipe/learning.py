@@ -51,11 +51,14 @@ class Piece:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+_TO_NOTHING: Final[Mapping[str, Any]] = {"lrf": 0.01, "warmup_epochs": 0.1}
+"""Settings of a piece at whose end the learning rate is all but nothing."""
+
 CPU_PIECES: Final = (
     Piece(imgsz=192, epochs=11, lr0=0.0015, widen=1.5, settings={"lrf": 0.42}),
-    Piece(imgsz=256, epochs=7, lr0=0.0006, settings={"lrf": 0.01, "warmup_epochs": 0.1}),
+    Piece(imgsz=256, epochs=7, lr0=0.0006, settings=_TO_NOTHING),
     Piece(imgsz=192, epochs=9, lr0=0.0015, widen=1.5, settings={"lrf": 0.45}),
-    Piece(imgsz=256, epochs=6, lr0=0.0007, settings={"lrf": 0.01, "warmup_epochs": 0.1}),
+    Piece(imgsz=256, epochs=6, lr0=0.0007, settings=_TO_NOTHING),
     Piece(
         imgsz=192,
         epochs=7,
@@ -64,13 +67,7 @@ CPU_PIECES: Final = (
         blend_with=3,
         settings={"lrf": 0.5, "warmup_epochs": 0.1},
     ),
-    Piece(
-        imgsz=224,
-        epochs=4,
-        lr0=0.0006,
-        blend_with=3,
-        settings={"lrf": 0.01, "warmup_epochs": 0.1},
-    ),
+    Piece(imgsz=224, epochs=4, lr0=0.0006, blend_with=3, settings=_TO_NOTHING),
     Piece(
         imgsz=192,
         epochs=6,
@@ -79,21 +76,8 @@ CPU_PIECES: Final = (
         blend_with=5,
         settings={"lrf": 0.6, "warmup_epochs": 0.1},
     ),
-    Piece(
-        imgsz=224,
-        epochs=3,
-        lr0=0.0006,
-        blend_with=5,
-        settings={"lrf": 0.01, "warmup_epochs": 0.1},
-    ),
-    Piece(
-        imgsz=320,
-        epochs=1,
-        lr0=0.0005,
-        blend_with=7,
-        blend_times=2,
-        settings={"lrf": 0.01, "warmup_epochs": 0.1},
-    ),
+    Piece(imgsz=224, epochs=3, lr0=0.0006, blend_with=5, settings=_TO_NOTHING),
+    Piece(imgsz=320, epochs=1, lr0=0.0005, blend_with=7, blend_times=2, settings=_TO_NOTHING),
 )
 """Small pictures first: a picture costs four times as much at twice the size.
 

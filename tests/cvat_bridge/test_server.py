@@ -626,7 +626,12 @@ def test_user_and_password_log_in_and_out(cvat_server):
 
 def test_an_organization_that_does_not_exist(cvat_server):
     with pytest.raises(NotFoundError, match="no-such-org organization does not exist"):
-        connect(cvat_server.url, token=cvat_server.token, organization="no-such-org")
+        connect(cvat_server.url, token=cvat_server.token, organization="no-such-org\n")
+
+
+def test_an_organization_that_cannot_be_one(cvat_server):
+    with pytest.raises(LoginError, match="'Gait lab' is no short name of an organisation"):
+        connect(cvat_server.url, token=cvat_server.token, organization="Gait lab")
 
 
 @pytest.mark.parametrize(

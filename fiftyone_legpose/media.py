@@ -170,7 +170,7 @@ def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
     Raises
     ------
     UnreadableError
-        ffmpeg cannot decode the file.
+        ffmpeg cannot decode the file, or the system refuses the copy.
     """
     stat = path.stat()
     identity = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
@@ -185,6 +185,15 @@ def playable_copy(path: Path, facts: VideoFacts, folder: Path) -> Path:
 
 def write_copy(path: Path, facts: VideoFacts, copy: Path) -> None:
     """Write a `playable_copy` to a place of its own; arguments and errors as there."""
+    try:
+        _encode(path, facts, copy)
+    except OSError as error:
+        raise UnreadableError(
+            f"its playable copy {copy} cannot be written: {error.strerror or error}"
+        ) from None
+
+
+def _encode(path: Path, facts: VideoFacts, copy: Path) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
     rate = Fraction(facts.frame_rate).limit_denominator(1001)
     # H.264 with 4:2:0 needs even sides; a pixel of padding moves no keypoint of the copy.

@@ -450,12 +450,7 @@ def _copy_again(sample: fo.Sample, path: Path, copied: list[dict[str, str]]) -> 
     if before is not None and before.frame_rate:
         # The labels count frames at the rate that the copy had, however rates are told today.
         facts = replace(facts, frame_rate=before.frame_rate)
-    try:
-        media.write_copy(path, facts, copy)
-    except OSError as error:
-        raise media.UnreadableError(
-            f"its playable copy {copy} is gone and cannot be written again: {error.strerror}"
-        ) from None
+    media.write_copy(path, facts, copy)
     made = media.probe(copy)
     if before is not None and before.total_frame_count not in (None, made.frame_count):
         copy.unlink()

@@ -79,6 +79,12 @@ def test_odd_sizes_and_old_codecs_become_h264(short_clip: Path, tmp_path: Path):
     assert media.needs_copy(copy, seen) is None
 
 
+def test_a_copy_that_cannot_be_written_says_so(short_clip: Path, tmp_path: Path):
+    (tmp_path / "copies").touch()
+    with pytest.raises(media.UnreadableError, match=r"playable copy .*copies.* cannot be written"):
+        media.playable_copy(short_clip, media.probe(short_clip), tmp_path / "copies")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(b"", "empty"), (b"this is a text" * 50, "not a video"), (None, "truncated")],

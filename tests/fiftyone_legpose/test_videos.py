@@ -316,10 +316,10 @@ def test_a_load_that_breaks_off_leaves_no_empty_dataset(
         lp.load(original, dataset_name)
     assert not fo.dataset_exists(dataset_name)
     monkeypatch.setattr(videos, "_copies_folder", lambda: original / "copies")
-    with pytest.raises(OSError, match="copies"):
+    with pytest.raises(NothingLoadedError, match="copies"):
         lp.load(original, dataset_name)
     assert not fo.dataset_exists(dataset_name)
     fo.Dataset(dataset_name)
-    with pytest.raises(OSError, match="copies"):
+    with pytest.raises(NothingLoadedError, match="copies"):
         lp.load(original, dataset_name)
     assert fo.dataset_exists(dataset_name)

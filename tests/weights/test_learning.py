@@ -76,6 +76,22 @@ def test_a_blending_piece_hands_on_the_mean_of_two(folder, times):
     assert any(not torch.equal(*pair) for pair in zip(*map(dict.values, states[:2]), strict=True))
 
 
+def test_a_piece_counts_what_another_learned_before_its_mean(folder):
+    quick = {"imgsz": 96, "epochs": 1, "lr0": 0.01, "settings": {"batch": 2}}
+    pieces = (
+        learning.Piece(**quick),
+        learning.Piece(**quick, blend_with=0),
+        learning.Piece(**quick, blend_alone=(0, 1)),
+    )
+    blended = learning.learn({"tiny": folder}, pieces, base="yolov8n-pose.yaml", device="cpu")
+    paths = [get_version(f"recipe-{number}-96px").path for number in range(3)]
+    *alone, mean = (YOLO(path).model.float().state_dict() for path in (*paths, blended))
+    for name, value in mean.items():
+        if value.is_floating_point():
+            expected = sum(state[name] for state in alone) / 3
+            assert torch.allclose(value, expected, rtol=2e-3, atol=1e-5)
+
+
 def test_half_precision_changes_predictions_little():
     if not learning.has_bfloat16():
         pytest.skip("this processor does not compute in bfloat16")

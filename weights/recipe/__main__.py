@@ -48,7 +48,7 @@ def learn(
     data: Data,
     synthetic: Synthetic,
     base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n.pt",
-    where: Annotated[str, typer.Option(help="cpu: small pictures first; gpu: 640 px.")] = "cpu",
+    where: Annotated[str, typer.Option(help="cpu: nine pieces; gpu: three more.")] = "cpu",
     device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
 ) -> None:
     """Train with the project's own `train`; goes on where it was interrupted."""

@@ -30,6 +30,11 @@ _GREY: Final = (114, 114, 114)
 _ZOOM: Final = (np.log(0.75), np.log(2.0))
 """Logarithm of the scale, from the lowest to the highest; 0 is a picture that fills the view."""
 
+_STRETCH: Final = 0.1
+_SLANT: Final = 0.08
+"""Standard deviations of the logarithm of how much wider than high a view is made, and of how far
+it leans: other builds and other cameras than the few that real people were filmed with."""
+
 _FEWEST_POINTS: Final = 3
 """As in `synthesis`: somebody with fewer points in the picture is not labelled."""
 
@@ -115,7 +120,8 @@ class Feed(DataLoader):  # type: ignore[type-arg]
             batch_size=batch,
             shuffle=True,
             drop_last=len(labels) > batch,
-            num_workers=min(8, max(1, (os.cpu_count() or 1) - 2)),
+            num_workers=min(16, max(1, (os.cpu_count() or 1) - 2)),
+            pin_memory=torch.cuda.is_available(),
             collate_fn=YOLODataset.collate_fn,
             worker_init_fn=_leave_cores,
             generator=torch.Generator(),
@@ -147,11 +153,12 @@ def draw_view(picture: Labelled, side: int, rng: np.random.Generator) -> Labelle
     """
     height, width = picture.image.shape[:2]
     scale = side / max(height, width) * np.exp(rng.uniform(*_ZOOM))
-    stretch = np.exp(rng.normal(0, 0.05))
+    stretch, slant = np.exp(rng.normal(0, _STRETCH)), rng.normal(0, _SLANT)
     turn = rng.normal(0, 0.08)
     mirrored = rng.random() < 0.5
     cos, sin = np.cos(turn), np.sin(turn)
-    matrix = scale * np.array([[cos, -sin], [sin, cos]]) @ np.diag([stretch, 1 / stretch])
+    shape = np.array([[stretch, slant], [0, 1 / stretch]])
+    matrix = scale * np.array([[cos, -sin], [sin, cos]]) @ shape
     if mirrored:
         matrix = matrix @ np.diag([-1, 1])
     # Inside where it is smaller than the view, without an edge where it is larger.

@@ -189,7 +189,8 @@ def write_copy(path: Path, facts: VideoFacts, copy: Path) -> None:
         _encode(path, facts, copy)
     except OSError as error:
         raise UnreadableError(
-            f"its playable copy {copy} cannot be written: {error.strerror or error}"
+            f"its playable copy {copy} cannot be written: {error.strerror or error}. Mend that and "
+            "load it again"
         ) from None
 
 

@@ -629,11 +629,6 @@ def test_an_organization_that_does_not_exist(cvat_server):
         connect(cvat_server.url, token=cvat_server.token, organization="no-such-org\n")
 
 
-def test_an_organization_that_cannot_be_one(cvat_server):
-    with pytest.raises(LoginError, match="'Gait lab' is no short name of an organisation"):
-        connect(cvat_server.url, token=cvat_server.token, organization="Gait lab")
-
-
 @pytest.mark.parametrize(
     ("url", "error", "told"),
     [

@@ -156,7 +156,7 @@ def learn(
             )
         weights = summary.version.path
         alone.append(weights)
-        earlier = [alone[number] for number in piece.blend_alone]
+        earlier = [alone[i] for i in piece.blend_alone]
         if piece.blend_with is not None:
             earlier += [ends[piece.blend_with]] * piece.blend_times
         if earlier:

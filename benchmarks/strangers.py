@@ -35,7 +35,7 @@ from weights.recipe.card import (
     write_between_marks,
 )
 from weights.recipe.shipping import WEIGHTS
-from weights.recipe.synthesis import Picture, to_lines
+from weights.recipe.picture_folder import Picture, to_lines
 
 PACKAGE = "sports2d==0.8.34"
 CLIP = "Sports2D/Demo/demo.mp4"

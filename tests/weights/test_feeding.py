@@ -7,6 +7,7 @@ import pytest
 from fiftyone_legpose import legs
 from weights.recipe import feeding
 from weights.recipe.feeding import Labelled, Views, draw_view, put_together, recolor, to_targets
+from weights.recipe.picture_folder import FEWEST_POINTS
 
 SIDE = 96
 
@@ -73,7 +74,7 @@ def test_points_outside_are_cut_off_and_who_has_too_few_is_left_out(picture):
     for seed in range(200):
         view = draw_view(picture, SIDE, np.random.default_rng(seed))
         count = int((view.visibility > 0).sum())
-        assert count == 0 or count >= feeding._FEWEST_POINTS
+        assert count == 0 or count >= FEWEST_POINTS
         inside = ((view.points >= 0) & (view.points < SIDE)).all(axis=-1)
         assert np.array_equal(view.visibility > 0, inside)
         seen["all" if count == 10 else "some" if count else "none"] += 1

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from fiftyone_legpose import legs
 from fiftyone_legpose.training_data import BOX_MARGIN
 from weights.recipe.augmentation import degrade, hide
+from weights.recipe.picture_folder import FEWEST_POINTS
 
 _KEPT: Final = 1.4
 """Longer side at which pictures are kept, as a share of the view's; finer ones cost memory."""
@@ -34,9 +35,6 @@ _STRETCH: Final = 0.1
 _SLANT: Final = 0.08
 """Standard deviations of the logarithm of how much wider than high a view is made, and of how far
 it leans: other builds and other cameras than the few that real people were filmed with."""
-
-_FEWEST_POINTS: Final = 3
-"""As in `synthesis`: somebody with fewer points in the picture is not labelled."""
 
 _SHARES: Final = {"four": 0.12, "hue": 0.35, "channels": 0.15, "gray": 0.08, "hide": 0.12}
 """How often: four pictures in one, any hue, exchanged colour channels, no colour, a thing in front.
@@ -173,7 +171,7 @@ def draw_view(picture: Labelled, side: int, rng: np.random.Generator) -> Labelle
         points, visibility = points[:, list(legs.FLIP_INDEX)], visibility[:, list(legs.FLIP_INDEX)]
     inside = ((points >= 0) & (points < side)).all(axis=-1)
     visibility = np.where(inside, visibility, 0)
-    kept = (visibility > 0).sum(axis=1) >= _FEWEST_POINTS
+    kept = (visibility > 0).sum(axis=1) >= FEWEST_POINTS
     return Labelled(image, points[kept], visibility[kept])
 
 

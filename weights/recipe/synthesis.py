@@ -1,23 +1,18 @@
 """Synthetic pictures of dressed legs with exact keypoints, as a YOLO-pose folder."""
 
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
-import yaml
 
-from cvat_bridge.poses import Pose
-from cvat_bridge.yolo_lines import format_for_training
-from fiftyone_legpose import legs, metrics
+from fiftyone_legpose import metrics
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.clothing import Layer, dress
 from weights.recipe.mesh import Mesh, draw_shape, load_mesh
 from weights.recipe.photographs import Photographs, pick, read_photographs
+from weights.recipe.picture_folder import FEWEST_POINTS, Draw, Picture, write_pictures
 from weights.recipe.posture import draw_posture
 from weights.recipe.rendering import Camera, Rendering, look_at, render
 from weights.recipe.scenery import cast_shadow, draw_aids, draw_room, noise, paper
@@ -44,23 +39,8 @@ _BACKLIT_SHARE: Final = 0.15
 _WOVEN_SHARE: Final = 0.3
 """How often a photographed surface lies on people's clothes and skin."""
 
-_FEWEST_POINTS: Final = 3
-"""A person with fewer points in the picture is not drawn: nobody could label her."""
-
 _BEHIND_SKIN_M: Final = (0.2, 0.2, 0.12, 0.12, 0.09, 0.09, 0.06, 0.06, 0.06, 0.06)
 """How far inside the body each keypoint lies at most; what is nearer to the camera hides it."""
-
-_BOX_MARGINS: Final = {"sides": 0.11, "above hips": 0.10, "above cut": 0.25, "below": 0.05}
-"""From the points to the box, in leg lengths: the rule of the real pictures' labels."""
-
-_CONFIG: Final = {
-    "path": ".",
-    "train": "images/train",
-    "kpt_shape": [len(legs.KEYPOINTS), 3],
-    "flip_idx": list(legs.FLIP_INDEX),
-    "names": {0: "legs"},
-    "kpt_names": {0: list(legs.KEYPOINTS)},
-}
 
 
 @dataclass(frozen=True)
@@ -72,20 +52,6 @@ class Person:
     """(10, 3) m."""
     ground: float
     """m"""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture and who is in it."""
-
-    image: np.ndarray
-    """(H, W, 3) uint8 BGR."""
-    points: np.ndarray
-    """(N, 10, 2) px."""
-    visibility: np.ndarray
-    """(N, 10)."""
-    leg_lengths: np.ndarray
-    """(N,) px."""
 
 
 def synthesize(
@@ -118,17 +84,9 @@ def synthesize(
     int
         Number of pictures written by this call.
     """
-    images, labels = (Path(out, kind, "train") for kind in ("images", "labels"))
-    for folder in (images, labels):
-        folder.mkdir(parents=True, exist_ok=True)
-    Path(out, "data.yaml").write_text(yaml.safe_dump(_CONFIG, sort_keys=False))
-    names = (f"synthetic_{seed}_{i:06d}" for i in range(pictures))
-    missing = [name for name in names if not (images / f"{name}.jpg").exists()]
-    write = partial(_write_pictures, Path(mesh_folder), backgrounds, images, labels)
-    if processes == 1:
-        return write(missing)
-    with ProcessPoolExecutor(processes) as pool:
-        return sum(pool.map(write, (missing[i::processes] for i in range(processes))))
+    return write_pictures(
+        out, f"synthetic_{seed}", pictures, partial(_prepare, mesh_folder, backgrounds), processes
+    )
 
 
 def draw_picture(
@@ -141,38 +99,10 @@ def draw_picture(
             return picture
 
 
-def _write_pictures(
-    mesh_folder: Path,
-    backgrounds: str | Path | None,
-    images: Path,
-    labels: Path,
-    names: Sequence[str],
-) -> int:
+def _prepare(mesh_folder: str | Path, backgrounds: str | Path | None) -> Draw:
     mesh = load_mesh(mesh_folder)
     photographs = read_photographs(backgrounds) if backgrounds else Photographs()
-    for name in names:
-        seed, index = (int(part) for part in name.split("_")[1:])
-        picture = draw_picture(mesh, np.random.default_rng([seed, index]), photographs)
-        (labels / f"{name}.txt").write_text(to_lines(picture))
-        # The picture comes last and at once: where it is, its label is.
-        part = images / f".{name}.part.jpg"
-        cv2.imwrite(str(part), picture.image, [cv2.IMWRITE_JPEG_QUALITY, 88])
-        part.replace(images / f"{name}.jpg")
-    return len(names)
-
-
-def to_lines(picture: Picture) -> str:
-    """Return the picture's YOLO-pose label file."""
-    size = picture.image.shape[1::-1]
-    lines = []
-    for points, visibility, leg in zip(
-        picture.points, picture.visibility, picture.leg_lengths, strict=True
-    ):
-        pose = Pose(np.where(visibility[:, None] > 0, points, np.nan), visibility)
-        box = _box(points[visibility > 0], bool(visibility[:2].any()), leg)
-        line, _ = format_for_training(0, pose, size, box=box)
-        lines.append(line or "")
-    return "".join(lines)
+    return lambda rng: draw_picture(mesh, rng, photographs)
 
 
 def _try_picture(mesh: Mesh, rng: np.random.Generator, photographs: Photographs) -> Picture | None:
@@ -293,7 +223,7 @@ def _move(person: Person, turn: np.ndarray, shift: np.ndarray, ground: float) ->
 
 def _fits(person: Person, camera: Camera, size: tuple[int, int]) -> bool:
     """Tell whether enough of somebody's points are in the picture for a label."""
-    return bool(_inside(*camera.project(person.keypoints), size).sum() >= _FEWEST_POINTS)
+    return bool(_inside(*camera.project(person.keypoints), size).sum() >= FEWEST_POINTS)
 
 
 def _inside(points: np.ndarray, depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -330,11 +260,3 @@ def _lay_over(
         room = room * rng.uniform(1, 1.8)
     image = room * (1 - rendering.alpha[..., None]) + people
     return np.clip(image, 0, 255).astype(np.uint8)
-
-
-def _box(points: np.ndarray, hips_seen: bool, leg_length: float) -> np.ndarray:
-    above = _BOX_MARGINS["above hips" if hips_seen else "above cut"]
-    (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
-    sides = _BOX_MARGINS["sides"]
-    margins = np.array([-sides, -above, sides, _BOX_MARGINS["below"]]) * leg_length
-    return np.array([x1, y1, x2, y2]) + margins

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,11 +10,15 @@ from weights.recipe.card import load_model, measure_sets, read_truth, to_tables
 from weights.recipe.photographs import unpack_photographs
 from weights.recipe.shipping import WEIGHTS, ship
 from weights.recipe.synthesis import synthesize
+from weights.recipe.transplanting import transplant
 
 app = typer.Typer(help="From a folder of pictures to the shipped weights.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Option(help="Folder that holds legs/ (and pack/).")]
 Synthetic = Annotated[Path, typer.Option(help="Folder of the synthetic pictures.")]
+Processes = Annotated[int, typer.Option(help="How many draw at once.")]
+
+_CORES: Final = os.cpu_count() or 1
 
 
 @app.command()
@@ -34,7 +38,7 @@ def synthesize_command(
     pictures: Annotated[int, typer.Option(help="How many there are to be in all.")] = 6000,
     backgrounds: Annotated[Path | None, typer.Option(help="Rooms, panoramas/, textures/.")] = None,
     seed: int = 0,
-    processes: int = os.cpu_count() or 1,
+    processes: Processes = _CORES,
 ) -> None:
     """Draw dressed legs with exact keypoints; goes on where it was interrupted."""
     written = synthesize(
@@ -43,10 +47,32 @@ def synthesize_command(
     typer.echo(f"{written} pictures written, {pictures - written} were there, in {synthetic}")
 
 
+@app.command(name="transplant")
+def transplant_command(
+    data: Data,
+    transplanted: Annotated[Path, typer.Option(help="Folder to write them to.")],
+    backgrounds: Annotated[Path, typer.Option(help="Rooms, panoramas/, textures/.")],
+    pictures: Annotated[int, typer.Option(help="How many there are to be in all.")] = 6000,
+    seed: int = 0,
+    processes: Processes = _CORES,
+) -> None:
+    """Put the real people of legs/ into other places; goes on where it was interrupted."""
+    written = transplant(
+        data / "legs",
+        transplanted,
+        pictures,
+        backgrounds=backgrounds,
+        seed=seed,
+        processes=processes,
+    )
+    typer.echo(f"{written} pictures written, {pictures - written} were there, in {transplanted}")
+
+
 @app.command()
 def learn(
     data: Data,
     synthetic: Synthetic,
+    transplanted: Annotated[Path | None, typer.Option(help="Folder that transplant wrote.")] = None,
     base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n.pt",
     where: Annotated[str, typer.Option(help="cpu: nine pieces; gpu: three more.")] = "cpu",
     device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
@@ -56,6 +82,8 @@ def learn(
     from weights.recipe.learning import learn as learn_pieces
 
     folders = {"real": data / "legs", "synthetic": synthetic}
+    if transplanted:
+        folders["transplanted"] = transplanted
     pieces = {"cpu": CPU_PIECES, "gpu": GPU_PIECES}[where]
     typer.echo(learn_pieces(folders, pieces, base=base, device=device))
 

@@ -1,0 +1,151 @@
+import cv2
+import numpy as np
+import pytest
+
+from cvat_bridge.yolo_pose import read_yolo_pose
+from fiftyone_legpose import legs
+from weights.recipe import transplanting
+from weights.recipe.photographs import Photographs
+from weights.recipe.picture_folder import Picture, to_lines
+from weights.recipe.transplanting import Cutout, draw_transplant, find_outline, transplant
+
+SIZE = (240, 200)
+STANDING = {
+    "left_hip": (115, 40),
+    "right_hip": (85, 40),
+    "left_knee": (118, 120),
+    "right_knee": (82, 120),
+    "left_ankle": (120, 195),
+    "right_ankle": (80, 195),
+    "left_heel": (120, 210),
+    "right_heel": (80, 210),
+    "left_foot": (132, 218),
+    "right_foot": (68, 218),
+}
+POINTS = np.array([STANDING[name] for name in legs.KEYPOINTS], float)
+LEG = 155.0
+
+
+def draw_body() -> np.ndarray:
+    body = np.zeros(SIZE, np.uint8)
+    widths = {"hip": 46, "knee": 34, "ankle": 20, "heel": 16}
+    for a, b in legs.EDGES:
+        width = widths.get(legs.KEYPOINTS[a].split("_")[1], 16)
+        cv2.line(body, POINTS[a].astype(int), POINTS[b].astype(int), 1, width)
+    cv2.line(body, (100, 0), (100, 40), 1, 60)
+    return body
+
+
+def write_source(folder, name: str, image: np.ndarray) -> None:
+    picture = Picture(image, POINTS[None], np.full((1, 10), 2), np.array([LEG]))
+    for kind in ("images", "labels"):
+        (folder / kind / "train").mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / "images" / "train" / f"{name}.jpg"), image)
+    (folder / "labels" / "train" / f"{name}.txt").write_text(to_lines(picture))
+
+
+@pytest.fixture
+def real(tmp_path):
+    """Two walks of blue legs before grey walls, and a composite."""
+    rng = np.random.default_rng(3)
+    folder = tmp_path / "real"
+    for name in ("lab_cam1_0001_0", "lab_cam2_0001_0", "comp_00001"):
+        wall = rng.normal(150, 12, (*SIZE, 3))
+        cloth = np.array([140, 60, 40]) + rng.normal(0, 12, (*SIZE, 3))
+        image = np.where(draw_body()[..., None] > 0, cloth, wall).clip(0, 255).astype(np.uint8)
+        write_source(folder, name, image)
+    return folder
+
+
+@pytest.fixture
+def backgrounds(tmp_path):
+    folder = tmp_path / "backgrounds"
+    folder.mkdir()
+    green = np.full((300, 300, 3), (0, 255, 0), np.uint8)
+    cv2.imwrite(str(folder / "green.png"), green)
+    return folder
+
+
+def test_an_outline_follows_the_body_and_not_the_bones(real):
+    outline = find_outline(real / "images" / "train" / "lab_cam1_0001_0.jpg") > 0
+    body = draw_body() > 0
+    assert (outline & body).sum() / (outline | body).sum() > 0.9
+
+
+def test_an_outline_that_is_thinner_than_a_limb_is_refused(real, monkeypatch):
+    path = real / "images" / "train" / "lab_cam1_0001_0.jpg"
+    image = cv2.imread(str(path))
+    # The thighs wear what the wall wears, but for a stripe along the bone.
+    image[50:110] = np.random.default_rng(0).normal(150, 12, image[50:110].shape)
+    for a, b in ((0, 2), (1, 3)):
+        cv2.line(image, POINTS[a].astype(int), POINTS[b].astype(int), (140, 60, 40), 3)
+    cv2.imwrite(str(path), image)
+    monkeypatch.setattr(transplanting, "_BONE", 0.03)
+    assert not find_outline(path).any()
+
+
+def test_people_keep_their_points_and_lose_their_place(real, backgrounds, tmp_path, monkeypatch):
+    monkeypatch.setattr(transplanting, "_SHARES", dict.fromkeys(transplanting._SHARES, 0.0))
+    monkeypatch.setattr("weights.recipe.scenery._ROOM_SHARE", 1.0)
+    out = tmp_path / "out"
+    assert transplant(real, out, 4, backgrounds=backgrounds, seed=2) == 4
+    body = cv2.erode(draw_body(), np.ones((7, 7))) > 0
+    place = cv2.dilate(draw_body(), np.ones((25, 25))) == 0
+    for path in sorted((out / "images" / "train").iterdir()):
+        image = cv2.imread(str(path)).astype(int)
+        # The room is green all over; shadows make it darker, never another colour.
+        assert (image[place][:, 1] > image[place][:, [0, 2]].max(axis=1) + 60).mean() > 0.98
+        assert (image[body][:, 1] > image[body][:, [0, 2]].max(axis=1) + 60).mean() < 0.05
+    poses = [pose for frame in read_yolo_pose(out).frames.values() for pose in frame.poses]
+    assert len(poses) == 4
+    for pose in poses:
+        assert np.abs(pose.points - POINTS).max() < 0.5
+        assert (pose.visibility == 2).all()
+
+
+def test_transplant_goes_on_where_it_stopped(real, backgrounds, tmp_path):
+    out = tmp_path / "out"
+    assert transplant(real, out, 2, backgrounds=backgrounds) == 2
+    outlines = sorted((out / "outlines").iterdir())
+    # A composite is no source: its people were cut out once already.
+    assert [path.stem for path in outlines] == ["lab_cam1_0001_0", "lab_cam2_0001_0"]
+    kept = outlines[0].stat().st_mtime_ns
+    assert transplant(real, out, 3, backgrounds=backgrounds, processes=2) == 1
+    assert outlines[0].stat().st_mtime_ns == kept
+    assert transplant(real, out, 3, backgrounds=backgrounds) == 0
+
+
+def test_who_stands_in_front_hides_the_other_and_nobody_is_lost(monkeypatch):
+    body = draw_body().astype(np.float32)
+    image = np.full((*SIZE, 3), 90, np.uint8)
+    cutout = Cutout(image, POINTS[None], np.full((1, 10), 2), np.array([LEG]), body)
+    monkeypatch.setitem(transplanting._SHARES, "second", 1.0)
+    drawn = [
+        draw_transplant(((cutout,),), Photographs(), np.random.default_rng(seed))
+        for seed in range(20)
+    ]
+    pairs = [picture for picture in drawn if len(picture.points) == 2]
+    assert len(pairs) > 5
+    hidden = [int((picture.visibility == 1).sum()) for picture in pairs]
+    assert max(hidden) > 0
+    for picture in pairs:
+        # The last one stands in front: nothing hides her.
+        assert (picture.visibility[1] != 1).all()
+        inside = ((picture.points >= 0) & (picture.points < SIZE[::-1])).all(axis=-1)
+        assert ((picture.visibility > 0) == inside).all()
+
+
+def test_a_folder_without_people_is_named(tmp_path, backgrounds):
+    with pytest.raises(FileNotFoundError, match=r"no pictures of people in images/train"):
+        transplant(tmp_path, tmp_path / "out", 1, backgrounds=backgrounds)
+
+
+def test_pictures_of_which_nobody_can_be_cut_out_end_with_where_to_look(
+    real, backgrounds, tmp_path
+):
+    out = tmp_path / "out"
+    transplant(real, out, 1, backgrounds=backgrounds)
+    for path in (out / "outlines").iterdir():
+        cv2.imwrite(str(path), np.zeros(SIZE, np.uint8))
+    with pytest.raises(ValueError, match="outlines"):
+        transplant(real, out, 2, backgrounds=backgrounds)

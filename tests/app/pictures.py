@@ -118,6 +118,7 @@ def test_pictures(clinic, home, sample_clip, sample_labels):
     app.put_panel_beside_video()
     app.click_curve("confidence", corrected_frame(dataset))
     app.page.mouse.move(0, 0)
+    app.modal.get_by_text("Buffering").wait_for(state="hidden")
     app.page.wait_for_timeout(3000)
     keep(app, "timeline", app.modal)
     assert app.errors == []

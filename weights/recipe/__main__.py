@@ -74,7 +74,7 @@ def learn(
     synthetic: Synthetic,
     transplanted: Annotated[Path | None, typer.Option(help="Folder that transplant wrote.")] = None,
     base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n.pt",
-    where: Annotated[str, typer.Option(help="cpu: nine pieces; gpu: three more.")] = "cpu",
+    where: Annotated[str, typer.Option(help="cpu: nine pieces; gpu: five more.")] = "cpu",
     device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
 ) -> None:
     """Train with the project's own `train`; goes on where it was interrupted."""

@@ -108,8 +108,19 @@ GPU_PIECES: Final = (
         settings={**_ON_GPU, "batch": 256, "nbs": 256, "lrf": 0.01},
     ),
     Piece(imgsz=256, epochs=2, lr0=0.0007, blend_alone=(8, 10), settings=_TO_NOTHING),
+    Piece(
+        imgsz=320,
+        epochs=24,
+        lr0=0.0015,
+        widen=1.2,
+        blend_with=11,
+        blend_alone=(12,),
+        settings={**_ON_GPU, "batch": 256, "nbs": 256, "lrf": 0.005},
+    ),
+    Piece(imgsz=256, epochs=2, lr0=0.0007, blend_alone=(12, 12), settings=_TO_NOTHING),
 )
-"""Three more, whose epochs show 48,000 drawn pictures and the real ones; the last suits a CPU too.
+"""Five more, for 48,000 drawn, 16,000 transplanted and the real pictures an epoch; the third and
+the last suit a CPU too.
 
 Large batches, because at 128 and 320 px launching kernels took an H200 longer than running them.
 """

@@ -38,12 +38,8 @@ _THINNEST: Final = {"thigh": 0.035, "shank": 0.018}
 _SMALLEST: Final = 0.35
 """Leg length of others as a share of the largest; who is smaller is left behind."""
 
-_CLOSER: Final = (1.3, 2.2)
-"""How much larger than the first a second person is who stands close to the camera."""
-
 _SHARES: Final = {
     "second": 0.35,
-    "close": 0.4,
     "trousers": 0.4,
     "shoes": 0.4,
     "woven": 0.25,
@@ -322,18 +318,14 @@ def _beside(cutout: Cutout, other: Cutout, rng: np.random.Generator) -> Cutout |
     height, width = other.outline.shape
     outline = cutout.outline
     scale = other.leg_lengths.max() * np.exp(rng.normal(0, 0.25)) / cutout.leg_lengths.max()
-    column = rng.uniform(0, width)
-    if rng.random() < _SHARES["close"]:
-        scale *= rng.uniform(*_CLOSER)
-        column = width * rng.choice([rng.uniform(-0.1, 0.25), rng.uniform(0.75, 1.1)])
     columns = np.flatnonzero(outline.max(axis=0) > 0.5)
     rows = np.flatnonzero(outline.max(axis=1) > 0.5)
     if columns[0] == 0 or columns[-1] == outline.shape[1] - 1:
         return None
-    down = -scale * (rows[0] + rng.uniform(0, 0.25) * cutout.leg_lengths.max())
+    down = -scale * (rows[0] + rng.uniform(0, 0.15) * cutout.leg_lengths.max())
     if rows[-1] == outline.shape[0] - 1 and scale * outline.shape[0] + down < height:
         return None
-    across = column - scale * columns.mean()
+    across = rng.uniform(0, width) - scale * columns.mean()
     # Points count from the picture's edge, OpenCV from the middle of its first pixel.
     middle = (scale - 1) / 2
     matrix = np.array([[scale, 0, across + middle], [0, scale, down + middle]])

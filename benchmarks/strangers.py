@@ -34,8 +34,8 @@ from weights.recipe.card import (
     to_tables,
     write_between_marks,
 )
-from weights.recipe.shipping import WEIGHTS
 from weights.recipe.picture_folder import Picture, to_lines
+from weights.recipe.shipping import WEIGHTS
 
 PACKAGE = "sports2d==0.8.34"
 CLIP = "Sports2D/Demo/demo.mp4"

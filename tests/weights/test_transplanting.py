@@ -149,3 +149,22 @@ def test_pictures_of_which_nobody_can_be_cut_out_end_with_where_to_look(
         cv2.imwrite(str(path), np.zeros(SIZE, np.uint8))
     with pytest.raises(ValueError, match="outlines"):
         transplant(real, out, 2, backgrounds=backgrounds)
+
+
+def test_what_cannot_be_read_is_named_before_anybody_is_cut_out(real, backgrounds, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        transplant(real, out, 1, backgrounds=tmp_path / "nowhere")
+    assert not out.exists()
+    transplant(real, out, 1, backgrounds=backgrounds)
+    torn = out / "outlines" / "lab_cam1_0001_0.png"
+    torn.write_bytes(torn.read_bytes()[:20])
+    with pytest.raises(ValueError, match=r"lab_cam1_0001_0\.png is no picture: delete it"):
+        transplant(real, out, 2, backgrounds=backgrounds)
+
+
+def test_a_picture_of_nobody_is_left_out(real, backgrounds, tmp_path):
+    (real / "labels" / "train" / "lab_cam1_0001_0.txt").write_text("")
+    out = tmp_path / "out"
+    assert transplant(real, out, 1, backgrounds=backgrounds) == 1
+    assert not cv2.imread(str(out / "outlines" / "lab_cam1_0001_0.png")).any()

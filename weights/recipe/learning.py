@@ -120,7 +120,7 @@ GPU_PIECES: Final = (
     Piece(imgsz=256, epochs=2, lr0=0.0007, blend_alone=(12, 12), settings=_TO_NOTHING),
 )
 """Five more, for 48,000 drawn, 16,000 transplanted and the real pictures an epoch; the third and
-the last suit a CPU too.
+the last suit a CPU too. The card says which pictures and shares the shipped weights saw instead.
 
 Large batches, because at 128 and 320 px launching kernels took an H200 longer than running them.
 """

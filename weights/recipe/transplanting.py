@@ -1,7 +1,7 @@
 """Real legs cut out of their pictures and put into other places, other clothes and other light.
 
-A dozen real people in two rooms let a model learn the rooms. The outline comes from GrabCut, which
-starts from the labelled skeleton; where it fails the picture is not used.
+Sixteen real people, most of them in one room, let a model learn the room. The outline comes from
+GrabCut, which starts from the labelled skeleton; where it fails the picture is not used.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ _THINNEST: Final = {"thigh": 0.035, "shank": 0.018}
 """From the middle of a limb to the outline, in leg lengths; less is a stripe of a limb."""
 
 _SMALLEST: Final = 0.35
-"""Leg length of others as a share of the largest; who is smaller is left behind."""
+"""Least share of the largest one's leg length: others are small, or little of them is seen."""
 
 _SHARES: Final = {
     "second": 0.35,
@@ -46,6 +46,7 @@ _SHARES: Final = {
     "backlit": 0.2,
     "degrade": 0.5,
 }
+"""How often: somebody joins, clothes are painted, cloth is patterned, light comes from behind."""
 
 _PARTS: Final = {
     "thigh": ((0, 2), (1, 3)),
@@ -92,7 +93,7 @@ def transplant(
         YOLO-pose folder with ``images/train`` and ``labels/train``.
     out : path
         What is there already is kept. Outlines are in ``out/outlines``: all black where GrabCut
-        failed; who sees a bad one can blacken it.
+        failed; who sees a bad one can blacken it and delete ``out/images``.
     pictures : int
         How many there are to be in all.
     backgrounds : path
@@ -104,14 +105,24 @@ def transplant(
     -------
     int
         Number of pictures written by this call.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no pictures of people, or no folder of backgrounds.
+    ValueError
+        If a picture or an outline cannot be read, or nobody could be cut out.
     """
+    read_photographs(backgrounds)
     sources = _find_sources(Path(real))
     outlines = Path(out, "outlines")
     outlines.mkdir(parents=True, exist_ok=True)
     missing = [path for path in sources if not (outlines / f"{path.stem}.png").exists()]
     with ProcessPoolExecutor(processes) as pool:
         for path, outline in zip(missing, pool.map(find_outline, missing), strict=True):
-            cv2.imwrite(str(outlines / f"{path.stem}.png"), outline)
+            part = outlines / f".{path.stem}.part.png"
+            cv2.imwrite(str(part), outline)
+            part.replace(outlines / f"{path.stem}.png")
     prepare = partial(_prepare, sources, outlines, backgrounds)
     return write_pictures(out, f"transplanted_{seed}", pictures, prepare, processes)
 
@@ -119,6 +130,8 @@ def transplant(
 def find_outline(path: Path) -> np.ndarray:
     """Return (H, W) uint8, 255 where GrabCut sees labelled people; all 0 if it failed."""
     image, points, visibility, leg_lengths = _read(path)
+    if not len(points):
+        return np.zeros(image.shape[:2], np.uint8)
     outline = _grab(image, points, visibility, leg_lengths)
     if not _is_whole(outline, points, visibility, leg_lengths):
         return np.zeros_like(outline)
@@ -126,7 +139,7 @@ def find_outline(path: Path) -> np.ndarray:
 
 
 def draw_transplant(walks: Walks, photographs: Photographs, rng: np.random.Generator) -> Picture:
-    """Return a picture of one or two real people somewhere else."""
+    """Return a picture of what one or two cutouts show, somewhere else; as large as the first."""
     first = _draw_source(walks, rng)
     size = first.outline.shape
     people = [_dress(first, photographs, rng)]
@@ -167,8 +180,8 @@ def _find_sources(real: Path) -> list[Path]:
 def _prepare(sources: Sequence[Path], outlines: Path, backgrounds: str | Path) -> Draw:
     walks: dict[str, list[Cutout]] = {}
     for path in sources:
-        outline = cv2.imread(str(outlines / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
-        if outline is None or not outline.any():
+        outline = _decode(outlines / f"{path.stem}.png", cv2.IMREAD_GRAYSCALE)
+        if not outline.any():
             continue
         soft = cv2.GaussianBlur(outline.astype(np.float32) / 255, (0, 0), 1.0)
         # The outline's own pixels hold some of what was behind.
@@ -177,22 +190,33 @@ def _prepare(sources: Sequence[Path], outlines: Path, backgrounds: str | Path) -
         walks.setdefault(path.stem.rsplit("_", 2)[0], []).append(cutout)
     if not walks:
         raise ValueError(f"nobody could be cut out of the pictures: look at {outlines}")
-    photographs = read_photographs(backgrounds)
-    return lambda rng: draw_transplant(tuple(map(tuple, walks.values())), photographs, rng)
+    photographs, cutouts = read_photographs(backgrounds), tuple(map(tuple, walks.values()))
+    return lambda rng: draw_transplant(cutouts, photographs, rng)
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return a picture, and points, visibility and leg lengths of who is large enough in it."""
-    image = np.asarray(cv2.imread(str(path)))
+    """Return a picture, and points, visibility and leg lengths of those who can be cut out."""
+    image = _decode(path, cv2.IMREAD_COLOR)
     label = path.parents[2] / "labels" / path.parent.name / f"{path.stem}.txt"
-    values = np.loadtxt(label, ndmin=2)[:, 5:].reshape(-1, len(legs.KEYPOINTS), 3)
+    lines = [line.split() for line in label.read_text().splitlines() if line]
+    values = np.array(lines, float).reshape(-1, 5 + 3 * len(legs.KEYPOINTS))[:, 5:]
+    values = values.reshape(-1, len(legs.KEYPOINTS), 3)
+    values = values[(values[..., 2] > 0).any(axis=1)]
     points, visibility = values[..., :2] * image.shape[1::-1], values[..., 2].astype(int)
     leg_lengths = _leg_lengths(points, visibility)
-    kept = leg_lengths >= _SMALLEST * leg_lengths.max()
+    kept = leg_lengths >= _SMALLEST * leg_lengths.max(initial=0)
     return image, points[kept], visibility[kept], leg_lengths[kept]
 
 
+def _decode(path: Path, mode: int) -> np.ndarray:
+    picture = cv2.imread(str(path), mode)
+    if picture is None:
+        raise ValueError(f"{path} is no picture: delete it and call again")
+    return np.asarray(picture)
+
+
 def _leg_lengths(points: np.ndarray, visibility: np.ndarray) -> np.ndarray:
+    """Return leg lengths (N,), or where no leg is whole how far the points span: that or more."""
     lengths = metrics.leg_length(points, visibility)
     known = np.where((visibility > 0)[..., None], points, np.nan)
     spans = np.nanmax(known, axis=1) - np.nanmin(known, axis=1)
@@ -230,10 +254,11 @@ def _is_whole(
 ) -> bool:
     """Tell whether every limb in the picture is as thick as limbs are at least."""
     inside = cv2.distanceTransform(outline, cv2.DIST_L2, 5)
+    size = np.array(outline.shape[::-1]) - 1
     for person, seen, leg in zip(points, visibility > 0, leg_lengths, strict=True):
         for part, least in _THINNEST.items():
             for a, b in _PARTS[part]:
-                x, y = ((person[a] + person[b]) / 2).astype(int)
+                x, y = np.minimum((person[a] + person[b]) / 2, size).astype(int)
                 if seen[a] and seen[b] and inside[y, x] < least * leg:
                     return False
     return True

@@ -72,6 +72,17 @@ def test_an_outline_follows_the_body_and_not_the_bones(real):
     assert (outline & body).sum() / (outline | body).sum() > 0.9
 
 
+def test_an_outline_does_not_depend_on_what_was_cut_out_before(shared):
+    pictures = shared / "data" / "legs" / "images" / "train"
+    path = min(pictures.glob("p2s2_*.jpg"), key=lambda path: path.stat().st_size)
+    outlines = []
+    for seed in range(4):
+        cv2.setRNGSeed(seed)
+        outlines.append(find_outline(path))
+    assert outlines[0].any()
+    assert all(np.array_equal(outline, outlines[0]) for outline in outlines)
+
+
 def test_an_outline_that_is_thinner_than_a_limb_is_refused(real, monkeypatch):
     path = real / "images" / "train" / "lab_cam1_0001_0.jpg"
     image = cv2.imread(str(path))

@@ -245,6 +245,8 @@ def _grab(
     state = np.where(possible > 0, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
     state[certain > 0] = cv2.GC_FGD
     models = np.zeros((1, 65)), np.zeros((1, 65))
+    # GrabCut begins at random: the outline would depend on what was cut out before.
+    cv2.setRNGSeed(0)
     cv2.grabCut(image, state, None, *models, 5, cv2.GC_INIT_WITH_MASK)
     return np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
 

@@ -7,7 +7,13 @@ from fiftyone_legpose import legs
 from weights.recipe import transplanting
 from weights.recipe.photographs import Photographs
 from weights.recipe.picture_folder import Picture, to_lines
-from weights.recipe.transplanting import Cutout, draw_transplant, find_outline, transplant
+from weights.recipe.transplanting import (
+    Cutout,
+    draw_transplant,
+    find_outline,
+    find_sources,
+    transplant,
+)
 
 SIZE = (240, 200)
 STANDING = {
@@ -54,6 +60,8 @@ def real(tmp_path):
         cloth = np.array([140, 60, 40]) + rng.normal(0, 12, (*SIZE, 3))
         image = np.where(draw_body()[..., None] > 0, cloth, wall).clip(0, 255).astype(np.uint8)
         write_source(folder, name, image)
+    config = "train: images/train\nkpt_shape: [10, 3]\nnames: {0: legs}\n"
+    (folder / "data.yaml").write_text(config)
     return folder
 
 
@@ -67,18 +75,18 @@ def backgrounds(tmp_path):
 
 
 def test_an_outline_follows_the_body_and_not_the_bones(real):
-    outline = find_outline(real / "images" / "train" / "lab_cam1_0001_0.jpg") > 0
+    outline = find_outline(find_sources(real)[0]) > 0
     body = draw_body() > 0
     assert (outline & body).sum() / (outline | body).sum() > 0.9
 
 
 def test_an_outline_does_not_depend_on_what_was_cut_out_before(shared):
-    pictures = shared / "data" / "legs" / "images" / "train"
-    path = min(pictures.glob("p2s2_*.jpg"), key=lambda path: path.stat().st_size)
+    sources = find_sources(shared / "data" / "legs")
+    source = next(source for source in sources if source.name.startswith("p2s2_"))
     outlines = []
     for seed in range(4):
         cv2.setRNGSeed(seed)
-        outlines.append(find_outline(path))
+        outlines.append(find_outline(source))
     assert outlines[0].any()
     assert all(np.array_equal(outline, outlines[0]) for outline in outlines)
 
@@ -92,7 +100,7 @@ def test_an_outline_that_is_thinner_than_a_limb_is_refused(real, monkeypatch):
         cv2.line(image, POINTS[a].astype(int), POINTS[b].astype(int), (140, 60, 40), 3)
     cv2.imwrite(str(path), image)
     monkeypatch.setattr(transplanting, "_BONE", 0.03)
-    assert not find_outline(path).any()
+    assert not find_outline(find_sources(real)[0]).any()
 
 
 def test_people_keep_their_points_and_lose_their_place(real, backgrounds, tmp_path, monkeypatch):
@@ -146,9 +154,11 @@ def test_who_stands_in_front_hides_the_other_and_nobody_is_lost(monkeypatch):
         assert ((picture.visibility > 0) == inside).all()
 
 
-def test_a_folder_without_people_is_named(tmp_path, backgrounds):
-    with pytest.raises(FileNotFoundError, match=r"no pictures of people in images/train"):
-        transplant(tmp_path, tmp_path / "out", 1, backgrounds=backgrounds)
+def test_a_folder_without_people_is_named(real, backgrounds, tmp_path):
+    for path in real.rglob("lab_*"):
+        path.unlink()
+    with pytest.raises(ValueError, match=r"real holds no pictures of people in images/train"):
+        transplant(real, tmp_path / "out", 1, backgrounds=backgrounds)
 
 
 def test_pictures_of_which_nobody_can_be_cut_out_end_with_where_to_look(
@@ -170,7 +180,7 @@ def test_what_cannot_be_read_is_named_before_anybody_is_cut_out(real, background
     transplant(real, out, 1, backgrounds=backgrounds)
     torn = out / "outlines" / "lab_cam1_0001_0.png"
     torn.write_bytes(torn.read_bytes()[:20])
-    with pytest.raises(ValueError, match=r"lab_cam1_0001_0\.png is no picture: delete it"):
+    with pytest.raises(ValueError, match=r"lab_cam1_0001_0\.png is no picture: mend or delete it"):
         transplant(real, out, 2, backgrounds=backgrounds)
 
 
@@ -178,4 +188,15 @@ def test_a_picture_of_nobody_is_left_out(real, backgrounds, tmp_path):
     (real / "labels" / "train" / "lab_cam1_0001_0.txt").write_text("")
     out = tmp_path / "out"
     assert transplant(real, out, 1, backgrounds=backgrounds) == 1
-    assert not cv2.imread(str(out / "outlines" / "lab_cam1_0001_0.png")).any()
+    assert [path.stem for path in (out / "outlines").iterdir()] == ["lab_cam2_0001_0"]
+
+
+def test_a_point_that_is_cut_off_stays_so(real, backgrounds, tmp_path, monkeypatch):
+    monkeypatch.setitem(transplanting._SHARES, "second", 1.0)
+    for path in (real / "labels" / "train").iterdir():
+        path.write_text(" ".join([*path.read_text().split()[:-3], "0 0 0"]) + "\n")
+    out = tmp_path / "out"
+    assert transplant(real, out, 6, backgrounds=backgrounds) == 6
+    poses = [pose for frame in read_yolo_pose(out).frames.values() for pose in frame.poses]
+    assert len(poses) > 6
+    assert all(pose.visibility[9] == 0 for pose in poses)

@@ -14,7 +14,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from fiftyone_legpose import legs, metrics
+from cvat_bridge.pose_sets import Frame
+from cvat_bridge.yolo_pose import read_yolo_pose
+from fiftyone_legpose import metrics
 from weights.recipe.augmentation import degrade
 from weights.recipe.clothing import draw_color
 from weights.recipe.feeding import recolor
@@ -109,29 +111,41 @@ def transplant(
     Raises
     ------
     FileNotFoundError
-        If there are no pictures of people, or no folder of backgrounds.
+        If there is no folder of backgrounds.
+    FormatError
+        If `real` is no YOLO-pose folder.
     ValueError
-        If a picture or an outline cannot be read, or nobody could be cut out.
+        If there are no pictures of people, one or an outline cannot be read, or nobody could be
+        cut out.
     """
     read_photographs(backgrounds)
-    sources = _find_sources(Path(real))
+    sources = find_sources(Path(real))
     outlines = Path(out, "outlines")
     outlines.mkdir(parents=True, exist_ok=True)
-    missing = [path for path in sources if not (outlines / f"{path.stem}.png").exists()]
+    missing = [s for s in sources if not (outlines / f"{s.name}.png").exists()]
     with ProcessPoolExecutor(processes) as pool:
-        for path, outline in zip(missing, pool.map(find_outline, missing), strict=True):
-            part = outlines / f".{path.stem}.part.png"
+        for source, outline in zip(missing, pool.map(find_outline, missing), strict=True):
+            part = outlines / f".{source.name}.part.png"
             cv2.imwrite(str(part), outline)
-            part.replace(outlines / f"{path.stem}.png")
+            part.replace(outlines / f"{source.name}.png")
     prepare = partial(_prepare, sources, outlines, backgrounds)
     return write_pictures(out, f"transplanted_{seed}", pictures, prepare, processes)
 
 
-def find_outline(path: Path) -> np.ndarray:
+def find_sources(real: Path) -> list[Frame]:
+    """Return the training pictures of a YOLO-pose folder that show people in their own place."""
+    frames = read_yolo_pose(real, subset="train").frames.values()
+    sources = [f for f in frames if f.poses and not f.name.startswith(_MADE)]
+    if not sources:
+        raise ValueError(f"{real} holds no pictures of people in images/train")
+    return [
+        replace(f, image=str(real / str(f.image))) for f in sorted(sources, key=lambda f: f.name)
+    ]
+
+
+def find_outline(source: Frame) -> np.ndarray:
     """Return (H, W) uint8, 255 where GrabCut sees labelled people; all 0 if it failed."""
-    image, points, visibility, leg_lengths = _read(path)
-    if not len(points):
-        return np.zeros(image.shape[:2], np.uint8)
+    image, points, visibility, leg_lengths = _read(source)
     outline = _grab(image, points, visibility, leg_lengths)
     if not _is_whole(outline, points, visibility, leg_lengths):
         return np.zeros_like(outline)
@@ -169,49 +183,37 @@ def draw_transplant(walks: Walks, photographs: Photographs, rng: np.random.Gener
     return Picture(image, points, visibility, leg_lengths)
 
 
-def _find_sources(real: Path) -> list[Path]:
-    paths = sorted((real / "images" / "train").glob("*.jpg"))
-    sources = [path for path in paths if not path.name.startswith(_MADE)]
-    if not sources:
-        raise FileNotFoundError(f"{real} holds no pictures of people in images/train")
-    return sources
-
-
-def _prepare(sources: Sequence[Path], outlines: Path, backgrounds: str | Path) -> Draw:
+def _prepare(sources: Sequence[Frame], outlines: Path, backgrounds: str | Path) -> Draw:
     walks: dict[str, list[Cutout]] = {}
-    for path in sources:
-        outline = _decode(outlines / f"{path.stem}.png", cv2.IMREAD_GRAYSCALE)
+    for source in sources:
+        outline = _decode(str(outlines / f"{source.name}.png"), cv2.IMREAD_GRAYSCALE)
         if not outline.any():
             continue
         soft = cv2.GaussianBlur(outline.astype(np.float32) / 255, (0, 0), 1.0)
         # The outline's own pixels hold some of what was behind.
-        cutout = Cutout(*_read(path), np.clip((soft - 0.3) / 0.5, 0, 1))
+        cutout = Cutout(*_read(source), np.clip((soft - 0.3) / 0.5, 0, 1))
         # Names end with the frame and a number: intel_p2_0567_0.
-        walks.setdefault(path.stem.rsplit("_", 2)[0], []).append(cutout)
+        walks.setdefault(source.name.rsplit("_", 2)[0], []).append(cutout)
     if not walks:
         raise ValueError(f"nobody could be cut out of the pictures: look at {outlines}")
     photographs, cutouts = read_photographs(backgrounds), tuple(map(tuple, walks.values()))
     return lambda rng: draw_transplant(cutouts, photographs, rng)
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _read(source: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return a picture, and points, visibility and leg lengths of those who can be cut out."""
-    image = _decode(path, cv2.IMREAD_COLOR)
-    label = path.parents[2] / "labels" / path.parent.name / f"{path.stem}.txt"
-    lines = [line.split() for line in label.read_text().splitlines() if line]
-    values = np.array(lines, float).reshape(-1, 5 + 3 * len(legs.KEYPOINTS))[:, 5:]
-    values = values.reshape(-1, len(legs.KEYPOINTS), 3)
-    values = values[(values[..., 2] > 0).any(axis=1)]
-    points, visibility = values[..., :2] * image.shape[1::-1], values[..., 2].astype(int)
+    image = _decode(str(source.image), cv2.IMREAD_COLOR)
+    points = np.nan_to_num([pose.points for pose in source.poses])
+    visibility = np.stack([pose.visibility for pose in source.poses])
     leg_lengths = _leg_lengths(points, visibility)
-    kept = leg_lengths >= _SMALLEST * leg_lengths.max(initial=0)
+    kept = leg_lengths >= _SMALLEST * leg_lengths.max()
     return image, points[kept], visibility[kept], leg_lengths[kept]
 
 
-def _decode(path: Path, mode: int) -> np.ndarray:
-    picture = cv2.imread(str(path), mode)
+def _decode(path: str, mode: int) -> np.ndarray:
+    picture = cv2.imread(path, mode)
     if picture is None:
-        raise ValueError(f"{path} is no picture: delete it and call again")
+        raise ValueError(f"{path} is no picture: mend or delete it and call again")
     return np.asarray(picture)
 
 
@@ -312,7 +314,7 @@ def _trousers(cutout: Cutout, rng: np.random.Generator) -> np.ndarray:
             if seen[hip] and seen[knee]:
                 _line(area, person[hip] - (0, 0.12 * leg), person[hip], 0.4 * leg)
                 _line(area, person[hip], person[knee], 0.34 * leg)
-            if seen[knee] and seen[ankle] and down > 0:
+            if seen[knee] and seen[ankle]:
                 hem = person[knee] + down * 0.92 * (person[ankle] - person[knee])
                 _line(area, person[knee], hem, 0.22 * leg)
     return area

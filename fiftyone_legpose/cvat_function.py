@@ -26,6 +26,7 @@ def create(
     trust: bool = False,
     conf: float = 0.25,
     imgsz: int | None = None,
+    flip_test: bool = False,
     device: str = "auto",
     backend: "Backend" = "auto",
 ) -> PoseFunction:
@@ -39,6 +40,8 @@ def create(
         Lowest box confidence that counts as a person; CVAT's own threshold can only raise it.
     imgsz
         Longer side of the model's input in px; None is the size the weights were trained at.
+    flip_test
+        Look at every frame mirrored too, as for predict.
     device
         ``auto``, ``cpu``, or a torch device such as ``0``.
     backend
@@ -54,7 +57,9 @@ def create(
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, version=version, trust=trust)
-    model = PoseModel(found, backend=backend, imgsz=imgsz, conf=conf, device=device)
+    model = PoseModel(
+        found, backend=backend, imgsz=imgsz, conf=conf, device=device, flip_test=flip_test
+    )
 
     def predict(image: "PIL.Image.Image") -> list[Pose]:
         bgr = np.ascontiguousarray(np.asarray(image)[..., ::-1])

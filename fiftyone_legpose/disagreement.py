@@ -62,14 +62,16 @@ def mirror_signal(
     WeightsError
         The weights are missing, unknown or no checkpoint.
     """
-    found, settings = _same_run(view, field, weights, trust)
+    found, settings, averaged = _same_run(view, field, weights, trust)
     model = PoseModel(found, **settings)
+    # A point that is the mean of both pictures lies half as far from each as they from each other.
+    apart = 2 if averaged else 1
     strength = np.zeros((len(frames), len(legs.KEYPOINTS)))
     total = int(frames.sum())
     for done, (frame, picture) in enumerate(_pictures(table, frames), 1):
         [raw] = model.infer([model.prepare(np.ascontiguousarray(picture[:, ::-1]))])
         poses = np.flatnonzero(table.pose_frame == frame)
-        off = _distances(table.points[poses], _mirrored(raw, picture.shape[1]))
+        off = apart * _distances(table.points[poses], _mirrored(raw, picture.shape[1]))
         off = np.clip((off / table.leg[poses, None] - _HARMLESS) / (_CERTAIN - _HARMLESS), 0, 1)
         strength[frame] = off.max(axis=0, initial=0)
         report(done, total, "mirrored frames")
@@ -78,8 +80,8 @@ def mirror_signal(
 
 def _same_run(
     view: Any, field: str, weights: str | Path | None, trust: bool
-) -> tuple[Weights, dict[str, Any]]:
-    """Find the weights and settings that predictions were made with.
+) -> tuple[Weights, dict[str, Any], bool]:
+    """Find the weights and settings that predictions were made with, and if by the flip test.
 
     Of several runs the lowest `conf` counts: at a higher one, a person who was found with less
     confidence would not be found again, however good the points are.
@@ -88,6 +90,7 @@ def _same_run(
     dataset = source_dataset(view)
     prefix = "frames." if view.media_type == "video" else ""
     settings: dict[str, Any] = {}
+    averaged = False
     for key in view.distinct(f"{prefix}{field}.made_by"):
         if not dataset.has_run(key):
             raise DatasetError(
@@ -102,7 +105,8 @@ def _same_run(
             )
         conf = min(config.conf, settings.get("conf", config.conf))
         settings = {"imgsz": config.imgsz, "conf": conf}
-    return found, settings
+        averaged = averaged or getattr(config, "flip_test", False)
+    return found, settings, averaged
 
 
 def _pictures(table: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -49,6 +49,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 51,
     imgsz: int | None = None,
+    flip_test: bool = False,
     device: str = "auto",
     backend: Backend = "auto",
     trust: bool = False,
@@ -87,6 +88,8 @@ def evaluate(
         Of the draws.
     imgsz
         Longer side of the model's input in px, for `weights`; None is the size each was trained at.
+    flip_test
+        For `weights`, as for `predict`; ``_flip_test`` is added to the names of their fields.
     device
         For `weights`: ``auto``, ``cpu`` or a torch device.
     backend
@@ -129,7 +132,12 @@ def evaluate(
             view, left_out = _without(view, trained)
         predicted: dict[str, str] = {}
         if asked:
-            options = {"imgsz": imgsz, "device": device, "backend": backend}
+            options = {
+                "imgsz": imgsz,
+                "flip_test": flip_test,
+                "device": device,
+                "backend": backend,
+            }
             predicted |= _predict(view, asked, options, tell)
         predicted |= {name: name for name in stored}
         tell(0, 4, "reading")
@@ -165,6 +173,8 @@ def evaluate(
             "imgsz": imgsz if asked else None,
             "trained_on": trained_on,
         }
+        if asked and flip_test:
+            settings["flip_test"] = True
         result = Evaluation(
             key=_key(material, settings),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -348,15 +358,15 @@ def _predict(
     out: dict[str, str] = {}
     for found in weights:
         field = f"eval_{re.sub(r'[^0-9A-Za-z]+', '_', found.name)}_{found.sha256[:8]}"
+        if options["flip_test"]:
+            field += "_flip_test"
         name = found.name if found.name not in out else f"{found.name} {found.sha256[:8]}"
         summary = predict(
             view,
             weights=found,
             label_field=field,
             conf=_LOWEST_CONF,
-            imgsz=options["imgsz"],
-            device=options["device"],
-            backend=options["backend"],
+            **options,
             track=False,
             progress=tell,
         )

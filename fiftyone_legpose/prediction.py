@@ -65,6 +65,7 @@ def predict(
     device: str = "auto",
     trust: bool = False,
     overwrite: bool = False,
+    flip_test: bool = False,
     repair_swaps: bool = False,
     save_video: str | Path | None = None,
     progress: Report | bool | None = None,
@@ -100,6 +101,9 @@ def predict(
         Load weights of unknown origin, which can run code.
     overwrite
         Predict again what is done.
+    flip_test
+        Look at every frame mirrored too and average both (`flip_test.merge`): better points and
+        confidence for twice the network's time.
     repair_swaps
         Exchange left and right back on frames of a track where the motion says that the model
         mixed them up (`swaps.find_swaps`); such keypoints carry ``sides_exchanged``.
@@ -126,6 +130,8 @@ def predict(
     dataset = source_dataset(dataset_or_view)
     view = plain_view(dataset_or_view) if dataset_or_view._is_clips else dataset_or_view
     settings = {"conf": conf, "imgsz": imgsz, "track": tracker}
+    if flip_test:
+        settings["flip_test"] = True
     if repair_swaps:
         settings["repair_swaps"] = True
     key = _run_key(label_field, found, settings)
@@ -138,7 +144,7 @@ def predict(
         target=dataset if video else view,
         field=label_field,
         key=key,
-        model=_LazyModel(found, backend, imgsz, conf, device),
+        model=_LazyModel(found, backend, imgsz, conf, device, flip_test),
         tracker=tracker if video else None,
         repair_swaps=repair_swaps and video,
     )
@@ -168,6 +174,7 @@ class _LazyModel:
     imgsz: int | None
     conf: float
     device: str
+    flip_test: bool
 
     @cached_property
     def loaded(self) -> PoseModel:
@@ -177,6 +184,7 @@ class _LazyModel:
             imgsz=self.imgsz,
             conf=self.conf,
             device=self.device,
+            flip_test=self.flip_test,
         )
 
 

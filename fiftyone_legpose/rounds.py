@@ -117,6 +117,7 @@ def loop(
     promote: bool = True,
     epochs: int = 200,
     imgsz: int | None = None,
+    flip_test: bool = False,
     allow_shared_subjects: bool = False,
     prediction: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -162,10 +163,12 @@ def loop(
     imgsz
         Longer side in px of the model's input in each training; by default the size that the
         weights in use were trained at, which is also what they predict at.
+    flip_test
+        Whether predictions are the mean of every frame and its mirror image: slower and better.
     allow_shared_subjects
         See `train`.
     prediction
-        Options of `predict`, for example ``{"imgsz": 480}``.
+        Further options of `predict`, for example ``{"imgsz": 480}``.
     training
         Further options of `train`, for example ``{"lr0": 0.0005}``.
     watch
@@ -207,7 +210,7 @@ def loop(
         dataset,
         rounds=rounds,
         min_new=min_new,
-        prediction=prediction or {},
+        prediction={"flip_test": flip_test, **(prediction or {})},
         selection={"count": count, "strategy": strategy},
         sending={"project": project, "as_tracks": as_tracks},
         folder=folder,

@@ -144,6 +144,9 @@ def evaluate_command(
         float, typer.Option(help="Lowest box confidence of a predicted person that counts.")
     ] = 0.25,
     imgsz: Annotated[int | None, typer.Option(help="For weights; by default as trained.")] = None,
+    flip_test: Annotated[
+        bool, typer.Option("--flip-test", help="For weights: look at frames mirrored too.")
+    ] = False,
     device: Device = "auto",
     trust: Trust = False,
     trained_on: Annotated[
@@ -163,6 +166,7 @@ def evaluate_command(
         group_by=group_by,
         min_score=min_score,
         imgsz=imgsz,
+        flip_test=flip_test,
         device=device,
         trust=trust,
         trained_on=trained_on,
@@ -199,6 +203,9 @@ def loop_command(
         int | None,
         typer.Option(help="Of each training, in px; by default that of the weights in use."),
     ] = None,
+    flip_test: Annotated[
+        bool, typer.Option("--flip-test", help="Predict mirrored frames too: slower and better.")
+    ] = False,
     allow_shared_subjects: Annotated[
         bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
     ] = False,
@@ -221,6 +228,7 @@ def loop_command(
         promote=promote,
         epochs=epochs,
         imgsz=imgsz,
+        flip_test=flip_test,
         allow_shared_subjects=allow_shared_subjects,
         watch=watch,
         poll_s=poll_s,

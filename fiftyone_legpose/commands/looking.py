@@ -82,6 +82,10 @@ def predict_command(
     device: Device = "auto",
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo what is done.")] = False,
+    flip_test: Annotated[
+        bool,
+        typer.Option("--flip-test", help="Look at every frame mirrored too: slower and better."),
+    ] = False,
     repair_swaps: Annotated[
         bool,
         typer.Option("--repair-swaps", help="Exchange left and right back where motion says so."),
@@ -105,6 +109,7 @@ def predict_command(
         device=device,
         trust=trust,
         overwrite=overwrite,
+        flip_test=flip_test,
         repair_swaps=repair_swaps,
         save_video=save_video,
     )

@@ -20,7 +20,16 @@ from fiftyone_legpose.progress import Report
 
 _SWITCH = "weights_"
 
-OPTIONS = ("min_score", "gt_field", "trained_on", "group_by", "imgsz", "device", "trust")
+OPTIONS = (
+    "min_score",
+    "gt_field",
+    "trained_on",
+    "group_by",
+    "imgsz",
+    "flip_test",
+    "device",
+    "trust",
+)
 
 
 class Evaluate(Verb):
@@ -73,6 +82,12 @@ class Evaluate(Verb):
             min=32,
             label="Size of the model's input (px)",
             description="Of weights that predict; empty is the size that each was trained at",
+        )
+        inputs.bool(
+            "flip_test",
+            default=False,
+            label="Look at every frame mirrored too",
+            description="Of weights that predict",
         )
         inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
         inputs.str("group_by", label="Draw together", description="A field, for example subject")

@@ -25,6 +25,7 @@ OPTIONS = (
     "epochs",
     "allow_shared_subjects",
     "imgsz",
+    "flip_test",
     "project",
     "as_tracks",
     "train",
@@ -104,6 +105,12 @@ def _add_more(inputs: types.Object) -> None:
         min=32,
         label="Size of the model's input in each training (px)",
         description="Empty is the size that the weights in use were trained at",
+    )
+    inputs.bool(
+        "flip_test",
+        default=False,
+        label="Predict every frame mirrored too",
+        description="Better points and confidence, for twice the model's time",
     )
     inputs.str("project", label="CVAT project", description="Made where there is none")
     inputs.bool("as_tracks", default=False, label="Push persons as tracks")

@@ -22,6 +22,7 @@ OPTIONS = (
     "imgsz",
     "every",
     "track",
+    "flip_test",
     "repair_swaps",
     "backend",
     "device",
@@ -68,6 +69,12 @@ class Predict(Verb):
             size.invalid = True
             size.error_message = "Give a multiple of 32, such as 320, 480 or 640"
         inputs.int("every", min=1, default=1, label="Look at every n-th frame")
+        inputs.bool(
+            "flip_test",
+            default=False,
+            label="Look at every frame mirrored too",
+            description="Better points and confidence, for twice the model's time",
+        )
         inputs.bool("track", default=True, label="Follow persons from frame to frame")
         repair = inputs.bool(
             "repair_swaps",

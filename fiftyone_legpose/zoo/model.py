@@ -47,7 +47,7 @@ class LegPoseModelConfig(Config):
         ``weights`` (path or name), ``version`` (of the registry), ``trust`` (load an unknown
         checkpoint, which can run code), ``download`` (fetch the author's weights from their
         public address), ``right_first``, ``backend``, ``imgsz`` (px), ``confidence_thresh`` (of
-        boxes), ``device``.
+        boxes), ``device``, ``flip_test`` (look at every picture mirrored too).
     """
 
     def __init__(self, d: dict[str, Any]):
@@ -60,6 +60,7 @@ class LegPoseModelConfig(Config):
         self.imgsz = self.parse_int(d, "imgsz", default=None)
         self.confidence_thresh = self.parse_number(d, "confidence_thresh", default=0.25)
         self.device = self.parse_string(d, "device", default="auto")
+        self.flip_test = self.parse_bool(d, "flip_test", default=False)
 
 
 class LegPoseModel(fom.Model):
@@ -96,6 +97,7 @@ class LegPoseModel(fom.Model):
             imgsz=config.imgsz,
             conf=config.confidence_thresh,
             device=config.device,
+            flip_test=config.flip_test,
         )
 
     @property

@@ -87,6 +87,26 @@ def test_an_engine_takes_the_batches_that_it_will_get(monkeypatch):
     assert made[0] == made[1] != made[2]
 
 
+@pytest.mark.parametrize(("flip_test", "pictures"), [(False, 1), (True, 2)])
+def test_an_engine_has_room_for_mirrored_frames(monkeypatch, flip_test, pictures):
+    import_ultralytics()
+    import ultralytics.models.yolo  # noqa: F401  (takes the true AutoBackend, for other tests)
+
+    asked = []
+
+    def exported(weights, yolo, backend, imgsz, batch):
+        asked.append(batch)
+        return Path("legs.engine")
+
+    monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", ReusingNetwork)
+    monkeypatch.setattr(backends, "_installed", lambda name: True)
+    monkeypatch.setattr(backends, "_exported", exported)
+    model = backends.PoseModel(
+        find_weights(), backend="tensorrt", imgsz=128, device="cpu", flip_test=flip_test
+    )
+    assert asked == [model.batch * pictures]
+
+
 @pytest.mark.parametrize("saved", ["new", "set to go without NMS", "fused to go without NMS"])
 def test_yolo26_finds_what_ultralytics_finds_with_it(tmp_path, saved):
     path = untrained(tmp_path / "legs26.pt", "yolo26n-pose.yaml")

@@ -45,6 +45,18 @@ def test_it_draws_what_the_model_finds(frame: np.ndarray):
     assert len(best) == 1
 
 
+def test_it_looks_at_mirrored_frames_where_asked(frame: np.ndarray):
+    from fiftyone_legpose.cvat_function import create
+
+    options = {"device": "cpu", "backend": "torch", "conf": 0.05, "imgsz": 320}
+    rgb = PIL.Image.fromarray(np.ascontiguousarray(frame[..., ::-1]))
+    shapes = create(flip_test=True, **options).detect(SimpleNamespace(conf_threshold=None), rgb)
+    model = PoseModel(find_weights(), flip_test=True, **options)
+    (raw,) = model.infer([model.prepare(frame)])
+    drawn = [sorted(shape.elements, key=lambda e: e.label_id) for shape in shapes]
+    assert [[e.points for e in elements] for elements in drawn] == raw.points.tolist()
+
+
 def test_weights_of_unknown_origin_need_trust(tmp_path: Path):
     from fiftyone_legpose.cvat_function import create
 

@@ -325,6 +325,19 @@ def test_weights_predict_the_labelled_frames_alone(dataset_name, short_clip, tmp
     assert result.changed_joints(result.names[1]) == {}
     again = evaluate(dataset, weights=["legpose-yolov8n", copy], **options)
     assert (again.key, again.fields) == (result.key, result.fields)
+    bare = dict(zip(result.fields, dataset.values(_ids(result)), strict=True))
+    tested = evaluate(dataset, weights=["legpose-yolov8n", copy], flip_test=True, **options)
+    assert tested.key != result.key
+    assert tested.settings["flip_test"]
+    for name, field in tested.fields.items():
+        assert field == f"{result.fields[name]}_flip_test"
+        made_by = [key for key in dataset.distinct(f"frames.{field}.made_by") if key]
+        assert [dataset.get_run_info(key).config.flip_test for key in made_by] == [True]
+    assert dict(zip(result.fields, dataset.values(_ids(result)), strict=True)) == bare
+
+
+def _ids(evaluation):
+    return [f"frames.{field}.keypoints.id" for field in evaluation.fields.values()]
 
 
 @pytest.fixture

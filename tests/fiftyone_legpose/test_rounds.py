@@ -388,6 +388,20 @@ def test_what_the_loop_is_told_of_training_reaches_it(walks, zoo, monkeypatch):
     assert told[2]["lr0"] == 0.1
 
 
+def test_what_the_loop_is_told_of_predictions_reaches_them(walks, zoo, monkeypatch, tmp_path):
+    told = []
+
+    def note(_, **options):
+        told.append({k: v for k, v in options.items() if k != "progress"})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop_module, "predict", note)
+    for given in ({}, {"flip_test": True, "prediction": {"imgsz": 96}}):
+        with pytest.raises(KeyboardInterrupt):
+            loop(walks, rounds=1, count=3, handover=tmp_path, **given)
+    assert told == [{"flip_test": False}, {"flip_test": True, "imgsz": 96}]
+
+
 def test_a_training_that_was_interrupted_goes_on_before_more_is_pulled(walks, zoo, monkeypatch):
     done = []
 

@@ -245,6 +245,23 @@ def test_uniform_goes_on_where_frames_are_taken():
     assert min(abs(a - b) for a in first for b in second) >= 3
 
 
+def test_disagreement_with_a_mean_of_both_pictures_is_as_strong(dataset_name, short_clip):
+    from fiftyone_legpose import disagreement, load, predict
+
+    dataset = load(short_clip, dataset_name)
+    strength = {}
+    for flip_test in (False, True):
+        predict(dataset, imgsz=320, conf=0.5, flip_test=flip_test, overwrite=True)
+        table = poses.read_poses(dataset, "legpose")
+        frames = np.ones(len(table.frame_ids), bool)
+        strength[flip_test] = disagreement.mirror_signal(
+            dataset, table, frames, "legpose", weights=None, report=lambda *_: None
+        )
+    told = strength[False] > 0.1
+    assert told.any()
+    assert 0.5 < np.median(strength[True][told] / strength[False][told]) < 2
+
+
 def test_disagreement_with_the_mirrored_frame_is_a_reason(
     dataset_name, short_clip, tmp_path, monkeypatch
 ):

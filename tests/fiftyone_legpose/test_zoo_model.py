@@ -33,6 +33,21 @@ def test_apply_model_fills_the_field_named_on_videos(model, videos):
     assert np.median(np.abs(ours.points - table.points)) < 1
 
 
+def test_apply_model_finds_what_predict_finds_by_the_flip_test(videos):
+    model = foz.load_zoo_model("legpose-yolov8n", flip_test=True, **SMALL)
+    videos.apply_model(model, label_field="legpose")
+    settings = {"imgsz": 160, "backend": "torch", "conf": 0.1, "track": False}
+    points = {"zoo": poses.read_poses(videos, "legpose").points}
+    for flip_test in (False, True):
+        lp.predict(videos, label_field="ours", flip_test=flip_test, overwrite=True, **settings)
+        points[flip_test] = poses.read_poses(videos, "ours").points
+    assert points["zoo"].shape == points[True].shape
+    assert np.median(np.abs(points["zoo"] - points[True])) < 1
+    assert points[False].shape != points[True].shape or not np.allclose(
+        points[False], points[True], atol=1
+    )
+
+
 def test_apply_model_works_on_images_and_views(model, short_clip, dataset_name, tmp_path):
     lp.extract_frames(short_clip, tmp_path, fps=5, dataset=dataset_name)
     images = fo.load_dataset(dataset_name)

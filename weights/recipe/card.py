@@ -59,7 +59,10 @@ def main(
     write: Annotated[bool, typer.Option(help="Put the tables into the card.")] = False,
 ) -> None:
     """Measure weights on the validation pictures and print the card's tables."""
-    tables = to_tables({weights.stem: measure_sets(read_truth(data), load_model(weights, imgsz))})
+    truth = read_truth(data)
+    tables = to_tables(
+        {name: measure_sets(truth, model) for name, model in load_both(weights, imgsz).items()}
+    )
     typer.echo(tables)
     if write:
         write_between_marks(WEIGHTS.with_name("README.md"), "results", tables)
@@ -93,7 +96,15 @@ def read_truth(data: Path, subset: str = "val") -> Truth:
     )
 
 
-def load_model(weights: Path, imgsz: int | None = None) -> Predict:
+def load_both(weights: Path, imgsz: int | None = None) -> dict[str, Predict]:
+    """Return weights with and without the flip test, by the heads of the card's tables."""
+    return {
+        "bare": load_model(weights, imgsz),
+        "flip test": load_model(weights, imgsz, flip_test=True),
+    }
+
+
+def load_model(weights: Path, imgsz: int | None = None, *, flip_test: bool = False) -> Predict:
     """Return a function that runs weights on one picture, without tracking or repair.
 
     `imgsz` is the longer side of the input in px; None is the size they were trained at.
@@ -101,7 +112,8 @@ def load_model(weights: Path, imgsz: int | None = None) -> Predict:
     from fiftyone_legpose.backends import PoseModel
     from fiftyone_legpose.zoo.weights import find_weights
 
-    model = PoseModel(find_weights(weights, trust=True), backend="torch", imgsz=imgsz, conf=0.01)
+    found = find_weights(weights, trust=True)
+    model = PoseModel(found, backend="torch", imgsz=imgsz, conf=0.01, flip_test=flip_test)
 
     def predict(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (raw,) = model.infer([model.prepare(image)])

@@ -1,0 +1,148 @@
+"""The flip test averages what agrees, keeps the surer side where it does not, and loses nobody."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+import fiftyone_legpose as lp
+from fiftyone_legpose import legs
+from fiftyone_legpose.backends import PoseModel, RawPoses
+from fiftyone_legpose.flip_test import merge
+from fiftyone_legpose.metrics import leg_length
+from fiftyone_legpose.poses import read_poses
+from fiftyone_legpose.zoo.weights import find_weights
+from tests.fiftyone_legpose.untrained import untrained
+from tests.fiftyone_legpose.walking import walk
+
+FLIP = list(legs.FLIP_INDEX)
+POSE = walk(2)[0]
+LEG = float(leg_length(POSE[None], np.full((1, 10), 2))[0])
+
+
+def found(*persons: tuple[np.ndarray, float, float]) -> RawPoses:
+    """Persons of (points, score, confidence of each point)."""
+    points = np.array([p for p, _, _ in persons]).reshape(-1, 10, 2)
+    return RawPoses(
+        boxes=np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1),
+        scores=np.array([score for _, score, _ in persons]),
+        points=points,
+        confidence=np.array([np.full(10, c) for _, _, c in persons]).reshape(-1, 10),
+    )
+
+
+def test_points_are_means_by_confidence_and_confidence_says_how_well_they_agree():
+    moved = POSE.copy()
+    moved[8] += (0.1 * LEG, 0)
+    one, other = found((POSE, 0.9, 0.9)), found((moved, 0.5, 0.3))
+    merged = merge(one, other, conf=0.25)
+    expected = POSE.copy()
+    expected[8] += (0.025 * LEG, 0)
+    assert np.allclose(merged.points, expected, atol=1e-3)
+    assert merged.scores == pytest.approx([0.7])
+    assert np.allclose(merged.boxes, (one.boxes + other.boxes) / 2)
+    at_foot = (0.9 * 2 ** -(0.25**2) + 0.3 * 2 ** -(0.75**2)) / 2
+    assert merged.confidence[0, 8] == pytest.approx(at_foot, abs=1e-3)
+    assert np.allclose(np.delete(merged.confidence[0], 8), 0.6)
+
+
+@pytest.mark.parametrize("surer_is_mirrored", [False, True])
+def test_sides_that_contradict_are_the_surer_pictures_and_little_trusted(surer_is_mirrored):
+    sure, unsure = found((POSE, 0.9, 0.8)), found((POSE[FLIP], 0.6, 0.9))
+    both = (unsure, sure) if surer_is_mirrored else (sure, unsure)
+    merged = merge(*both, conf=0.25)
+    assert np.allclose(merged.points, sure.points)
+    assert np.allclose(merged.boxes, sure.boxes)
+    assert merged.scores == pytest.approx([0.75])
+    apart = np.linalg.norm(POSE - POSE[FLIP], axis=1) > 0.3 * LEG
+    assert apart.any()
+    assert np.allclose(merged.confidence[0, apart], 0.4, atol=0.01)
+
+
+def test_who_is_in_one_picture_alone_counts_half():
+    beside = POSE + (5 * LEG, 0)
+    merged = merge(found((POSE, 0.9, 0.9), (beside, 0.6, 0.7)), found((POSE, 0.9, 0.9)), conf=0.25)
+    assert merged.scores == pytest.approx([0.9, 0.3])
+    assert np.allclose(merged.points[1], beside)
+    assert np.allclose(merged.confidence[1], 0.7)
+    nobody = found()
+    assert len(merge(found((POSE, 0.4, 0.9)), nobody, conf=0.25).scores) == 0
+    assert merge(nobody, found((POSE, 0.8, 0.9)), conf=0.25).scores == pytest.approx([0.4])
+    assert len(merge(nobody, nobody, conf=0.25).scores) == 0
+
+
+def test_a_candidate_that_hardly_is_one_takes_nobodys_place():
+    near = POSE + (0.05 * LEG, 0)
+    merged = merge(found((POSE, 0.9, 0.9)), found((near, 0.9, 0.9), (POSE, 0.1, 0.9)), conf=0.25)
+    assert merged.scores == pytest.approx([0.9])
+    assert np.allclose(merged.points, (POSE + near) / 2)
+
+
+def test_weights_without_a_confidence_a_point_still_have_none():
+    moved = POSE + (0.05 * LEG, 0)
+    one, other = (replace(found((p, 0.9, 1.0)), confidence=None) for p in (POSE, moved))
+    merged = merge(one, other, conf=0.25)
+    assert merged.confidence is None
+    assert np.allclose(merged.points, (POSE + moved) / 2)
+    assert len(merge(one, replace(found(), confidence=None), conf=0.25).scores) == 1
+
+
+@pytest.fixture(scope="module")
+def frame(sample_clip) -> np.ndarray:
+    capture = cv2.VideoCapture(str(sample_clip))
+    _, bgr = capture.read()
+    capture.release()
+    return cv2.resize(bgr, (288, 256))
+
+
+@pytest.mark.parametrize(
+    ("backend", "right_first"), [("torch", False), ("openvino", False), ("torch", True)]
+)
+def test_a_mirrored_frame_has_the_mirrored_answer(frame, backend, right_first):
+    # No padding, which the middle of a pixel might be on either side of.
+    weights = replace(find_weights(), right_first=right_first)
+    model = PoseModel(weights, backend=backend, device="cpu", imgsz=288, conf=0.1, flip_test=True)
+    pictures = [frame, np.ascontiguousarray(frame[:, ::-1])]
+    [plain, mirrored] = model.infer([model.prepare(picture) for picture in pictures])
+    assert len(plain.scores) == len(mirrored.scores) > 0
+    turned = mirrored.points[:, FLIP] * (-1, 1) + (frame.shape[1], 0)
+    assert np.allclose(plain.points, turned, atol=0.01)
+    boxes = mirrored.boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1) + (frame.shape[1], 0) * 2
+    assert np.allclose(plain.boxes, boxes, atol=0.01)
+    assert np.allclose(plain.confidence, mirrored.confidence[:, FLIP], atol=1e-3)
+    bare = PoseModel(weights, backend=backend, device="cpu", imgsz=288, conf=0.1)
+    [once, again] = bare.infer([bare.prepare(picture) for picture in pictures])
+    assert not np.allclose(once.points[0], again.points[0][FLIP] * (-1, 1) + (288, 0), atol=0.01)
+
+
+def test_batches_of_frames_keep_their_own_mirror_image(frame):
+    model = PoseModel(
+        find_weights(), backend="torch", device="cpu", imgsz=160, conf=0.1, flip_test=True
+    )
+    pictures = [frame, cv2.rotate(frame, cv2.ROTATE_90_CLOCKWISE), np.zeros_like(frame), frame]
+    alone = [model.infer([model.prepare(picture)])[0] for picture in pictures]
+    together = model.infer([model.prepare(picture) for picture in pictures])
+    for one, same in zip(alone, together, strict=True):
+        assert np.allclose(one.points, same.points, atol=0.01)
+        assert np.allclose(one.scores, same.scores, atol=1e-4)
+
+
+def test_yolo26_goes_through_the_flip_test(frame, tmp_path):
+    weights = find_weights(untrained(tmp_path / "legs26.pt", "yolo26n-pose.yaml"), trust=True)
+    model = PoseModel(weights, backend="torch", device="cpu", imgsz=160, conf=0.001, flip_test=True)
+    [raw] = model.infer([model.prepare(frame)])
+    assert raw.points.shape[1:] == (10, 2)
+
+
+def test_predict_remembers_that_frames_went_through_it(short_clip, dataset_name):
+    dataset = lp.load(short_clip, dataset_name)
+    settings = {"backend": "torch", "imgsz": 160, "conf": 0.1}
+    bare = lp.predict(dataset, **settings)
+    points = read_poses(dataset, "legpose").points
+    tested = lp.predict(dataset, flip_test=True, **settings)
+    assert (tested.frames, tested.skipped) == (bare.frames, 0)
+    assert dataset.get_run_info(tested.run_key).config.flip_test is True
+    again = read_poses(dataset, "legpose").points
+    assert points.shape != again.shape or not np.allclose(points, again)
+    assert lp.predict(dataset, flip_test=True, **settings).skipped == bare.frames

@@ -3,7 +3,7 @@
 Every contender runs in a process of its own, on the same clip, with the same weights, image size
 and number of threads, and is timed from its first frame to its last; start-up is shown apart.
 
-    python -m benchmarks.predict [--frames 600] [--rounds 1] [--memory]
+    python -m benchmarks.predict [--frames 600] [--rounds 1] [--imgsz 640] [--memory]
 """
 
 import argparse
@@ -16,11 +16,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 RESULTS = Path(__file__).parent / "results" / "predict.json"
-IMGSZ = 640
 THREADS = max(1, (os.cpu_count() or 1) - 1)
 CONTENDERS = (
     "yolo-predict",
@@ -28,8 +28,10 @@ CONTENDERS = (
     "apply-model",
     "ours-torch",
     "ours-torch-track",
+    "ours-torch-flip-test",
     "ours-auto",
     "ours-auto-track",
+    "ours-auto-flip-test",
     "limit-torch",
     "limit-auto",
 )
@@ -39,25 +41,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--imgsz", type=int, default=640, help="longer side of the input, px")
     parser.add_argument("--memory", action="store_true", help="also 3,600 frames, for peak memory")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     parser.add_argument("--clip", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contender:
-        print(json.dumps(measure(options.contender, options.clip)))
+        print(json.dumps(measure(options.contender, options.clip, options.imgsz)))
         return
     with tempfile.TemporaryDirectory() as folder:
         clip = looped_clip(Path(folder) / f"legs_{options.frames}.mp4", options.frames)
         rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
         for number in range(options.rounds):
             for name in CONTENDERS:
-                rounds[name].append(run_apart(name, clip))
+                rounds[name].append(run_apart(name, clip, options.imgsz))
                 print(f"round {number + 1} {name}: {rounds[name][-1]}", file=sys.stderr)
-        report = summarize(rounds, options.frames)
+        report = summarize(rounds, options.frames, options.imgsz)
         if options.memory:
             long = looped_clip(Path(folder) / "legs_3600.mp4", 3600)
             short_mb = median(r["peak_mb"] for r in rounds["ours-auto-track"])
-            long_mb = run_apart("ours-auto-track", long)["peak_mb"]
+            long_mb = run_apart("ours-auto-track", long, options.imgsz)["peak_mb"]
             report["peak_mb"] = {str(options.frames): short_mb, "3600": long_mb}
             report["peak_ratio"] = round(long_mb / short_mb, 3)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -65,7 +68,9 @@ def main() -> None:
     print(json.dumps(report, indent=1))
 
 
-def summarize(rounds: dict[str, list[dict[str, float]]], frames: int) -> dict[str, object]:
+def summarize(
+    rounds: dict[str, list[dict[str, float]]], frames: int, imgsz: int
+) -> dict[str, object]:
     """Medians over rounds, and the ratios that the project promises."""
     fps = {name: round(median(r["fps"] for r in runs), 1) for name, runs in rounds.items()}
     share = {
@@ -75,7 +80,7 @@ def summarize(rounds: dict[str, list[dict[str, float]]], frames: int) -> dict[st
     return {
         "frames": frames,
         "size": "1920x1080",
-        "imgsz": IMGSZ,
+        "imgsz": imgsz,
         "cores": os.cpu_count(),
         "torch_threads": THREADS,
         "frames_per_second": fps,
@@ -89,6 +94,8 @@ def summarize(rounds: dict[str, list[dict[str, float]]], frames: int) -> dict[st
             "auto / yolo predict": round(fps["ours-auto"] / fps["yolo-predict"], 2),
             "auto / yolo track": round(fps["ours-auto-track"] / fps["yolo-track"], 2),
             "auto / apply_model": round(fps["ours-auto"] / fps["apply-model"], 2),
+            "torch: flip test / without": round(fps["ours-torch-flip-test"] / fps["ours-torch"], 2),
+            "auto: flip test / without": round(fps["ours-auto-flip-test"] / fps["ours-auto"], 2),
             "torch / its limit": round(fps["ours-torch"] / fps["limit-torch"], 2),
             "auto / its limit": round(fps["ours-auto"] / fps["limit-auto"], 2),
         },
@@ -105,7 +112,7 @@ def looped_clip(path: Path, frames: int) -> Path:
     return path
 
 
-def run_apart(name: str, clip: Path) -> dict[str, float]:
+def run_apart(name: str, clip: Path, imgsz: int) -> dict[str, float]:
     """Measure one contender in a process of its own."""
     with tempfile.TemporaryDirectory() as home:
         environment = {
@@ -120,7 +127,7 @@ def run_apart(name: str, clip: Path) -> dict[str, float]:
         }
         command = [sys.executable, "-m", "benchmarks.predict", "--contender", name]
         done = subprocess.run(
-            [*command, "--clip", str(clip)],
+            [*command, "--clip", str(clip), "--imgsz", str(imgsz)],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -129,20 +136,22 @@ def run_apart(name: str, clip: Path) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(name: str, clip: Path) -> dict[str, float]:
+def measure(name: str, clip: Path, imgsz: int) -> dict[str, float]:
     """Run one contender here."""
-    contenders: dict[str, Callable[[Path], dict[str, float]]] = {
-        "yolo-predict": lambda c: yolo(c, track=False),
-        "yolo-track": lambda c: yolo(c, track=True),
+    contenders: dict[str, Callable[..., dict[str, float]]] = {
+        "yolo-predict": partial(yolo, track=False),
+        "yolo-track": partial(yolo, track=True),
         "apply-model": apply_model,
-        "ours-torch": lambda c: ours(c, backend="torch", track=False),
-        "ours-torch-track": lambda c: ours(c, backend="torch", track=True),
-        "ours-auto": lambda c: ours(c, backend="auto", track=False),
-        "ours-auto-track": lambda c: ours(c, backend="auto", track=True),
-        "limit-torch": lambda c: limit(c, backend="torch"),
-        "limit-auto": lambda c: limit(c, backend="auto"),
+        "ours-torch": partial(ours, backend="torch", track=False),
+        "ours-torch-track": partial(ours, backend="torch", track=True),
+        "ours-torch-flip-test": partial(ours, backend="torch", track=False, flip_test=True),
+        "ours-auto": partial(ours, backend="auto", track=False),
+        "ours-auto-track": partial(ours, backend="auto", track=True),
+        "ours-auto-flip-test": partial(ours, backend="auto", track=False, flip_test=True),
+        "limit-torch": partial(limit, backend="torch"),
+        "limit-auto": partial(limit, backend="auto"),
     }
-    found = contenders[name](clip)
+    found = contenders[name](clip, imgsz)
     found["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     return found
 
@@ -154,7 +163,7 @@ def set_torch_threads() -> None:
     torch.set_num_threads(THREADS)
 
 
-def yolo(clip: Path, *, track: bool) -> dict[str, float]:
+def yolo(clip: Path, imgsz: int, *, track: bool) -> dict[str, float]:
     from fiftyone_legpose.zoo.quiet import import_ultralytics
     from fiftyone_legpose.zoo.weights import find_weights
 
@@ -162,14 +171,14 @@ def yolo(clip: Path, *, track: bool) -> dict[str, float]:
     asked = time.perf_counter()
     model = import_ultralytics().YOLO(str(find_weights().path))
     verb = model.track if track else model.predict
-    results = verb(str(clip), stream=True, save=False, imgsz=IMGSZ, conf=0.25, verbose=False)
+    results = verb(str(clip), stream=True, save=False, imgsz=imgsz, conf=0.25, verbose=False)
     next(results)
     first = time.perf_counter()
     count = sum(1 for _ in results)
     return {"fps": count / (time.perf_counter() - first), "startup": first - asked}
 
 
-def apply_model(clip: Path) -> dict[str, float]:
+def apply_model(clip: Path, imgsz: int) -> dict[str, float]:
     import fiftyone as fo
 
     from fiftyone_legpose.zoo.quiet import import_ultralytics
@@ -180,7 +189,7 @@ def apply_model(clip: Path) -> dict[str, float]:
     dataset.add_sample(fo.Sample(filepath=str(clip)))
     asked = time.perf_counter()
     model = import_ultralytics().YOLO(str(find_weights().path))
-    model.overrides["imgsz"] = IMGSZ
+    model.overrides["imgsz"] = imgsz
     dataset.compute_metadata()
     first = time.perf_counter()
     dataset.apply_model(model, label_field="legpose", skip_failures=False)
@@ -188,13 +197,15 @@ def apply_model(clip: Path) -> dict[str, float]:
     return {"fps": dataset.count("frames") / seconds, "startup": first - asked}
 
 
-def ours(clip: Path, *, backend: str, track: bool) -> dict[str, float]:
+def ours(
+    clip: Path, imgsz: int, *, backend: str, track: bool, flip_test: bool = False
+) -> dict[str, float]:
     import fiftyone_legpose as lp
 
     set_torch_threads()
     dataset = lp.load(clip, "benchmark")
     asked = time.perf_counter()
-    found = lp.predict(dataset, backend=backend, track=track, imgsz=IMGSZ)
+    found = lp.predict(dataset, backend=backend, track=track, imgsz=imgsz, flip_test=flip_test)
     startup = time.perf_counter() - asked - found.seconds
     return {
         "fps": found.frames / found.seconds,
@@ -203,7 +214,7 @@ def ours(clip: Path, *, backend: str, track: bool) -> dict[str, float]:
     }
 
 
-def limit(clip: Path, *, backend: str) -> dict[str, float]:
+def limit(clip: Path, imgsz: int, *, backend: str) -> dict[str, float]:
     """Bare backend and bare decode side by side: what no pipeline around them can beat."""
     import torch
 
@@ -213,7 +224,7 @@ def limit(clip: Path, *, backend: str) -> dict[str, float]:
 
     set_torch_threads()
     asked = time.perf_counter()
-    model = PoseModel(find_weights(), backend=backend, imgsz=IMGSZ)  # type: ignore[arg-type]
+    model = PoseModel(find_weights(), backend=backend, imgsz=imgsz)  # type: ignore[arg-type]
     _, frame = next(decoding.read_frames(clip, [1]))
     tensor = torch.from_numpy(model.prepare(frame).pixels).permute(2, 0, 1)[None].float() / 255
     tensor = tensor.contiguous()

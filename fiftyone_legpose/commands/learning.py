@@ -147,6 +147,9 @@ def evaluate_command(
     flip_test: Annotated[
         bool, typer.Option("--flip-test", help="For weights: look at frames mirrored too.")
     ] = False,
+    backend: Annotated[
+        str, typer.Option(help="For weights: auto, torch, openvino, onnx, tensorrt.")
+    ] = "auto",
     device: Device = "auto",
     trust: Trust = False,
     trained_on: Annotated[
@@ -167,6 +170,7 @@ def evaluate_command(
         min_score=min_score,
         imgsz=imgsz,
         flip_test=flip_test,
+        backend=backend,  # type: ignore[arg-type]
         device=device,
         trust=trust,
         trained_on=trained_on,

@@ -7,11 +7,13 @@ import fiftyone.operators.types as types
 from fiftyone_legpose import fields
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
+    flip_test_input,
     given_path,
     is_labelled,
     keypoints_choice,
     more,
     path_input,
+    runtime_inputs,
     version_label,
 )
 from fiftyone_legpose.operators.running import Outcome
@@ -27,6 +29,7 @@ OPTIONS = (
     "group_by",
     "imgsz",
     "flip_test",
+    "backend",
     "device",
     "trust",
 )
@@ -83,13 +86,8 @@ class Evaluate(Verb):
             label="Size of the model's input (px)",
             description="Of weights that predict; empty is the size that each was trained at",
         )
-        inputs.bool(
-            "flip_test",
-            default=False,
-            label="Look at every frame mirrored too",
-            description="Of weights that predict",
-        )
-        inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
+        flip_test_input(inputs, "Of weights that predict")
+        runtime_inputs(inputs, "Of weights that predict; auto takes the fastest one installed")
         inputs.str("group_by", label="Draw together", description="A field, for example subject")
         path_input(
             inputs,

@@ -74,6 +74,28 @@ def checkpoint_input(inputs: types.Object, description: str) -> None:
     )
 
 
+def flip_test_input(inputs: types.Object, description: str) -> None:
+    """Offer the flip test."""
+    inputs.bool(
+        "flip_test",
+        default=False,
+        label="Look at every frame mirrored too",
+        description=description,
+    )
+
+
+def runtime_inputs(inputs: types.Object, description: str) -> None:
+    """Ask what runs the model, and where."""
+    inputs.enum(
+        "backend",
+        ["auto", "torch", "openvino", "onnx", "tensorrt"],
+        default="auto",
+        label="Runtime",
+        description=description,
+    )
+    inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
+
+
 def given_path(params: dict[str, Any], name: str) -> str | None:
     """Read a path of `path_input`."""
     picked = params.get(name)

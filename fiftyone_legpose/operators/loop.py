@@ -8,6 +8,7 @@ from fiftyone.operators.types import RiskLevel
 
 from fiftyone_legpose.operators.forms import (
     cvat_missing,
+    flip_test_input,
     given_path,
     handover_folder,
     more,
@@ -106,12 +107,7 @@ def _add_more(inputs: types.Object) -> None:
         label="Size of the model's input in each training (px)",
         description="Empty is the size that the weights in use were trained at",
     )
-    inputs.bool(
-        "flip_test",
-        default=False,
-        label="Predict every frame mirrored too",
-        description="Better points and confidence, for twice the model's time",
-    )
+    flip_test_input(inputs, "Better points and confidence, for twice the model's time")
     inputs.str("project", label="CVAT project", description="Made where there is none")
     inputs.bool("as_tracks", default=False, label="Push persons as tracks")
     inputs.bool("train", default=True, label="Train after each round")

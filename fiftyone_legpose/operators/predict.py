@@ -7,9 +7,11 @@ import fiftyone.operators.types as types
 from fiftyone_legpose import fields
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
+    flip_test_input,
     given_path,
     more,
     path_input,
+    runtime_inputs,
     weights_choice,
 )
 from fiftyone_legpose.operators.running import Outcome
@@ -49,6 +51,7 @@ class Predict(Verb):
         if not len(ctx.target_view()):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")
         weights_choice(inputs)
+        flip_test_input(inputs, "Better points and confidence, for twice the model's time")
         if not more(ctx, inputs):
             return
         inputs.float(
@@ -69,12 +72,6 @@ class Predict(Verb):
             size.invalid = True
             size.error_message = "Give a multiple of 32, such as 320, 480 or 640"
         inputs.int("every", min=1, default=1, label="Look at every n-th frame")
-        inputs.bool(
-            "flip_test",
-            default=False,
-            label="Look at every frame mirrored too",
-            description="Better points and confidence, for twice the model's time",
-        )
         inputs.bool("track", default=True, label="Follow persons from frame to frame")
         repair = inputs.bool(
             "repair_swaps",
@@ -85,14 +82,7 @@ class Predict(Verb):
         if ctx.params.get("repair_swaps") and not ctx.params.get("track", True):
             repair.invalid = True
             repair.error_message = "This looks at tracks: follow persons from frame to frame"
-        inputs.enum(
-            "backend",
-            ["auto", "torch", "openvino", "onnx", "tensorrt"],
-            default="auto",
-            label="Runtime",
-            description="auto takes the fastest one installed",
-        )
-        inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
+        runtime_inputs(inputs, "auto takes the fastest one installed")
         inputs.str("label_field", default=fields.PREDICTIONS, label="Field to write")
         inputs.bool("overwrite", default=False, label="Predict again what is done")
         path_input(

@@ -28,6 +28,7 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     assert len(dataset) == 1
 
     app.open_form("predict")
+    app.switch("Look at every frame mirrored too")
     app.switch("More settings")
     app.fill("Lowest confidence of a person", 0.4)
     app.fill("Size of the model's input (px)", 320)
@@ -35,6 +36,8 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     assert "Frames predicted\t100" in app.submit("Predict", within_s=300)
     dataset.reload()
     assert dataset.count(f"frames.{fields.PREDICTIONS}") == 100
+    [made_by] = dataset.distinct(f"frames.{fields.PREDICTIONS}.made_by")
+    assert dataset.get_run_info(made_by).config.flip_test is True
 
     app.open_video()
     for color in (PREDICTION_COLOR, legs.LEFT_COLOR, legs.RIGHT_COLOR):

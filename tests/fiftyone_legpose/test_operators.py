@@ -187,7 +187,7 @@ def test_settings_of_a_closed_section_do_not_count(predicted):
     hidden = {"conf": 0.9, "overwrite": True, "every": 10}
     closed = app_context(predicted, "predict", more=False, weights=SHIPPED, **hidden)
     options = operator("predict").options(closed)
-    assert options == {"weights": SHIPPED, "more": False}
+    assert options == {"weights": SHIPPED, "flip_test": False, "more": False}
     shown = operator("predict").options(app_context(predicted, "predict", more=True, **hidden))
     assert shown.items() >= hidden.items()
     said = operator("predict").options(app_context(predicted, "predict", **hidden))
@@ -201,6 +201,7 @@ def test_evaluate_takes_another_field_and_a_checkpoint(predicted, monkeypatch, t
     add_truth(predicted)
     told = stop_at(monkeypatch, evaluation, "evaluate")
     checkpoint, others = str(tmp_path / "w.pt"), {"imgsz": 320, "device": "cpu", "trust": True}
+    others |= {"backend": "torch", "flip_test": True}
     with pytest.raises(ExecutionError, match="enough"):
         outcome(predicted, "evaluate", pred_field="second", checkpoint=checkpoint, **others)
     assert (told["weights"], told["pred_field"]) == ([checkpoint], "second")

@@ -3,7 +3,7 @@
 Every contender runs in a process of its own, on the same clip, with the same weights, image size
 and number of threads, and is timed from its first frame to its last; start-up is shown apart.
 
-    python -m benchmarks.predict [--frames 600] [--rounds 1] [--imgsz 640] [--memory]
+    python -m benchmarks.predict [--frames 600] [--rounds 1] [--imgsz PX] [--memory]
 """
 
 import argparse
@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
+
+from fiftyone_legpose.zoo.weights import find_weights, load_yolo, trained_imgsz
 
 RESULTS = Path(__file__).parent / "results" / "predict.json"
 THREADS = max(1, (os.cpu_count() or 1) - 1)
@@ -41,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--imgsz", type=int, default=640, help="longer side of the input, px")
+    parser.add_argument("--imgsz", type=int, help="longer side of the input, px; as trained")
     parser.add_argument("--memory", action="store_true", help="also 3,600 frames, for peak memory")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     parser.add_argument("--clip", type=Path, help=argparse.SUPPRESS)
@@ -49,18 +51,19 @@ def main() -> None:
     if options.contender:
         print(json.dumps(measure(options.contender, options.clip, options.imgsz)))
         return
+    imgsz = options.imgsz or trained_imgsz(load_yolo(find_weights()))
     with tempfile.TemporaryDirectory() as folder:
         clip = looped_clip(Path(folder) / f"legs_{options.frames}.mp4", options.frames)
         rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
         for number in range(options.rounds):
             for name in CONTENDERS:
-                rounds[name].append(run_apart(name, clip, options.imgsz))
+                rounds[name].append(run_apart(name, clip, imgsz))
                 print(f"round {number + 1} {name}: {rounds[name][-1]}", file=sys.stderr)
-        report = summarize(rounds, options.frames, options.imgsz)
+        report = summarize(rounds, options.frames, imgsz)
         if options.memory:
             long = looped_clip(Path(folder) / "legs_3600.mp4", 3600)
             short_mb = median(r["peak_mb"] for r in rounds["ours-auto-track"])
-            long_mb = run_apart("ours-auto-track", long, options.imgsz)["peak_mb"]
+            long_mb = run_apart("ours-auto-track", long, imgsz)["peak_mb"]
             report["peak_mb"] = {str(options.frames): short_mb, "3600": long_mb}
             report["peak_ratio"] = round(long_mb / short_mb, 3)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -165,7 +168,6 @@ def set_torch_threads() -> None:
 
 def yolo(clip: Path, imgsz: int, *, track: bool) -> dict[str, float]:
     from fiftyone_legpose.zoo.quiet import import_ultralytics
-    from fiftyone_legpose.zoo.weights import find_weights
 
     set_torch_threads()
     asked = time.perf_counter()
@@ -182,7 +184,6 @@ def apply_model(clip: Path, imgsz: int) -> dict[str, float]:
     import fiftyone as fo
 
     from fiftyone_legpose.zoo.quiet import import_ultralytics
-    from fiftyone_legpose.zoo.weights import find_weights
 
     set_torch_threads()
     dataset = fo.Dataset()
@@ -220,7 +221,6 @@ def limit(clip: Path, imgsz: int, *, backend: str) -> dict[str, float]:
 
     from fiftyone_legpose import decoding
     from fiftyone_legpose.backends import PoseModel
-    from fiftyone_legpose.zoo.weights import find_weights
 
     set_torch_threads()
     asked = time.perf_counter()

@@ -77,7 +77,7 @@ class PoseModel:
     imgsz
         Longer side of the model's input in px; None is the size the weights were trained at.
     conf
-        Lowest box confidence that counts as a person.
+        Lowest box confidence that counts as a person; with the flip test, the mean of both.
     device
         ``auto``, ``cpu``, or a torch device such as ``0`` or ``mps``. OpenVINO runs on the CPU.
     flip_test
@@ -110,7 +110,8 @@ class PoseModel:
         # Ours runs OpenVINO on the CPU, beside a GPU too.
         self.device = _pick_device("cpu" if backend == "openvino" else device)
         self.backend = _pick_backend(backend, self.device)
-        self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
+        pictures = 2 if flip_test else 1
+        self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH // pictures
         yolo = load_yolo(weights)
         # YOLO26 can do without NMS, and weights may be saved set to it. With NMS, which `yolo
         # predict` and exports choose too, all runtimes agree; weights saved fused have no choice.
@@ -124,8 +125,7 @@ class PoseModel:
         self._letterbox = LetterBox((side, side), auto=True, stride=stride)
         model: Any = yolo.model
         if self.backend != "torch":
-            pictures = self.batch * (2 if flip_test else 1)
-            model = _exported(weights, yolo, self.backend, side, pictures)
+            model = _exported(weights, yolo, self.backend, side, self.batch * pictures)
         self._start: Callable[[Any], Callable[[], Any]]
         if self.backend == "openvino":
             self._start = _openvino(model)

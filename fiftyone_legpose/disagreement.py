@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from fiftyone_legpose import decoding, legs
 from fiftyone_legpose.backends import PoseModel, RawPoses
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.flip_test import CANDIDATE_SHARE
 from fiftyone_legpose.media import UnreadableError
 from fiftyone_legpose.poses import PoseTable
 from fiftyone_legpose.progress import Report
@@ -62,16 +63,19 @@ def mirror_signal(
     WeightsError
         The weights are missing, unknown or no checkpoint.
     """
-    found, settings, averaged = _same_run(view, field, weights, trust)
+    found, settings, flip_tested = _same_run(view, field, weights, trust)
     model = PoseModel(found, **settings)
-    # A point that is the mean of both pictures lies half as far from each as they from each other.
-    apart = 2 if averaged else 1
     strength = np.zeros((len(frames), len(legs.KEYPOINTS)))
     total = int(frames.sum())
     for done, (frame, picture) in enumerate(_pictures(table, frames), 1):
-        [raw] = model.infer([model.prepare(np.ascontiguousarray(picture[:, ::-1]))])
         poses = np.flatnonzero(table.pose_frame == frame)
-        off = apart * _distances(table.points[poses], _mirrored(raw, picture.shape[1]))
+        [raw] = model.infer([model.prepare(np.ascontiguousarray(picture[:, ::-1]))])
+        off = _distances(table.points[poses], _mirrored(raw, picture.shape[1]))
+        if flip_tested:
+            # A mean lies between what both pictures say, or it is what one of them says: from one
+            # by way of it to the other is as far as they are apart.
+            [raw] = model.infer([model.prepare(picture)])
+            off = off + _distances(table.points[poses], raw.points)
         off = np.clip((off / table.leg[poses, None] - _HARMLESS) / (_CERTAIN - _HARMLESS), 0, 1)
         strength[frame] = off.max(axis=0, initial=0)
         report(done, total, "mirrored frames")
@@ -84,13 +88,14 @@ def _same_run(
     """Find the weights and settings that predictions were made with, and if by the flip test.
 
     Of several runs the lowest `conf` counts: at a higher one, a person who was found with less
-    confidence would not be found again, however good the points are.
+    confidence would not be found again, however good the points are. With the flip test somebody
+    needs less of it in one picture.
     """
     found = find_weights(weights, trust=trust)
     dataset = source_dataset(view)
     prefix = "frames." if view.media_type == "video" else ""
     settings: dict[str, Any] = {}
-    averaged = False
+    flip_tested = False
     for key in view.distinct(f"{prefix}{field}.made_by"):
         if not dataset.has_run(key):
             raise DatasetError(
@@ -105,8 +110,10 @@ def _same_run(
             )
         conf = min(config.conf, settings.get("conf", config.conf))
         settings = {"imgsz": config.imgsz, "conf": conf}
-        averaged = averaged or getattr(config, "flip_test", False)
-    return found, settings, averaged
+        flip_tested = flip_tested or getattr(config, "flip_test", False)
+    if flip_tested:
+        settings["conf"] *= CANDIDATE_SHARE
+    return found, settings, flip_tested
 
 
 def _pictures(table: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -127,7 +134,7 @@ def _pictures(table: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.nd
 def _mirrored(raw: RawPoses, width: int) -> np.ndarray:
     """Turn points (N, K, 2) found in a mirrored picture back."""
     points = raw.points[:, list(legs.FLIP_INDEX)].astype(float)
-    points[..., 0] = width - 1 - points[..., 0]
+    points[..., 0] = width - points[..., 0]
     return points
 
 

@@ -93,7 +93,7 @@ def evaluate(
     device
         For `weights`: ``auto``, ``cpu`` or a torch device.
     backend
-        Runtime for `weights`, as for `predict`.
+        Runtime for `weights`, as for `predict`; frames that they have predicted before stay.
     trust
         Load weights of unknown origin, which can run code.
     trained_on
@@ -173,8 +173,8 @@ def evaluate(
             "imgsz": imgsz if asked else None,
             "trained_on": trained_on,
         }
-        if asked and flip_test:
-            settings["flip_test"] = True
+        if flip_tested := _flip_tested(view, predicted):
+            settings["flip_tested"] = flip_tested
         result = Evaluation(
             key=_key(material, settings),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -297,22 +297,30 @@ def _trained_frames(
     view: Any, weights: Sequence[Weights], stored: Sequence[str]
 ) -> set[tuple[str, int]]:
     """Name the frames, by sample and number, that weights or their ancestors were trained on."""
-    dataset = source_dataset(view)
-    prefix = "frames." if view.media_type == "video" else ""
-    made_by = {
-        key
-        for field in stored
-        if view.get_field(f"{prefix}{field}.made_by") is not None
-        for key in view.distinct(f"{prefix}{field}.made_by")
-        if dataset.has_run(key)
-    }
     digests = {found.sha256 for found in weights}
-    digests |= {dataset.get_run_info(key).config.weights_sha256 for key in made_by}
+    digests |= {run.weights_sha256 for field in stored for run in _runs(view, field)}
     return {
         (frame["sample"], frame["frame"])
         for version in registry.lineage(*digests)
         for frame in version.frames.get("train", ())
     }
+
+
+def _flip_tested(view: Any, predicted: Mapping[str, str]) -> list[str]:
+    """Name the predictions of which some, at least, were made with the flip test."""
+    return [
+        name
+        for name, field in predicted.items()
+        if any(getattr(run, "flip_test", False) for run in _runs(view, field))
+    ]
+
+
+def _runs(view: Any, field: str) -> list[Any]:
+    """Read the settings of the runs of `predict` that a field's predictions are of."""
+    dataset = source_dataset(view)
+    path = f"{'frames.' if view.media_type == 'video' else ''}{field}.made_by"
+    keys = view.distinct(path) if view.get_field(path) is not None else []
+    return [dataset.get_run_info(key).config for key in keys if dataset.has_run(key)]
 
 
 def _without(view: Any, trained: Collection[tuple[str, int]]) -> tuple[Any, list[str]]:

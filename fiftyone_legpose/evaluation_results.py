@@ -62,7 +62,7 @@ class Evaluation:
         return list(self.fields)
 
     def cautions(self) -> list[str]:
-        """Say in sentences what the frames are that training has seen, or seen the like of."""
+        """Say in sentences what flatters some of what is compared, and what was not alike."""
         out, known = (
             self.counts.get(name, 0) for name in ("frames_trained_on", "frames_of_known_subjects")
         )
@@ -74,6 +74,15 @@ class Evaluation:
                 f"{known} of the frames show subjects or videos that weights were trained on, "
                 "which flatters those."
             )
+        tested = self.settings.get("flip_tested", [])
+        others = [name for name in self.names if name not in tested]
+        if tested and others:
+            told.append(
+                f"{', '.join(tested)}: predicted with the flip test; {', '.join(others)}: without. "
+                "A part of the difference is the flip test's."
+            )
+        elif tested:
+            told.append("All predictions were made with the flip test.")
         return told
 
     def better(self, name: str, measure: str = "oks") -> bool | None:

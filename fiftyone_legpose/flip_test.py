@@ -35,10 +35,11 @@ def merge(plain: "RawPoses", mirrored: "RawPoses", *, conf: float) -> "RawPoses"
     Returns
     -------
     RawPoses
-        By falling box confidence. Points are means weighted by confidence; where the pictures
-        disagree about which leg is which, those of the picture that is surer of the person. A
-        point's confidence is the mean of both, each times 2^-(d/0.1)², d being how many leg lengths
-        the point lies from that picture's own.
+        By falling box confidence. Points are means weighted by confidence; where the poses are less
+        alike than an OKS of 0.5, as with left and right exchanged, those of the picture that is
+        surer of the person: a mean would lie between the legs. A point's confidence is the mean of
+        both, each times 2^(-(d/0.1)²), d being how many leg lengths the point lies from that
+        picture's own.
 
     Notes
     -----
@@ -63,9 +64,10 @@ def _pairs(plain: "RawPoses", mirrored: "RawPoses") -> tuple[np.ndarray, np.ndar
     likeness = oks(plain.points, seen, area, mirrored.points)
     exchanged = oks(plain.points, seen, area, mirrored.points[:, list(legs.FLIP_INDEX)])
     either = np.maximum(likeness, exchanged)
+    either[either < SAME_PERSON_FROM] = 0
     # By score too: next to a person there can be candidates that are hardly one, and yet closer.
     rows, columns = linear_sum_assignment(-either * np.outer(plain.scores, mirrored.scores))
-    same = either[rows, columns] >= SAME_PERSON_FROM
+    same = either[rows, columns] > 0
     rows, columns = rows[same], columns[same]
     return rows, columns, likeness[rows, columns] >= FOUND_FROM
 

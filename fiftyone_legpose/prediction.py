@@ -103,7 +103,8 @@ def predict(
         Predict again what is done.
     flip_test
         Look at every frame mirrored too and average both (`flip_test.merge`): better points and
-        confidence for twice the network's time.
+        confidence for twice the network's time. `conf` is then that of the mean, in which somebody
+        who is found in one picture alone counts half.
     repair_swaps
         Exchange left and right back on frames of a track where the motion says that the model
         mixed them up (`swaps.find_swaps`); such keypoints carry ``sides_exchanged``.

@@ -165,6 +165,7 @@ def loop(
         weights in use were trained at, which is also what they predict at.
     flip_test
         Whether predictions are the mean of every frame and its mirror image: slower and better.
+        Which weights are better is still measured without.
     allow_shared_subjects
         See `train`.
     prediction

@@ -87,8 +87,7 @@ def test_an_engine_takes_the_batches_that_it_will_get(monkeypatch):
     assert made[0] == made[1] != made[2]
 
 
-@pytest.mark.parametrize(("flip_test", "pictures"), [(False, 1), (True, 2)])
-def test_an_engine_has_room_for_mirrored_frames(monkeypatch, flip_test, pictures):
+def test_one_engine_does_with_and_without_mirrored_frames(monkeypatch):
     import_ultralytics()
     import ultralytics.models.yolo  # noqa: F401  (takes the true AutoBackend, for other tests)
 
@@ -98,13 +97,16 @@ def test_an_engine_has_room_for_mirrored_frames(monkeypatch, flip_test, pictures
         asked.append(batch)
         return Path("legs.engine")
 
+    on_gpu = SimpleNamespace(type="cuda")
+    monkeypatch.setattr(backends, "_pick_device", lambda device: on_gpu)
     monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", ReusingNetwork)
     monkeypatch.setattr(backends, "_installed", lambda name: True)
     monkeypatch.setattr(backends, "_exported", exported)
-    model = backends.PoseModel(
-        find_weights(), backend="tensorrt", imgsz=128, device="cpu", flip_test=flip_test
-    )
-    assert asked == [model.batch * pictures]
+    options = {"backend": "tensorrt", "imgsz": 128}
+    plain = backends.PoseModel(find_weights(), **options)
+    tested = backends.PoseModel(find_weights(), flip_test=True, **options)
+    assert plain.batch == 2 * tested.batch
+    assert asked == [plain.batch] * 2
 
 
 @pytest.mark.parametrize("saved", ["new", "set to go without NMS", "fused to go without NMS"])

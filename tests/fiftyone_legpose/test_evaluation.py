@@ -328,7 +328,14 @@ def test_weights_predict_the_labelled_frames_alone(dataset_name, short_clip, tmp
     bare = dict(zip(result.fields, dataset.values(_ids(result)), strict=True))
     tested = evaluate(dataset, weights=["legpose-yolov8n", copy], flip_test=True, **options)
     assert tested.key != result.key
-    assert tested.settings["flip_test"]
+    assert tested.settings["flip_tested"] == tested.names
+    assert tested.cautions() == ["All predictions were made with the flip test."]
+    unlike = evaluate(
+        dataset, weights=copy, pred_field=next(iter(tested.fields.values())), **options
+    )
+    [told] = unlike.cautions()
+    assert "predicted with the flip test; copy" in told
+    assert told in unlike.summary()
     for name, field in tested.fields.items():
         assert field == f"{result.fields[name]}_flip_test"
         made_by = [key for key in dataset.distinct(f"frames.{field}.made_by") if key]

@@ -128,11 +128,48 @@ def test_batches_of_frames_keep_their_own_mirror_image(frame):
         assert np.allclose(one.scores, same.scores, atol=1e-4)
 
 
-def test_yolo26_goes_through_the_flip_test(frame, tmp_path):
-    weights = find_weights(untrained(tmp_path / "legs26.pt", "yolo26n-pose.yaml"), trust=True)
-    model = PoseModel(weights, backend="torch", device="cpu", imgsz=160, conf=0.001, flip_test=True)
+@pytest.mark.parametrize(
+    ("architecture", "values"), [("yolo26n-pose.yaml", 3), ("yolov8n-pose.yaml", 2)]
+)
+def test_other_models_go_through_it_too(frame, tmp_path, architecture, values):
+    path = untrained(tmp_path / "legs.pt", architecture, values=values)
+    weights = find_weights(path, trust=True)
+    options = {"backend": "torch", "device": "cpu", "imgsz": 288, "conf": 0.001}
+    model = PoseModel(weights, flip_test=True, **options)
     [raw] = model.infer([model.prepare(frame)])
-    assert raw.points.shape[1:] == (10, 2)
+    assert raw.points.shape == (len(raw.scores), 10, 2)
+    assert len(raw.scores) > 0
+    assert (raw.confidence is None) == (values == 2)
+
+
+@pytest.mark.parametrize("size", [(1080, 1920), (101, 200), (217, 133)])
+def test_mirrored_points_come_back_whatever_the_padding(size):
+    import torch
+
+    model = PoseModel(find_weights(), backend="torch", device="cpu", imgsz=160)
+    prepared = model.prepare(np.zeros((*size, 3), np.uint8))
+    inner = prepared.pixels.shape[:2]
+    where = np.random.default_rng(0).uniform(0.3, 0.7, (2, 12, 2)) * inner[::-1]
+    rows = np.concatenate(
+        [
+            where[:, 10:].min(axis=1),
+            where[:, 10:].max(axis=1),
+            np.full((2, 2), 0.5),
+            np.concatenate([where[:, :10], np.full((2, 10, 1), 0.9)], axis=2).reshape(2, 30),
+        ],
+        axis=1,
+    )
+    turned = rows.copy()
+    turned[:, [0, 2]] = inner[1] - rows[:, [2, 0]]
+    keypoints = turned[:, 6:].reshape(2, 10, 3)
+    keypoints[..., 0] = inner[1] - keypoints[..., 0]
+    turned[:, 6:] = keypoints[:, FLIP].reshape(2, 30)
+    before = torch.from_numpy(turned)
+    plain = model._to_raw(torch.from_numpy(rows), inner, size)
+    again = model._to_raw(before, inner, size, mirrored=True)
+    assert np.allclose(plain.points, again.points)
+    assert np.allclose(plain.boxes, again.boxes)
+    assert np.array_equal(before.numpy(), turned)
 
 
 def test_predict_remembers_that_frames_went_through_it(short_clip, dataset_name):

@@ -1,5 +1,6 @@
 """select chooses the faulty frames, apart in time, never settled ones, and repeats itself."""
 
+import dataclasses
 import os
 import shutil
 import zipfile
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import poses, review_state
+from fiftyone_legpose import legs, poses, review_state
+from fiftyone_legpose.backends import RawPoses
 from fiftyone_legpose.choosing import Timeline, choose, different_and_high, k_centre
 from fiftyone_legpose.errors import DatasetError, WeightsError
 from fiftyone_legpose.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
@@ -245,21 +247,69 @@ def test_uniform_goes_on_where_frames_are_taken():
     assert min(abs(a - b) for a in first for b in second) >= 3
 
 
-def test_disagreement_with_a_mean_of_both_pictures_is_as_strong(dataset_name, short_clip):
+@pytest.fixture
+def disagree(dataset_name, short_clip, monkeypatch):
+    """Give the signal of a stored pose, of what is found in its frame, and in the mirrored one."""
     from fiftyone_legpose import disagreement, load, predict
 
     dataset = load(short_clip, dataset_name)
-    strength = {}
-    for flip_test in (False, True):
-        predict(dataset, imgsz=320, conf=0.5, flip_test=flip_test, overwrite=True)
-        table = poses.read_poses(dataset, "legpose")
-        frames = np.ones(len(table.frame_ids), bool)
-        strength[flip_test] = disagreement.mirror_signal(
-            dataset, table, frames, "legpose", weights=None, report=lambda *_: None
+    table = poses.read_poses(dataset, "legpose")
+    width = table.sizes[0, 0]
+    answers: list[list[np.ndarray]] = []
+    asked = []
+
+    class Model:
+        def __init__(self, weights, **options):
+            asked.append(options)
+
+        def prepare(self, picture):
+            return picture
+
+        def infer(self, pictures):
+            points = np.array(answers.pop(0)).reshape(-1, 10, 2)
+            return [RawPoses(np.zeros((len(points), 4)), np.ones(len(points)), points, None)]
+
+    def signal(stored, plain, mirrored, *, flip_test):
+        predict(dataset, imgsz=160, conf=0.2, flip_test=flip_test, overwrite=True)
+        one = dataclasses.replace(
+            poses.read_poses(dataset, "legpose"),
+            pose_frame=np.array([0]),
+            points=stored[None],
+            visibility=np.full((1, 10), 2),
+            track=np.array([-1]),
         )
-    told = strength[False] > 0.1
-    assert told.any()
-    assert 0.5 < np.median(strength[True][told] / strength[False][told]) < 2
+        turned = [pose[legs.FLIP_INDEX, :] * (-1, 1) + (width, 0) for pose in mirrored]
+        answers[:] = [turned, plain] if flip_test else [turned]
+        asked.clear()
+        monkeypatch.setattr(disagreement, "PoseModel", Model)
+        frames = np.arange(len(one.frame_ids)) == 0
+        told = disagreement.mirror_signal(
+            dataset, one, frames, "legpose", weights=None, report=lambda *_: None
+        )
+        assert not answers
+        return told[0], asked[0]["conf"]
+
+    return signal
+
+
+def test_disagreement_is_between_the_pictures_however_they_were_merged(disagree):
+    pose, far = walk(2)[0], walk(2)[0] + (0.15 * LEG_PX, 0)
+    apart = np.linalg.norm(pose - pose[legs.FLIP_INDEX, :], axis=1) > 0.25 * LEG_PX
+    assert apart.any()
+    half, conf = disagree(pose, [], [far], flip_test=False)
+    assert half == pytest.approx(np.full(10, 0.5), abs=0.05)
+    assert conf == 0.2
+    # The mean of both, then what one of them said.
+    for stored in ((pose + far) / 2, pose, far):
+        told, conf = disagree(stored, [pose], [far], flip_test=True)
+        assert told == pytest.approx(half, abs=0.01)
+        assert conf == 0.05  # somebody may be hardly seen in one of them
+    exchanged = pose[legs.FLIP_INDEX, :]
+    for stored in (pose, exchanged):
+        told, _ = disagree(stored, [pose], [exchanged], flip_test=True)
+        assert (told[apart] == 1).all()
+    told, _ = disagree(pose, [], [pose], flip_test=True)
+    assert (told == 1).all()
 
 
 def test_disagreement_with_the_mirrored_frame_is_a_reason(

@@ -97,7 +97,7 @@ def read_truth(data: Path, subset: str = "val") -> Truth:
 
 
 def load_both(weights: Path, imgsz: int | None = None) -> dict[str, Predict]:
-    """Return weights with and without the flip test, by the heads of the card's tables."""
+    """Return weights without and with the flip test, by the heads of the card's tables."""
     return {
         "bare": load_model(weights, imgsz),
         "flip test": load_model(weights, imgsz, flip_test=True),

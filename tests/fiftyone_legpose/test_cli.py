@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 import fiftyone_legpose
-from fiftyone_legpose import doctor, training, videos
+from fiftyone_legpose import doctor, evaluation, prediction, rounds, training, videos
 from fiftyone_legpose.cli import app, main
 from fiftyone_legpose.commands import learning, reviewing
 from fiftyone_legpose.commands.learning import _pass_through
@@ -130,6 +130,29 @@ def test_what_train_is_told_reaches_the_verb(dataset_name, monkeypatch):
     run("train", dataset_name, "--name", "a", "--verbose", "--batch", "3", "--val", "tag", *words)
     expected = {"threads": 1, "box_margin": 0.2, "validate": False, "gt_field": "seen"}
     assert told.items() >= (expected | {"verbose": True, "batch": 3, "val": "tag"}).items()
+
+
+@pytest.mark.parametrize(
+    ("module", "verb", "words"),
+    [
+        (prediction, "predict", []),
+        (evaluation, "evaluate", ["--backend", "torch"]),
+        (rounds, "loop", ["--rounds", "1", "--count", "2"]),
+    ],
+)
+def test_the_flip_test_reaches_the_verb(dataset_name, monkeypatch, module, verb, words):
+    fo.Dataset(dataset_name)
+    told = {}
+
+    def note(_, **options):
+        told.update(options)
+        raise TrainingError("enough")
+
+    monkeypatch.setattr(module, verb, note)
+    for asked in ([], ["--flip-test"]):
+        run(verb, dataset_name, *words, *asked)
+        assert told["flip_test"] is bool(asked)
+    assert verb != "evaluate" or told["backend"] == "torch"
 
 
 def test_doctor_names_what_is_missing(monkeypatch):

@@ -19,6 +19,7 @@ from fiftyone_legpose import (
     evaluation,
     fields,
     poses,
+    prediction,
     review,
     review_state,
     rounds,
@@ -206,6 +207,15 @@ def test_evaluate_takes_another_field_and_a_checkpoint(predicted, monkeypatch, t
         outcome(predicted, "evaluate", pred_field="second", checkpoint=checkpoint, **others)
     assert (told["weights"], told["pred_field"]) == ([checkpoint], "second")
     assert told.items() >= others.items()
+
+
+@pytest.mark.parametrize(("module", "verb"), [(prediction, "predict"), (rounds, "loop")])
+def test_the_flip_test_reaches_the_verb(loaded, monkeypatch, tmp_path, module, verb):
+    told = stop_at(monkeypatch, module, verb)
+    for asked in (False, True):
+        with pytest.raises(ExecutionError, match="enough"):
+            outcome(loaded, verb, flip_test=asked, handover=as_path(tmp_path), rounds=1, count=2)
+        assert told["flip_test"] is asked
 
 
 @pytest.mark.parametrize(("said", "meant"), [("", None), ("yes", True), ("no", False)])

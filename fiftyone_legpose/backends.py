@@ -267,11 +267,16 @@ def _pick_device(device: str) -> Any:
     return select_device(device, verbose=False)
 
 
-def _pick_backend(backend: str, device: Any) -> str:
+def check_backend(backend: str) -> None:
+    """Raise MissingToolError if there is no such runtime."""
     if backend not in get_args(Backend):
         raise MissingToolError(
             f"There is no backend {backend!r}: take one of {', '.join(get_args(Backend))}."
         )
+
+
+def _pick_backend(backend: str, device: Any) -> str:
+    check_backend(backend)
     if backend == "auto":
         fast = ["tensorrt"] if device.type == "cuda" else ["openvino", "onnx"]
         usable = [name for name in fast if _installed(name)] if device.type != "mps" else []

@@ -15,7 +15,13 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose import decoding, fields, poses
-from fiftyone_legpose.backends import Backend, PoseModel, PreparedFrame, RawPoses
+from fiftyone_legpose.backends import (
+    Backend,
+    PoseModel,
+    PreparedFrame,
+    RawPoses,
+    check_backend,
+)
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_writer import LabelWriter, StoredLabels, exchanged_back, stored_labels
 from fiftyone_legpose.media import UnreadableError
@@ -125,6 +131,7 @@ def predict(
         See `find_weights`.
     """
     tracker = _check_settings(dataset_or_view, conf, imgsz, every, track, label_field)
+    check_backend(backend)
     if repair_swaps and tracker is None:
         raise DatasetError("repair_swaps looks at tracks: leave track on.")
     found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)

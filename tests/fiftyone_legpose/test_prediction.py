@@ -348,6 +348,7 @@ def test_bad_weights_backends_and_collections_are_named(videos, dataset_name, tm
         lp.predict(videos, weights=tmp_path / "none.pt")
     with pytest.raises(MissingToolError, match="no backend 'fast'"):
         lp.predict(videos, backend="fast")
+    assert not videos.list_runs()  # met before anything is begun, also where nothing is left to do
     with pytest.raises(DatasetError, match="empty"):
         lp.predict(fo.Dataset(f"{dataset_name}-empty"))
     with pytest.raises(DatasetError, match="dataset or view"):

@@ -18,6 +18,7 @@ import numpy as np
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import MissingToolError
 from fiftyone_legpose.flip_test import CANDIDATE_SHARE, merge
+from fiftyone_legpose.voting import VOTER_SHARE, vote
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import Weights, keypoint_shape, load_yolo, trained_imgsz
 
@@ -33,6 +34,8 @@ _INSTALL = {
 # ultralytics' defaults for `yolo pose predict`: box overlap for NMS, persons a frame.
 _NMS_IOU = 0.7
 _MAX_PERSONS = 300
+# More than the cells of any input: none is left out.
+_MAX_CANDIDATES = 30_000
 # One frame keeps all cores of a CPU busy; a larger batch only holds more frames in memory.
 _CPU_BATCH = 1
 _GPU_BATCH = 32
@@ -83,6 +86,9 @@ class PoseModel:
     flip_test
         Run every frame mirrored too and average both: points and confidence are better, and the
         network has twice the work.
+    voting
+        Average everything that the network says of a person (`voting.vote`): points and confidence
+        are better, and the network has no more work.
 
     Raises
     ------
@@ -99,6 +105,7 @@ class PoseModel:
         conf: float = 0.25,
         device: str = "auto",
         flip_test: bool = False,
+        voting: bool = False,
     ):
         import_ultralytics()
         from ultralytics.data.augment import LetterBox
@@ -107,6 +114,7 @@ class PoseModel:
         self.weights = weights
         self.conf = conf
         self._flip_test = flip_test
+        self._voting = voting
         # Ours runs OpenVINO on the CPU, beside a GPU too.
         self.device = _pick_device("cpu" if backend == "openvino" else device)
         self.backend = _pick_backend(backend, self.device)
@@ -183,7 +191,6 @@ class PoseModel:
 
     def _begin(self, frames: list[PreparedFrame]) -> Callable[[], list[RawPoses]]:
         import torch
-        from ultralytics.utils import nms
 
         stacked = np.stack([frame.pixels for frame in frames])
         with torch.inference_mode():
@@ -195,29 +202,37 @@ class PoseModel:
 
         def finish() -> list[RawPoses]:
             with torch.inference_mode():
-                found = nms.non_max_suppression(
-                    output(),
-                    self.conf * (CANDIDATE_SHARE if self._flip_test else 1),
-                    _NMS_IOU,
-                    max_det=_MAX_PERSONS,
-                    nc=self._class_count,
-                    end2end=self._end2end,
-                )
-                inner = tuple(batch.shape[2:])
-                shapes = [frame.shape for frame in frames]
-                raw = [
-                    self._to_raw(persons, inner, shape)
-                    for persons, shape in zip(found[: len(frames)], shapes, strict=True)
-                ]
-                if not self._flip_test:
-                    return raw
-                mirrored = [
-                    self._to_raw(persons, inner, shape, mirrored=True)
-                    for persons, shape in zip(found[len(frames) :], shapes, strict=True)
-                ]
-                return [merge(*both, conf=self.conf) for both in zip(raw, mirrored, strict=True)]
+                found = self._find(output(), tuple(batch.shape[2:]), [f.shape for f in frames])
+            if not self._flip_test:
+                return found
+            both = zip(found[: len(frames)], found[len(frames) :], strict=True)
+            return [merge(*pair, conf=self.conf) for pair in both]
 
         return finish
+
+    def _find(
+        self, output: Any, inner: tuple[int, ...], shapes: list[tuple[int, int]]
+    ) -> list[RawPoses]:
+        """Find the persons in what the network puts out; with the flip test mirrored ones last."""
+        from ultralytics.utils import nms
+
+        conf = self.conf * (CANDIDATE_SHARE if self._flip_test else 1)
+        suppress = partial(
+            nms.non_max_suppression, output, nc=self._class_count, end2end=self._end2end
+        )
+
+        def to_raw(found: Any) -> list[RawPoses]:
+            return [
+                self._to_raw(persons, inner, shapes[i % len(shapes)], mirrored=i >= len(shapes))
+                for i, persons in enumerate(found)
+            ]
+
+        found = to_raw(suppress(conf, _NMS_IOU, max_det=_MAX_PERSONS))
+        if not self._voting:
+            return found
+        # Nothing overlaps by more than all: what is to be dropped is kept.
+        candidates = to_raw(suppress(conf * VOTER_SHARE, 1.0, max_det=_MAX_CANDIDATES))
+        return [vote(*pair, overlap=_NMS_IOU) for pair in zip(found, candidates, strict=True)]
 
     def _to_raw(
         self,

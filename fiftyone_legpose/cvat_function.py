@@ -27,6 +27,7 @@ def create(
     conf: float = 0.25,
     imgsz: int | None = None,
     flip_test: bool = False,
+    voting: bool = False,
     device: str = "auto",
     backend: "Backend" = "auto",
 ) -> PoseFunction:
@@ -42,6 +43,8 @@ def create(
         Longer side of the model's input in px; None is the size the weights were trained at.
     flip_test
         Look at every frame mirrored too, as for predict.
+    voting
+        Average everything that the network says of a person, as for predict.
     device
         ``auto``, ``cpu``, or a torch device such as ``0``.
     backend
@@ -58,7 +61,13 @@ def create(
 
     found = find_weights(weights, version=version, trust=trust)
     model = PoseModel(
-        found, backend=backend, imgsz=imgsz, conf=conf, device=device, flip_test=flip_test
+        found,
+        backend=backend,
+        imgsz=imgsz,
+        conf=conf,
+        device=device,
+        flip_test=flip_test,
+        voting=voting,
     )
 
     def predict(image: "PIL.Image.Image") -> list[Pose]:

@@ -109,7 +109,8 @@ def _same_run(
                 "name their weights, or predict again"
             )
         conf = min(config.conf, settings.get("conf", config.conf))
-        settings = {"imgsz": config.imgsz, "conf": conf}
+        voting = settings.get("voting", False) or getattr(config, "voting", False)
+        settings = {"imgsz": config.imgsz, "conf": conf, "voting": voting}
         flip_tested = flip_tested or getattr(config, "flip_test", False)
     if flip_tested:
         settings["conf"] *= CANDIDATE_SHARE

@@ -50,6 +50,7 @@ def evaluate(
     seed: int = 51,
     imgsz: int | None = None,
     flip_test: bool = False,
+    voting: bool = False,
     device: str = "auto",
     backend: Backend = "auto",
     trust: bool = False,
@@ -90,6 +91,8 @@ def evaluate(
         Longer side of the model's input in px, for `weights`; None is the size each was trained at.
     flip_test
         For `weights`, as for `predict`; ``_flip_test`` is added to the names of their fields.
+    voting
+        For `weights`, as for `predict`; ``_voting`` is added to the names of their fields.
     device
         For `weights`: ``auto``, ``cpu`` or a torch device.
     backend
@@ -135,6 +138,7 @@ def evaluate(
             options = {
                 "imgsz": imgsz,
                 "flip_test": flip_test,
+                "voting": voting,
                 "device": device,
                 "backend": backend,
             }
@@ -173,8 +177,9 @@ def evaluate(
             "imgsz": imgsz if asked else None,
             "trained_on": trained_on,
         }
-        if flip_tested := _flip_tested(view, predicted):
-            settings["flip_tested"] = flip_tested
+        for way, option in (("flip_tested", "flip_test"), ("voted", "voting")):
+            if names := _made_with(option, view, predicted):
+                settings[way] = names
         result = Evaluation(
             key=_key(material, settings),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -306,12 +311,12 @@ def _trained_frames(
     }
 
 
-def _flip_tested(view: Any, predicted: Mapping[str, str]) -> list[str]:
-    """Name the predictions of which some, at least, were made with the flip test."""
+def _made_with(option: str, view: Any, predicted: Mapping[str, str]) -> list[str]:
+    """Name the predictions of which some, at least, were made with an option of `predict`."""
     return [
         name
         for name, field in predicted.items()
-        if any(getattr(run, "flip_test", False) for run in _runs(view, field))
+        if any(getattr(run, option, False) for run in _runs(view, field))
     ]
 
 
@@ -366,8 +371,7 @@ def _predict(
     out: dict[str, str] = {}
     for found in weights:
         field = f"eval_{re.sub(r'[^0-9A-Za-z]+', '_', found.name)}_{found.sha256[:8]}"
-        if options["flip_test"]:
-            field += "_flip_test"
+        field += "".join(f"_{way}" for way in ("flip_test", "voting") if options[way])
         name = found.name if found.name not in out else f"{found.name} {found.sha256[:8]}"
         summary = predict(
             view,

@@ -74,15 +74,16 @@ class Evaluation:
                 f"{known} of the frames show subjects or videos that weights were trained on, "
                 "which flatters those."
             )
-        tested = self.settings.get("flip_tested", [])
-        others = [name for name in self.names if name not in tested]
-        if tested and others:
-            told.append(
-                f"{', '.join(tested)}: predicted with the flip test; {', '.join(others)}: without. "
-                "A part of the difference is the flip test's."
-            )
-        elif tested:
-            told.append("All predictions were made with the flip test.")
+        for key, way in (("flip_tested", "the flip test"), ("voted", "voting")):
+            made = self.settings.get(key, [])
+            others = [name for name in self.names if name not in made]
+            if made and others:
+                told.append(
+                    f"{', '.join(made)}: predicted with {way}; {', '.join(others)}: without. "
+                    f"A part of the difference is due to {way}."
+                )
+            elif made:
+                told.append(f"All predictions were made with {way}.")
         return told
 
     def better(self, name: str, measure: str = "oks") -> bool | None:

@@ -118,6 +118,7 @@ def loop(
     epochs: int = 200,
     imgsz: int | None = None,
     flip_test: bool = False,
+    voting: bool = False,
     allow_shared_subjects: bool = False,
     prediction: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -166,6 +167,9 @@ def loop(
     flip_test
         Whether predictions are the mean of every frame and its mirror image: slower and better.
         Which weights are better is still measured without.
+    voting
+        Whether predictions average everything that the network says of a person, as for `predict`;
+        which weights are better is measured without that too.
     allow_shared_subjects
         See `train`.
     prediction
@@ -211,7 +215,7 @@ def loop(
         dataset,
         rounds=rounds,
         min_new=min_new,
-        prediction={"flip_test": flip_test, **(prediction or {})},
+        prediction={"flip_test": flip_test, "voting": voting, **(prediction or {})},
         selection={"count": count, "strategy": strategy},
         sending={"project": project, "as_tracks": as_tracks},
         folder=folder,

@@ -147,6 +147,9 @@ def evaluate_command(
     flip_test: Annotated[
         bool, typer.Option("--flip-test", help="For weights: look at frames mirrored too.")
     ] = False,
+    voting: Annotated[
+        bool, typer.Option("--voting", help="For weights: average all they say of a person.")
+    ] = False,
     backend: Annotated[
         str, typer.Option(help="For weights: auto, torch, openvino, onnx, tensorrt.")
     ] = "auto",
@@ -170,6 +173,7 @@ def evaluate_command(
         min_score=min_score,
         imgsz=imgsz,
         flip_test=flip_test,
+        voting=voting,
         backend=backend,  # type: ignore[arg-type]
         device=device,
         trust=trust,
@@ -210,6 +214,9 @@ def loop_command(
     flip_test: Annotated[
         bool, typer.Option("--flip-test", help="Predict mirrored frames too: slower and better.")
     ] = False,
+    voting: Annotated[
+        bool, typer.Option("--voting", help="Average all the model says of a person: better.")
+    ] = False,
     allow_shared_subjects: Annotated[
         bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
     ] = False,
@@ -233,6 +240,7 @@ def loop_command(
         epochs=epochs,
         imgsz=imgsz,
         flip_test=flip_test,
+        voting=voting,
         allow_shared_subjects=allow_shared_subjects,
         watch=watch,
         poll_s=poll_s,

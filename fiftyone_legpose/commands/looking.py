@@ -86,6 +86,10 @@ def predict_command(
         bool,
         typer.Option("--flip-test", help="Look at every frame mirrored too: slower and better."),
     ] = False,
+    voting: Annotated[
+        bool,
+        typer.Option("--voting", help="Average all that the model says of a person: better."),
+    ] = False,
     repair_swaps: Annotated[
         bool,
         typer.Option("--repair-swaps", help="Exchange left and right back where motion says so."),
@@ -110,6 +114,7 @@ def predict_command(
         trust=trust,
         overwrite=overwrite,
         flip_test=flip_test,
+        voting=voting,
         repair_swaps=repair_swaps,
         save_video=save_video,
     )

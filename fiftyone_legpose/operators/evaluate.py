@@ -6,8 +6,8 @@ import fiftyone.operators.types as types
 
 from fiftyone_legpose import fields
 from fiftyone_legpose.operators.forms import (
+    care_inputs,
     checkpoint_input,
-    flip_test_input,
     given_path,
     is_labelled,
     keypoints_choice,
@@ -29,6 +29,7 @@ OPTIONS = (
     "group_by",
     "imgsz",
     "flip_test",
+    "voting",
     "backend",
     "device",
     "trust",
@@ -86,7 +87,7 @@ class Evaluate(Verb):
             label="Size of the model's input (px)",
             description="Of weights that predict; empty is the size that each was trained at",
         )
-        flip_test_input(inputs, "Of weights that predict")
+        care_inputs(inputs, whose="Of weights that predict. ")
         runtime_inputs(inputs, "Of weights that predict; auto takes the fastest one installed")
         inputs.str("group_by", label="Draw together", description="A field, for example subject")
         path_input(

@@ -74,13 +74,19 @@ def checkpoint_input(inputs: types.Object, description: str) -> None:
     )
 
 
-def flip_test_input(inputs: types.Object, description: str) -> None:
-    """Offer the flip test."""
+def care_inputs(inputs: types.Object, *, whose: str = "") -> None:
+    """Offer voting and the flip test."""
+    inputs.bool(
+        "voting",
+        default=False,
+        label="Average everything that the model says of a person",
+        description=f"{whose}Better points and confidence, at the same speed",
+    )
     inputs.bool(
         "flip_test",
         default=False,
         label="Look at every frame mirrored too",
-        description=description,
+        description=f"{whose}Better points and confidence, for twice the model's time",
     )
 
 

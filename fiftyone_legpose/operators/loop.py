@@ -7,8 +7,8 @@ import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
 from fiftyone_legpose.operators.forms import (
+    care_inputs,
     cvat_missing,
-    flip_test_input,
     given_path,
     handover_folder,
     more,
@@ -27,6 +27,7 @@ OPTIONS = (
     "allow_shared_subjects",
     "imgsz",
     "flip_test",
+    "voting",
     "project",
     "as_tracks",
     "train",
@@ -107,7 +108,7 @@ def _add_more(inputs: types.Object) -> None:
         label="Size of the model's input in each training (px)",
         description="Empty is the size that the weights in use were trained at",
     )
-    flip_test_input(inputs, "Better points and confidence, for twice the model's time")
+    care_inputs(inputs)
     inputs.str("project", label="CVAT project", description="Made where there is none")
     inputs.bool("as_tracks", default=False, label="Push persons as tracks")
     inputs.bool("train", default=True, label="Train after each round")

@@ -6,8 +6,8 @@ import fiftyone.operators.types as types
 
 from fiftyone_legpose import fields
 from fiftyone_legpose.operators.forms import (
+    care_inputs,
     checkpoint_input,
-    flip_test_input,
     given_path,
     more,
     path_input,
@@ -25,6 +25,7 @@ OPTIONS = (
     "every",
     "track",
     "flip_test",
+    "voting",
     "repair_swaps",
     "backend",
     "device",
@@ -51,7 +52,7 @@ class Predict(Verb):
         if not len(ctx.target_view()):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")
         weights_choice(inputs)
-        flip_test_input(inputs, "Better points and confidence, for twice the model's time")
+        care_inputs(inputs)
         if not more(ctx, inputs):
             return
         inputs.float(

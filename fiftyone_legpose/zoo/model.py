@@ -47,7 +47,8 @@ class LegPoseModelConfig(Config):
         ``weights`` (path or name), ``version`` (of the registry), ``trust`` (load an unknown
         checkpoint, which can run code), ``download`` (fetch the author's weights from their
         public address), ``right_first``, ``backend``, ``imgsz`` (px), ``confidence_thresh`` (of
-        boxes), ``device``, ``flip_test`` (look at every picture mirrored too).
+        boxes), ``device``, ``flip_test`` (look at every picture mirrored too), ``voting``
+        (average everything that the network says of a person).
     """
 
     def __init__(self, d: dict[str, Any]):
@@ -61,6 +62,7 @@ class LegPoseModelConfig(Config):
         self.confidence_thresh = self.parse_number(d, "confidence_thresh", default=0.25)
         self.device = self.parse_string(d, "device", default="auto")
         self.flip_test = self.parse_bool(d, "flip_test", default=False)
+        self.voting = self.parse_bool(d, "voting", default=False)
 
 
 class LegPoseModel(fom.Model):
@@ -98,6 +100,7 @@ class LegPoseModel(fom.Model):
             conf=config.confidence_thresh,
             device=config.device,
             flip_test=config.flip_test,
+            voting=config.voting,
         )
 
     @property

@@ -140,7 +140,7 @@ def test_what_train_is_told_reaches_the_verb(dataset_name, monkeypatch):
         (rounds, "loop", ["--rounds", "1", "--count", "2"]),
     ],
 )
-def test_the_flip_test_reaches_the_verb(dataset_name, monkeypatch, module, verb, words):
+def test_voting_and_the_flip_test_reach_the_verb(dataset_name, monkeypatch, module, verb, words):
     fo.Dataset(dataset_name)
     told = {}
 
@@ -149,9 +149,10 @@ def test_the_flip_test_reaches_the_verb(dataset_name, monkeypatch, module, verb,
         raise TrainingError("enough")
 
     monkeypatch.setattr(module, verb, note)
-    for asked in ([], ["--flip-test"]):
+    for asked in ([], ["--flip-test"], ["--voting"]):
         run(verb, dataset_name, *words, *asked)
-        assert told["flip_test"] is bool(asked)
+        assert told["flip_test"] is ("--flip-test" in asked)
+        assert told["voting"] is ("--voting" in asked)
     assert verb != "evaluate" or told["backend"] == "torch"
 
 

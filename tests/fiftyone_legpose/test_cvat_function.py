@@ -45,13 +45,14 @@ def test_it_draws_what_the_model_finds(frame: np.ndarray):
     assert len(best) == 1
 
 
-def test_it_looks_at_mirrored_frames_where_asked(frame: np.ndarray):
+@pytest.mark.parametrize("way", ["flip_test", "voting"])
+def test_it_takes_more_care_where_asked(frame: np.ndarray, way: str):
     from fiftyone_legpose.cvat_function import create
 
     options = {"device": "cpu", "backend": "torch", "conf": 0.05, "imgsz": 320}
     rgb = PIL.Image.fromarray(np.ascontiguousarray(frame[..., ::-1]))
-    shapes = create(flip_test=True, **options).detect(SimpleNamespace(conf_threshold=None), rgb)
-    model = PoseModel(find_weights(), flip_test=True, **options)
+    shapes = create(**{way: True}, **options).detect(SimpleNamespace(conf_threshold=None), rgb)
+    model = PoseModel(find_weights(), **{way: True}, **options)
     (raw,) = model.infer([model.prepare(frame)])
     drawn = [sorted(shape.elements, key=lambda e: e.label_id) for shape in shapes]
     assert [[e.points for e in elements] for elements in drawn] == raw.points.tolist()

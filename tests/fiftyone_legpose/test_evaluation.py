@@ -335,7 +335,13 @@ def test_weights_predict_the_labelled_frames_alone(dataset_name, short_clip, tmp
     )
     [told] = unlike.cautions()
     assert "predicted with the flip test; copy" in told
+    assert "voted" not in unlike.settings
     assert told in unlike.summary()
+    both = evaluate(dataset, weights=copy, flip_test=True, voting=True, **options)
+    assert both.settings["flip_tested"] == both.settings["voted"] == both.names
+    assert both.cautions()[-1] == "All predictions were made with voting."
+    [name] = both.names
+    assert both.fields[name] == f"{result.fields[name]}_flip_test_voting"
     for name, field in tested.fields.items():
         assert field == f"{result.fields[name]}_flip_test"
         made_by = [key for key in dataset.distinct(f"frames.{field}.made_by") if key]

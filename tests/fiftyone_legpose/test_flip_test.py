@@ -8,28 +8,14 @@ import pytest
 
 import fiftyone_legpose as lp
 from fiftyone_legpose import legs
-from fiftyone_legpose.backends import PoseModel, RawPoses
+from fiftyone_legpose.backends import PoseModel
 from fiftyone_legpose.flip_test import merge
-from fiftyone_legpose.metrics import leg_length
 from fiftyone_legpose.poses import read_poses
 from fiftyone_legpose.zoo.weights import find_weights
+from tests.fiftyone_legpose.raw_poses import LEG, POSE, found
 from tests.fiftyone_legpose.untrained import untrained
-from tests.fiftyone_legpose.walking import walk
 
 FLIP = list(legs.FLIP_INDEX)
-POSE = walk(2)[0]
-LEG = float(leg_length(POSE[None], np.full((1, 10), 2))[0])
-
-
-def found(*persons: tuple[np.ndarray, float, float]) -> RawPoses:
-    """Persons of (points, score, confidence of each point)."""
-    points = np.array([p for p, _, _ in persons]).reshape(-1, 10, 2)
-    return RawPoses(
-        boxes=np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1),
-        scores=np.array([score for _, score, _ in persons]),
-        points=points,
-        confidence=np.array([np.full(10, c) for _, _, c in persons]).reshape(-1, 10),
-    )
 
 
 def test_points_are_means_by_confidence_and_confidence_says_how_well_they_agree():

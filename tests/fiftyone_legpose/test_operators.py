@@ -188,7 +188,7 @@ def test_settings_of_a_closed_section_do_not_count(predicted):
     hidden = {"conf": 0.9, "overwrite": True, "every": 10}
     closed = app_context(predicted, "predict", more=False, weights=SHIPPED, **hidden)
     options = operator("predict").options(closed)
-    assert options == {"weights": SHIPPED, "flip_test": False, "more": False}
+    assert options == {"weights": SHIPPED, "voting": False, "flip_test": False, "more": False}
     shown = operator("predict").options(app_context(predicted, "predict", more=True, **hidden))
     assert shown.items() >= hidden.items()
     said = operator("predict").options(app_context(predicted, "predict", **hidden))
@@ -202,7 +202,7 @@ def test_evaluate_takes_another_field_and_a_checkpoint(predicted, monkeypatch, t
     add_truth(predicted)
     told = stop_at(monkeypatch, evaluation, "evaluate")
     checkpoint, others = str(tmp_path / "w.pt"), {"imgsz": 320, "device": "cpu", "trust": True}
-    others |= {"backend": "torch", "flip_test": True}
+    others |= {"backend": "torch", "flip_test": True, "voting": True}
     with pytest.raises(ExecutionError, match="enough"):
         outcome(predicted, "evaluate", pred_field="second", checkpoint=checkpoint, **others)
     assert (told["weights"], told["pred_field"]) == ([checkpoint], "second")
@@ -210,12 +210,12 @@ def test_evaluate_takes_another_field_and_a_checkpoint(predicted, monkeypatch, t
 
 
 @pytest.mark.parametrize(("module", "verb"), [(prediction, "predict"), (rounds, "loop")])
-def test_the_flip_test_reaches_the_verb(loaded, monkeypatch, tmp_path, module, verb):
+def test_voting_and_the_flip_test_reach_the_verb(loaded, monkeypatch, tmp_path, module, verb):
     told = stop_at(monkeypatch, module, verb)
-    for asked in (False, True):
+    for asked in ({"voting": False, "flip_test": True}, {"voting": True, "flip_test": False}):
         with pytest.raises(ExecutionError, match="enough"):
-            outcome(loaded, verb, flip_test=asked, handover=as_path(tmp_path), rounds=1, count=2)
-        assert told["flip_test"] is asked
+            outcome(loaded, verb, **asked, handover=as_path(tmp_path), rounds=1, count=2)
+        assert told.items() >= asked.items()
 
 
 @pytest.mark.parametrize(("said", "meant"), [("", None), ("yes", True), ("no", False)])

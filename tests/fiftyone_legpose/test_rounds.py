@@ -396,10 +396,13 @@ def test_what_the_loop_is_told_of_predictions_reaches_them(walks, zoo, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop_module, "predict", note)
-    for given in ({}, {"flip_test": True, "prediction": {"imgsz": 96}}):
+    for given in ({}, {"flip_test": True, "voting": True, "prediction": {"imgsz": 96}}):
         with pytest.raises(KeyboardInterrupt):
             loop(walks, rounds=1, count=3, handover=tmp_path, **given)
-    assert told == [{"flip_test": False}, {"flip_test": True, "imgsz": 96}]
+    assert told == [
+        {"flip_test": False, "voting": False},
+        {"flip_test": True, "voting": True, "imgsz": 96},
+    ]
 
 
 def test_a_training_that_was_interrupted_goes_on_before_more_is_pulled(walks, zoo, monkeypatch):

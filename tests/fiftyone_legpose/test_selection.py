@@ -269,8 +269,9 @@ def disagree(dataset_name, short_clip, monkeypatch):
             points = np.array(answers.pop(0)).reshape(-1, 10, 2)
             return [RawPoses(np.zeros((len(points), 4)), np.ones(len(points)), points, None)]
 
-    def signal(stored, plain, mirrored, *, flip_test):
-        predict(dataset, imgsz=160, conf=0.2, flip_test=flip_test, overwrite=True)
+    def signal(stored, plain, mirrored, *, flip_test, voting=False):
+        settings = {"flip_test": flip_test, "voting": voting}
+        predict(dataset, imgsz=160, conf=0.2, **settings, overwrite=True)
         one = dataclasses.replace(
             poses.read_poses(dataset, "legpose"),
             pose_frame=np.array([0]),
@@ -287,6 +288,7 @@ def disagree(dataset_name, short_clip, monkeypatch):
             dataset, one, frames, "legpose", weights=None, report=lambda *_: None
         )
         assert not answers
+        assert asked[0]["voting"] is voting
         return told[0], asked[0]["conf"]
 
     return signal
@@ -296,7 +298,7 @@ def test_disagreement_is_between_the_pictures_however_they_were_merged(disagree)
     pose, far = walk(2)[0], walk(2)[0] + (0.15 * LEG_PX, 0)
     apart = np.linalg.norm(pose - pose[legs.FLIP_INDEX, :], axis=1) > 0.25 * LEG_PX
     assert apart.any()
-    half, conf = disagree(pose, [], [far], flip_test=False)
+    half, conf = disagree(pose, [], [far], flip_test=False, voting=True)
     assert half == pytest.approx(np.full(10, 0.5), abs=0.05)
     assert conf == 0.2
     # The mean of both, then what one of them said.
@@ -337,7 +339,7 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(
     # Which joint is named depends on the weights: several may disagree as strongly as can be.
     assert any(reason.startswith("mirror disagrees") for reason in reasons)
     # What was found with less confidence is looked for with as little.
-    assert asked == [{"imgsz": 320, "conf": 0.05}]
+    assert asked == [{"imgsz": 320, "conf": 0.05, "voting": False}]
     bolder = dataset.init_run(
         method="x", weights_sha256=find_weights().sha256, imgsz=320, conf=0.02
     )

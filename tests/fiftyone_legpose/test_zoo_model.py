@@ -33,13 +33,14 @@ def test_apply_model_fills_the_field_named_on_videos(model, videos):
     assert np.median(np.abs(ours.points - table.points)) < 1
 
 
-def test_apply_model_finds_what_predict_finds_by_the_flip_test(short_clip, dataset_name, tmp_path):
+@pytest.mark.parametrize("way", ["flip_test", "voting"])
+def test_apply_model_takes_the_care_that_predict_takes(short_clip, dataset_name, tmp_path, way):
     lp.extract_frames(short_clip, tmp_path, fps=5, dataset=dataset_name)
     images = fo.load_dataset(dataset_name)
-    model = foz.load_zoo_model("legpose-yolov8n", flip_test=True, **SMALL)
+    model = foz.load_zoo_model("legpose-yolov8n", **{way: True}, **SMALL)
     images.apply_model(model, label_field="zoo")
     settings = {"imgsz": 160, "backend": "torch", "conf": 0.1}
-    lp.predict(images, label_field="tested", flip_test=True, **settings)
+    lp.predict(images, label_field="tested", **{way: True}, **settings)
     lp.predict(images, label_field="bare", **settings)
     zoo, tested, bare = (
         poses.read_poses(images, field).points for field in ("zoo", "tested", "bare")

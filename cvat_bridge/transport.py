@@ -306,7 +306,7 @@ def open_transport(
     _check_version(transport)
     if organization is not None:
         # Files of secrets end with a line break, which no header may hold.
-        client.organization_slug = organization.strip()
+        client.organization_slug = _check_slug(organization.strip())
     if token:
         _use_token(client, token)
     elif user and password:
@@ -318,6 +318,16 @@ def open_transport(
         )
     who = transport.json("GET", "/api/users/self", doing="Logging in", needs=("username",))
     return transport, str(who["username"])
+
+
+def _check_slug(organization: str) -> str:
+    # It travels in a header, and CVAT gives organisations no other short names.
+    if not re.fullmatch(r"[\w-]*", organization, re.ASCII):
+        raise LoginError(
+            f"{organization!r} is no organisation's short name: it has letters, digits, - and _ "
+            "alone. CVAT lists it in the menu of the user, under Organization."
+        )
+    return organization
 
 
 def _client(

@@ -624,6 +624,12 @@ def test_user_and_password_log_in_and_out(cvat_server):
     assert cvat_server.log[-1] == ("POST", "/api/auth/logout")
 
 
+@pytest.mark.parametrize("name", ["gait\nlab", "gait lab", "gäit", "步态"])
+def test_what_can_be_no_organization_is_named_before_it_is_asked_for(cvat_server, name):
+    with pytest.raises(LoginError, match="is no organisation's short name"):
+        connect(cvat_server.url, token=cvat_server.token, organization=name)
+
+
 def test_an_organization_that_does_not_exist(cvat_server):
     with pytest.raises(NotFoundError, match="no-such-org organization does not exist"):
         connect(cvat_server.url, token=cvat_server.token, organization="no-such-org\n")

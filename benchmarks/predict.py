@@ -30,9 +30,11 @@ CONTENDERS = (
     "apply-model",
     "ours-torch",
     "ours-torch-track",
+    "ours-torch-voting",
     "ours-torch-flip-test",
     "ours-auto",
     "ours-auto-track",
+    "ours-auto-voting",
     "ours-auto-flip-test",
     "limit-torch",
     "limit-auto",
@@ -97,6 +99,8 @@ def summarize(
             "auto / yolo predict": round(fps["ours-auto"] / fps["yolo-predict"], 2),
             "auto / yolo track": round(fps["ours-auto-track"] / fps["yolo-track"], 2),
             "auto / apply_model": round(fps["ours-auto"] / fps["apply-model"], 2),
+            "torch: voting / without": round(fps["ours-torch-voting"] / fps["ours-torch"], 2),
+            "auto: voting / without": round(fps["ours-auto-voting"] / fps["ours-auto"], 2),
             "torch: flip test / without": round(fps["ours-torch-flip-test"] / fps["ours-torch"], 2),
             "auto: flip test / without": round(fps["ours-auto-flip-test"] / fps["ours-auto"], 2),
             "torch / its limit": round(fps["ours-torch"] / fps["limit-torch"], 2),
@@ -147,9 +151,11 @@ def measure(name: str, clip: Path, imgsz: int) -> dict[str, float]:
         "apply-model": apply_model,
         "ours-torch": partial(ours, backend="torch", track=False),
         "ours-torch-track": partial(ours, backend="torch", track=True),
+        "ours-torch-voting": partial(ours, backend="torch", track=False, voting=True),
         "ours-torch-flip-test": partial(ours, backend="torch", track=False, flip_test=True),
         "ours-auto": partial(ours, backend="auto", track=False),
         "ours-auto-track": partial(ours, backend="auto", track=True),
+        "ours-auto-voting": partial(ours, backend="auto", track=False, voting=True),
         "ours-auto-flip-test": partial(ours, backend="auto", track=False, flip_test=True),
         "limit-torch": partial(limit, backend="torch"),
         "limit-auto": partial(limit, backend="auto"),
@@ -198,15 +204,13 @@ def apply_model(clip: Path, imgsz: int) -> dict[str, float]:
     return {"fps": dataset.count("frames") / seconds, "startup": first - asked}
 
 
-def ours(
-    clip: Path, imgsz: int, *, backend: str, track: bool, flip_test: bool = False
-) -> dict[str, float]:
+def ours(clip: Path, imgsz: int, *, backend: str, track: bool, **care: bool) -> dict[str, float]:
     import fiftyone_legpose as lp
 
     set_torch_threads()
     dataset = lp.load(clip, "benchmark")
     asked = time.perf_counter()
-    found = lp.predict(dataset, backend=backend, track=track, imgsz=imgsz, flip_test=flip_test)
+    found = lp.predict(dataset, backend=backend, track=track, imgsz=imgsz, **care)
     startup = time.perf_counter() - asked - found.seconds
     return {
         "fps": found.frames / found.seconds,

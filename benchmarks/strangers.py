@@ -28,7 +28,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.metrics import leg_length
 from fiftyone_legpose.zoo.bases import find_base
 from weights.recipe.card import (
-    load_both,
+    load_each,
     measure_by,
     read_truth,
     to_tables,
@@ -82,7 +82,7 @@ def main(
         data = keep or Path(folder)
         if not (data / "legs").exists():
             write_pictures(read_frames(clip or fetch_clip(Path(folder))), data / "legs")
-        truth, models = read_truth(data), load_both(weights, imgsz)
+        truth, models = read_truth(data), load_each(weights, imgsz)
         tables = to_tables(
             {name: measure_by(truth, model, GROUPS) for name, model in models.items()}
         )

@@ -34,8 +34,6 @@ _INSTALL = {
 # ultralytics' defaults for `yolo pose predict`: box overlap for NMS, persons a frame.
 _NMS_IOU = 0.7
 _MAX_PERSONS = 300
-# More than the cells of any input: none is left out.
-_MAX_CANDIDATES = 30_000
 # One frame keeps all cores of a CPU busy; a larger batch only holds more frames in memory.
 _CPU_BATCH = 1
 _GPU_BATCH = 32
@@ -217,9 +215,6 @@ class PoseModel:
         from ultralytics.utils import nms
 
         conf = self.conf * (CANDIDATE_SHARE if self._flip_test else 1)
-        suppress = partial(
-            nms.non_max_suppression, output, nc=self._class_count, end2end=self._end2end
-        )
 
         def to_raw(found: Any) -> list[RawPoses]:
             return [
@@ -227,12 +222,38 @@ class PoseModel:
                 for i, persons in enumerate(found)
             ]
 
-        found = to_raw(suppress(conf, _NMS_IOU, max_det=_MAX_PERSONS))
-        if not self._voting:
+        kept = nms.non_max_suppression(
+            output,
+            conf,
+            _NMS_IOU,
+            max_det=_MAX_PERSONS,
+            nc=self._class_count,
+            end2end=self._end2end,
+        )
+        found = to_raw(kept)
+        if not self._voting or self._end2end:  # without NMS, nobody is found twice
             return found
-        # Nothing overlaps by more than all: what is to be dropped is kept.
-        candidates = to_raw(suppress(conf * VOTER_SHARE, 1.0, max_det=_MAX_CANDIDATES))
+        candidates = to_raw(self._candidates(output, conf * VOTER_SHARE))
         return [vote(*pair, overlap=_NMS_IOU) for pair in zip(found, candidates, strict=True)]
+
+    def _candidates(self, output: Any, conf: float) -> list[Any]:
+        """Return everything that NMS was given, a frame, in rows like those that it returns.
+
+        NMS itself would return it all at an overlap of 1, in a millisecond and more.
+        """
+        import torch
+        from ultralytics.utils import ops
+
+        batch = output[0] if isinstance(output, list | tuple) else output
+        values = 4 + self._class_count
+        candidates = []
+        for rows in batch.transpose(-1, -2):
+            scores, classes = rows[:, 4:values].max(dim=1, keepdim=True)
+            chosen = scores[:, 0] > conf
+            boxes = ops.xywh2xyxy(rows[chosen, :4])
+            parts = [boxes, scores[chosen], classes[chosen].float(), rows[chosen, values:]]
+            candidates.append(torch.cat(parts, dim=1))
+        return candidates
 
     def _to_raw(
         self,

@@ -63,6 +63,7 @@ def test_pictures(clinic, home, sample_clip, sample_labels):
     app.submit("Load", opens=DATASET)
 
     app.open_form("predict")
+    app.switch("Average everything that the model says of a person")
     app.switch("Look at every frame mirrored too")
     keep(app, "predict", app.form_window("Predict"))
     app.submit("Predict", within_s=600)

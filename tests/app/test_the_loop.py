@@ -28,6 +28,7 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     assert len(dataset) == 1
 
     app.open_form("predict")
+    app.switch("Average everything that the model says of a person")
     app.switch("Look at every frame mirrored too")
     app.switch("More settings")
     app.fill("Lowest confidence of a person", 0.4)
@@ -37,7 +38,8 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     dataset.reload()
     assert dataset.count(f"frames.{fields.PREDICTIONS}") == 100
     [made_by] = dataset.distinct(f"frames.{fields.PREDICTIONS}.made_by")
-    assert dataset.get_run_info(made_by).config.flip_test is True
+    config = dataset.get_run_info(made_by).config
+    assert (config.voting, config.flip_test) == (True, True)
 
     app.open_video()
     for color in (PREDICTION_COLOR, legs.LEFT_COLOR, legs.RIGHT_COLOR):

@@ -106,9 +106,10 @@ def test_batches_of_frames_keep_their_own_mirror_image(frame):
     model = PoseModel(
         find_weights(), backend="torch", device="cpu", imgsz=160, conf=0.1, flip_test=True
     )
-    pictures = [frame, np.zeros_like(frame), np.roll(frame, 40, axis=1)]
+    larger = cv2.resize(frame, None, fx=2, fy=2)
+    pictures = [frame, np.zeros_like(frame), np.roll(frame, 40, axis=1), larger]
     alone = [model.infer([model.prepare(picture)])[0] for picture in pictures]
-    assert [len(one.scores) > 0 for one in alone] == [True, False, True]
+    assert [len(one.scores) > 0 for one in alone] == [True, False, True, True]
     together = model.infer([model.prepare(picture) for picture in pictures])
     for one, same in zip(alone, together, strict=True):
         assert np.allclose(one.points, same.points, atol=0.01)

@@ -61,7 +61,7 @@ def main(
     """Measure weights on the validation pictures and print the card's tables."""
     truth = read_truth(data)
     tables = to_tables(
-        {name: measure_sets(truth, model) for name, model in load_both(weights, imgsz).items()}
+        {name: measure_sets(truth, model) for name, model in load_each(weights, imgsz).items()}
     )
     typer.echo(tables)
     if write:
@@ -96,15 +96,18 @@ def read_truth(data: Path, subset: str = "val") -> Truth:
     )
 
 
-def load_both(weights: Path, imgsz: int | None = None) -> dict[str, Predict]:
-    """Return weights without and with the flip test, by the heads of the card's tables."""
+def load_each(weights: Path, imgsz: int | None = None) -> dict[str, Predict]:
+    """Return weights with less and more care, by the heads of the card's tables."""
     return {
         "bare": load_model(weights, imgsz),
-        "flip test": load_model(weights, imgsz, flip_test=True),
+        "voting": load_model(weights, imgsz, voting=True),
+        "flip test too": load_model(weights, imgsz, voting=True, flip_test=True),
     }
 
 
-def load_model(weights: Path, imgsz: int | None = None, *, flip_test: bool = False) -> Predict:
+def load_model(
+    weights: Path, imgsz: int | None = None, *, voting: bool = False, flip_test: bool = False
+) -> Predict:
     """Return a function that runs weights on one picture, without tracking or repair.
 
     `imgsz` is the longer side of the input in px; None is the size they were trained at.
@@ -113,7 +116,9 @@ def load_model(weights: Path, imgsz: int | None = None, *, flip_test: bool = Fal
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, trust=True)
-    model = PoseModel(found, backend="torch", imgsz=imgsz, conf=0.01, flip_test=flip_test)
+    model = PoseModel(
+        found, backend="torch", imgsz=imgsz, conf=0.01, voting=voting, flip_test=flip_test
+    )
 
     def predict(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (raw,) = model.infer([model.prepare(image)])

@@ -39,7 +39,7 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     handover = out / "legpose-demo-cvat-backup.zip"
     with as_file(files("fiftyone_legpose") / "assets" / "sample" / "legs_sample.mp4") as clip:
         dataset = load_clip(clip)
-    summary = predict(dataset, save_video=out)
+    summary = predict(dataset, voting=True, save_video=out)
     if dataset.has_annotation_run(KEY):
         # What was selected since is for another round.
         push(dataset.load_annotation_view(KEY), KEY, backup=handover)

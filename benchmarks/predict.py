@@ -32,10 +32,12 @@ CONTENDERS = (
     "ours-torch-track",
     "ours-torch-voting",
     "ours-torch-flip-test",
+    "ours-torch-voting-flip-test",
     "ours-auto",
     "ours-auto-track",
     "ours-auto-voting",
     "ours-auto-flip-test",
+    "ours-auto-voting-flip-test",
     "limit-torch",
     "limit-auto",
 )
@@ -153,10 +155,16 @@ def measure(name: str, clip: Path, imgsz: int) -> dict[str, float]:
         "ours-torch-track": partial(ours, backend="torch", track=True),
         "ours-torch-voting": partial(ours, backend="torch", track=False, voting=True),
         "ours-torch-flip-test": partial(ours, backend="torch", track=False, flip_test=True),
+        "ours-torch-voting-flip-test": partial(
+            ours, backend="torch", track=False, voting=True, flip_test=True
+        ),
         "ours-auto": partial(ours, backend="auto", track=False),
         "ours-auto-track": partial(ours, backend="auto", track=True),
         "ours-auto-voting": partial(ours, backend="auto", track=False, voting=True),
         "ours-auto-flip-test": partial(ours, backend="auto", track=False, flip_test=True),
+        "ours-auto-voting-flip-test": partial(
+            ours, backend="auto", track=False, voting=True, flip_test=True
+        ),
         "limit-torch": partial(limit, backend="torch"),
         "limit-auto": partial(limit, backend="auto"),
     }

@@ -299,14 +299,15 @@ def open_transport(
     Transport, str
         The conversation and the name of the user that it speaks as.
     """
+    # Files of secrets end with a line break, which no header may hold.
+    slug = None if organization is None else _check_slug(organization.strip())
     client = _client(url, ca_file=ca_file, verify=verify, retries=retries, backoff_s=backoff_s)
     transport = Transport(client, timeout_s=timeout_s, poll_s=poll_s, wait_s=wait_s)
     if transport.url.startswith("http://") and not _is_local(transport.url):
         _warn_of_plain_http(transport.url)
     _check_version(transport)
-    if organization is not None:
-        # Files of secrets end with a line break, which no header may hold.
-        client.organization_slug = _check_slug(organization.strip())
+    if slug is not None:
+        client.organization_slug = slug
     if token:
         _use_token(client, token)
     elif user and password:

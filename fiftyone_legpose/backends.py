@@ -86,7 +86,7 @@ class PoseModel:
         network has twice the work.
     voting
         Average everything that the network says of a person (`voting.vote`): points and confidence
-        are better, and the network has no more work.
+        are better, and the network has no more work. Weights that go without NMS say it once.
 
     Raises
     ------
@@ -222,24 +222,28 @@ class PoseModel:
                 for i, persons in enumerate(found)
             ]
 
-        kept = nms.non_max_suppression(
-            output,
-            conf,
-            _NMS_IOU,
-            max_det=_MAX_PERSONS,
-            nc=self._class_count,
-            end2end=self._end2end,
+        # Weights that go without NMS answer once a person: there is nobody to vote.
+        voting = self._voting and not self._end2end
+        candidates = self._candidates(output, conf * VOTER_SHARE) if voting else []
+        found = to_raw(
+            nms.non_max_suppression(
+                output,
+                conf,
+                _NMS_IOU,
+                max_det=_MAX_PERSONS,
+                nc=self._class_count,
+                end2end=self._end2end,
+            )
         )
-        found = to_raw(kept)
-        if not self._voting or self._end2end:  # without NMS, nobody is found twice
+        if not voting:
             return found
-        candidates = to_raw(self._candidates(output, conf * VOTER_SHARE))
-        return [vote(*pair, overlap=_NMS_IOU) for pair in zip(found, candidates, strict=True)]
+        both = zip(found, to_raw(candidates), strict=True)
+        return [vote(*pair, overlap=_NMS_IOU) for pair in both]
 
     def _candidates(self, output: Any, conf: float) -> list[Any]:
-        """Return everything that NMS was given, a frame, in rows like those that it returns.
+        """Return all of a confidence above `conf`, a frame, in rows like those that NMS returns.
 
-        NMS itself would return it all at an overlap of 1, in a millisecond and more.
+        NMS itself would return them at an overlap of 1, in a millisecond and more.
         """
         import torch
         from ultralytics.utils import ops
@@ -370,7 +374,7 @@ def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
 
         def finish() -> Any:
             request.wait()
-            # The request's memory is used again two frames on, and NMS writes into its input.
+            # The request's memory is used again two frames on.
             return torch.from_numpy(request.get_output_tensor(0).data.copy())
 
         return finish

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fiftyone_legpose.backends import RawPoses
 
 VOTER_SHARE: Final = 0.5
-"""Share of a person's box confidence that who votes on her needs."""
+"""A candidate needs this share of the person's box confidence to vote."""
 
 _ALIKE: Final = CORRECT_WITHIN / 2
 """Leg lengths from the mean at which a vote's confidence counts half. Neighbouring cells see nearly
@@ -22,17 +22,17 @@ _TINY = 1e-6
 
 
 def vote(persons: "RawPoses", candidates: "RawPoses", *, overlap: float) -> "RawPoses":
-    """Average each person's points over everything that the network says of her.
+    """Average each person's points over everything that the network says of them.
 
     Parameters
     ----------
     persons
         What non-maximum suppression keeps.
     candidates
-        What it was given: the kept ones and those that it drops for them, of a box confidence from
-        `VOTER_SHARE` of the kept ones' on.
+        What it chose from, and below its box confidence down to `VOTER_SHARE` of that.
     overlap
-        Intersection over union of boxes from which a candidate votes on a person.
+        Intersection over union of boxes from which a candidate votes on a person: on the one whom
+        it overlaps most.
 
     Returns
     -------
@@ -51,22 +51,25 @@ def vote(persons: "RawPoses", candidates: "RawPoses", *, overlap: float) -> "Raw
     from ultralytics.utils.metrics import bbox_ioa
 
     overlaps = bbox_ioa(persons.boxes, candidates.boxes, iou=True)
-    voters = (overlaps >= overlap) & (candidates.scores >= VOTER_SHARE * persons.scores[:, None])
+    voters = (overlaps >= overlap) & (overlaps == overlaps.max(axis=0, initial=0))
+    voters &= candidates.scores >= VOTER_SHARE * persons.scores[:, None]
     seen = np.full(persons.points.shape[:2], 2)
-    alike = oks(persons.points, seen, areas(persons.points, seen), candidates.points) >= FOUND_FROM
-    said, known = candidates.points, candidates.confidence
-    sure = np.ones(said.shape[:2]) if known is None else known
+    area = areas(persons.points, seen)
     points = persons.points.copy()
     confidence = None if persons.confidence is None else persons.confidence.copy()
-    for person in np.flatnonzero((voters & alike).any(axis=1)):
-        chosen = voters[person]
-        weight = candidates.scores[chosen, None]
-        share = weight * (sure[chosen] + _TINY) * alike[person, chosen, None]
-        points[person] = (share[..., None] * said[chosen]).sum(axis=0) / share.sum(axis=0)[:, None]
+    for person, chosen in enumerate(voters):
+        own, said, weight = [person], candidates.points[chosen], candidates.scores[chosen, None]
+        alike = oks(persons.points[own], seen[own], area[own], said)[0] >= FOUND_FROM
+        if not alike.any():
+            continue
+        known = candidates.confidence
+        sure = np.ones(said.shape[:2]) if known is None else known[chosen]
+        share = (weight * (sure + _TINY) * alike[:, None])[..., None]
+        points[person] = (share * said).sum(axis=0) / share.sum(axis=0)
         if confidence is None:
             continue
-        leg = max(leg_length(points[[person]], seen[[person]])[0], 1)
-        off = np.linalg.norm(said[chosen] - points[person], axis=-1) / leg
-        agreed = sure[chosen] * 2.0 ** -((off / _ALIKE) ** 2)
+        leg = max(leg_length(points[own], seen[own])[0], 1)
+        off = np.linalg.norm(said - points[person], axis=-1) / leg
+        agreed = sure * 2.0 ** -((off / _ALIKE) ** 2)
         confidence[person] = (weight * agreed).sum(axis=0) / weight.sum()
     return replace(persons, points=points, confidence=confidence)

@@ -628,6 +628,7 @@ def test_user_and_password_log_in_and_out(cvat_server):
 def test_what_can_be_no_organization_is_named_before_it_is_asked_for(cvat_server, name):
     with pytest.raises(LoginError, match="is no organisation's short name"):
         connect(cvat_server.url, token=cvat_server.token, organization=name)
+    assert not cvat_server.log
 
 
 def test_an_organization_that_does_not_exist(cvat_server):

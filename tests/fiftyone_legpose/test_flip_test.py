@@ -102,10 +102,10 @@ def test_a_mirrored_frame_has_the_mirrored_answer(frame, backend, right_first):
     assert not np.allclose(once.points[0], again.points[0][FLIP] * (-1, 1) + (288, 0), atol=0.01)
 
 
-def test_batches_of_frames_keep_their_own_mirror_image(frame):
-    model = PoseModel(
-        find_weights(), backend="torch", device="cpu", imgsz=160, conf=0.1, flip_test=True
-    )
+@pytest.mark.parametrize("voting", [False, True])
+def test_batches_of_frames_keep_their_own_mirror_image(frame, voting):
+    options = {"backend": "torch", "device": "cpu", "imgsz": 160, "conf": 0.1}
+    model = PoseModel(find_weights(), flip_test=True, voting=voting, **options)
     larger = cv2.resize(frame, None, fx=2, fy=2)
     pictures = [frame, np.zeros_like(frame), np.roll(frame, 40, axis=1), larger]
     alone = [model.infer([model.prepare(picture)])[0] for picture in pictures]

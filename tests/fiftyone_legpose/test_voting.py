@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import legs
+from fiftyone_legpose import backends, legs
 from fiftyone_legpose.backends import PoseModel
 from fiftyone_legpose.poses import read_poses
 from fiftyone_legpose.voting import vote
+from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.raw_poses import LEG, POSE, found
 from tests.fiftyone_legpose.untrained import untrained
@@ -76,6 +77,18 @@ def test_everybody_has_their_own_voters():
     assert len(vote(nobody, kept, overlap=OVERLAP).scores) == 0
 
 
+def test_who_is_between_two_people_votes_on_the_closer_one_alone():
+    # Boxes of one width, 0.1 and 0.05 of it apart: overlaps of 0.82 and 0.9.
+    near, far = found((POSE + (0.04 * LEG, 0), 0.9, 0.8)), found((POSE, 0.9, 0.8))
+    between = found((POSE + (0.02 * LEG, 0), 0.9, 0.8))
+    width = far.boxes[0, 2] - far.boxes[0, 0]
+    for one, apart in ((near, 0.15), (between, 0.1)):
+        one.boxes[:] = far.boxes + np.array([1, 0, 1, 0]) * apart * width
+    voted = vote(joined(far, near), joined(far, near, between), overlap=OVERLAP)
+    assert np.allclose(voted.points[0], POSE)
+    assert np.allclose(voted.points[1], POSE + (0.03 * LEG, 0), atol=1e-3)
+
+
 def test_a_box_that_the_border_has_cut_to_nothing_keeps_its_points():
     kept = found((POSE, 0.9, 0.8))
     kept.boxes[:] = 0
@@ -139,14 +152,35 @@ def test_with_the_flip_test_a_mirrored_frame_has_the_mirrored_answer(frame, righ
 @pytest.mark.parametrize(
     ("architecture", "values"), [("yolo26n-pose.yaml", 3), ("yolov8n-pose.yaml", 2)]
 )
-def test_other_models_vote_too(frame, tmp_path, architecture, values):
+def test_other_models_vote_too(frame, tmp_path, monkeypatch, architecture, values):
     path = untrained(tmp_path / "legs.pt", architecture, values=values)
-    weights = find_weights(path, trust=True)
-    model = PoseModel(weights, voting=True, backend="torch", device="cpu", imgsz=288, conf=0.001)
-    [raw] = model.infer([model.prepare(frame)])
-    assert raw.points.shape == (len(raw.scores), 10, 2)
-    assert len(raw.scores) > 0
+    given = []
+
+    def note(persons, candidates, **options):
+        given.append((persons, candidates))
+        return vote(persons, candidates, **options)
+
+    monkeypatch.setattr(backends, "vote", note)
+    raw, _ = find_with_and_without(frame, path)
     assert (raw.confidence is None) == (values == 2)
+    [(persons, candidates)] = given
+    assert len(candidates.scores) > len(persons.scores) > 0
+    for points, box, score in zip(persons.points, persons.boxes, persons.scores, strict=True):
+        [own] = np.flatnonzero(np.isclose(candidates.points, points).all(axis=(1, 2)))
+        assert np.allclose(candidates.boxes[own], box)
+        assert candidates.scores[own] == pytest.approx(score)
+
+
+def test_nobody_votes_where_everybody_is_said_once(frame, tmp_path):
+    path = untrained(tmp_path / "legs26.pt", "yolo26n-pose.yaml")
+    yolo = import_ultralytics().YOLO(str(path))
+    yolo.model.end2end = True
+    yolo.model.fuse()
+    yolo.save(path)
+    raw, bare = find_with_and_without(frame, path)
+    assert len(raw.scores) > 0
+    assert np.array_equal(raw.points, bare.points)
+    assert np.array_equal(raw.confidence, bare.confidence)
 
 
 def test_predict_remembers_that_frames_were_voted_on(short_clip, dataset_name):
@@ -161,6 +195,13 @@ def test_predict_remembers_that_frames_were_voted_on(short_clip, dataset_name):
     assert points.shape == again.shape
     assert not np.allclose(points, again)
     assert lp.predict(dataset, voting=True, **settings).skipped == bare.frames
+
+
+def find_with_and_without(frame, path):
+    weights = find_weights(path, trust=True)
+    options = {"backend": "torch", "device": "cpu", "imgsz": 288, "conf": 0.001}
+    models = (PoseModel(weights, voting=voting, **options) for voting in (True, False))
+    return [model.infer([model.prepare(frame)])[0] for model in models]
 
 
 def joined(*parts):

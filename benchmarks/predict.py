@@ -101,10 +101,13 @@ def summarize(
             "auto / yolo predict": round(fps["ours-auto"] / fps["yolo-predict"], 2),
             "auto / yolo track": round(fps["ours-auto-track"] / fps["yolo-track"], 2),
             "auto / apply_model": round(fps["ours-auto"] / fps["apply-model"], 2),
-            "torch: voting / without": round(fps["ours-torch-voting"] / fps["ours-torch"], 2),
-            "auto: voting / without": round(fps["ours-auto-voting"] / fps["ours-auto"], 2),
-            "torch: flip test / without": round(fps["ours-torch-flip-test"] / fps["ours-torch"], 2),
-            "auto: flip test / without": round(fps["ours-auto-flip-test"] / fps["ours-auto"], 2),
+            **{
+                f"{backend}: {care} / without": round(
+                    fps[f"ours-{backend}-{care.replace(' ', '-')}"] / fps[f"ours-{backend}"], 2
+                )
+                for backend in ("torch", "auto")
+                for care in ("voting", "flip test", "voting flip test")
+            },
             "torch / its limit": round(fps["ours-torch"] / fps["limit-torch"], 2),
             "auto / its limit": round(fps["ours-auto"] / fps["limit-auto"], 2),
         },

@@ -80,7 +80,7 @@ def care_inputs(inputs: types.Object, *, whose: str = "") -> None:
         "voting",
         default=False,
         label="Average everything that the model says of a person",
-        description=f"{whose}Better points and confidence, at the same speed",
+        description=f"{whose}Better points and confidence, at nearly the same speed",
     )
     inputs.bool(
         "flip_test",

@@ -115,8 +115,8 @@ def predict(
     voting
         Average everything that the network says of a person (`voting.vote`), of which it otherwise
         keeps the surest alone, as ultralytics does: better points, and a confidence that tells
-        better which are right, for hardly any time. It is lower, so that more points count as
-        occluded and more frames as doubtful: predict a dataset in one way.
+        better which are right, for hardly any time. It is a little lower: predict a dataset in one
+        way, or the frames with voting look more doubtful.
     repair_swaps
         Exchange left and right back on frames of a track where the motion says that the model
         mixed them up (`swaps.find_swaps`); such keypoints carry ``sides_exchanged``.

@@ -18,6 +18,10 @@ _ALIKE: Final = CORRECT_WITHIN / 2
 """Leg lengths from the mean at which a vote's confidence counts half. Neighbouring cells see nearly
 the same and err alike, so that they differ by less than they are wrong."""
 
+_POWER: Final = 0.8
+"""Of the votes' mean. Their distance and their own confidence tell much the same twice; this leaves
+about as many points under `legs.OCCLUDED_BELOW` as there are without voting (see the card)."""
+
 _TINY = 1e-6
 
 
@@ -41,7 +45,7 @@ def vote(persons: "RawPoses", candidates: "RawPoses", *, overlap: float) -> "Raw
         confidence and the point's own; voters whose pose is less alike than an OKS of 0.5, as with
         left and right exchanged, count for the confidence alone: a mean would lie between the legs.
         A point's confidence is the mean of theirs by box confidence, each times 2^(-(d/0.05)²), d
-        being how many leg lengths the voter's point lies from the mean.
+        being how many leg lengths the voter's point lies from the mean; to the power of 0.8.
 
     Notes
     -----
@@ -71,5 +75,5 @@ def vote(persons: "RawPoses", candidates: "RawPoses", *, overlap: float) -> "Raw
         leg = max(leg_length(points[own], seen[own])[0], 1)
         off = np.linalg.norm(said - points[person], axis=-1) / leg
         agreed = sure * 2.0 ** -((off / _ALIKE) ** 2)
-        confidence[person] = (weight * agreed).sum(axis=0) / weight.sum()
+        confidence[person] = ((weight * agreed).sum(axis=0) / weight.sum()) ** _POWER
     return replace(persons, points=points, confidence=confidence)

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import cycle, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -344,16 +344,28 @@ def _copied(output: Any) -> Any:
     return output.clone()
 
 
+@cache
+def _openvino_core() -> Any:
+    """Return the one core of OpenVINO, which keeps its CPU plugin until the process ends.
+
+    The plugin gives the thread that loads it a stack for signals, and unmaps that when it is
+    unloaded. Unloaded by the garbage collection of another thread, it leaves the first one without,
+    and the next signal (Ctrl-C, or a data loader's worker that ends) kills the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
     """Load an OpenVINO model at the precision that is faster on this processor.
 
     OpenVINO takes bfloat16 wherever the processor knows it, also where the processor has no
     matrix unit for it: on such a Xeon it took 66 ms a frame, float32 41 ms.
     """
-    import openvino
     import torch
 
-    core = openvino.Core()
+    core = _openvino_core()
     model = core.read_model(next(folder.glob("*.xml")))
     trial = np.zeros(_TRIAL_SHAPE, np.float32)
     timed = []

@@ -1,5 +1,9 @@
 """Runtimes get the device that they run on, and what they give is read as it is meant."""
 
+import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -134,3 +138,22 @@ def test_yolo26_finds_what_ultralytics_finds_with_it(tmp_path, saved):
         theirs = np.hstack([expected.boxes.xyxy, expected.keypoints.xy.reshape(-1, 20)])
         # Random scores are so close that persons may change places.
         assert np.abs(ours[:, None] - theirs).max(-1).min(-1).max() < 0.1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals")
+def test_a_model_may_end_in_another_thread_than_it_began_in():
+    script = """
+        import os, signal, threading
+        from fiftyone_legpose.backends import PoseModel
+        from fiftyone_legpose.zoo.weights import find_weights
+
+        models = [PoseModel(find_weights(), backend="openvino", imgsz=64)]
+        thread = threading.Thread(target=models.clear)
+        thread.start()
+        thread.join()
+        signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+        os.kill(os.getpid(), signal.SIGUSR1)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[-1:]) == (0, ["handled"]), done.stderr

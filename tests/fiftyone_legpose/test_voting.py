@@ -172,6 +172,19 @@ def test_other_models_vote_too(frame, tmp_path, monkeypatch, architecture, value
         assert candidates.scores[own] == pytest.approx(score)
 
 
+def test_who_falls_short_of_the_lowest_confidence_of_a_person_votes_too(frame, monkeypatch):
+    given = []
+    monkeypatch.setattr(backends, "vote", lambda *pair, **_: given.append(pair) or pair[0])
+    options = {"backend": "torch", "device": "cpu", "imgsz": 288}
+    sure = PoseModel(find_weights(), conf=0.1, **options)
+    [raw] = sure.infer([sure.prepare(frame)])
+    model = PoseModel(find_weights(), voting=True, conf=float(raw.scores.max()) * 0.99, **options)
+    model.infer([model.prepare(frame)])
+    [(persons, candidates)] = given
+    assert len(persons.scores) == 1
+    assert 0.5 * model.conf <= candidates.scores.min() < model.conf
+
+
 def test_nobody_votes_where_everybody_is_said_once(frame, tmp_path):
     path = untrained(tmp_path / "legs26.pt", "yolo26n-pose.yaml")
     yolo = import_ultralytics().YOLO(str(path))

@@ -52,7 +52,7 @@ def merge(plain: "RawPoses", mirrored: "RawPoses", *, conf: float) -> "RawPoses"
         _pick(raw, np.setdiff1d(np.arange(len(raw.scores)), paired))
         for raw, paired in ((plain, rows), (mirrored, columns))
     ]
-    merged = _joined(pairs, *(replace(raw, scores=raw.scores / 2) for raw in alone))
+    merged = join(pairs, *(replace(raw, scores=raw.scores / 2) for raw in alone))
     order = np.argsort(-merged.scores, kind="stable")
     return _pick(merged, order[merged.scores[order] >= conf])
 
@@ -105,7 +105,8 @@ def _pick(raw: "RawPoses", persons: np.ndarray) -> "RawPoses":
     )
 
 
-def _joined(*parts: "RawPoses") -> "RawPoses":
+def join(*parts: "RawPoses") -> "RawPoses":
+    """Make one answer of several."""
     known = [part.confidence for part in parts if part.confidence is not None]
     return replace(
         parts[0],

@@ -6,11 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-import fiftyone_legpose as lp
 from fiftyone_legpose import legs
 from fiftyone_legpose.backends import PoseModel
 from fiftyone_legpose.flip_test import merge
-from fiftyone_legpose.poses import read_poses
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.raw_poses import LEG, POSE, found
 from tests.fiftyone_legpose.untrained import untrained
@@ -158,16 +156,3 @@ def test_mirrored_points_come_back_whatever_the_padding(size):
     assert np.allclose(plain.points, again.points)
     assert np.allclose(plain.boxes, again.boxes)
     assert np.array_equal(before.numpy(), turned)
-
-
-def test_predict_remembers_that_frames_went_through_it(short_clip, dataset_name):
-    dataset = lp.load(short_clip, dataset_name)
-    settings = {"backend": "torch", "imgsz": 160, "conf": 0.1}
-    bare = lp.predict(dataset, **settings)
-    points = read_poses(dataset, "legpose").points
-    tested = lp.predict(dataset, flip_test=True, **settings)
-    assert (tested.frames, tested.skipped) == (bare.frames, 0)
-    assert dataset.get_run_info(tested.run_key).config.flip_test is True
-    again = read_poses(dataset, "legpose").points
-    assert points.shape != again.shape or not np.allclose(points, again)
-    assert lp.predict(dataset, flip_test=True, **settings).skipped == bare.frames

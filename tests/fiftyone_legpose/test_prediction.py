@@ -48,6 +48,19 @@ def test_torch_agrees_with_ultralytics_on_the_same_frames(sample_clip, dataset_n
     )
 
 
+@pytest.mark.parametrize("way", ["flip_test", "voting"])
+def test_frames_are_predicted_anew_with_more_care_and_it_is_remembered(videos, way):
+    settings = {"backend": "torch", "imgsz": 160, "conf": 0.1}
+    bare = lp.predict(videos, **settings)
+    points = table(videos).points
+    careful = lp.predict(videos, **{way: True}, **settings)
+    assert (careful.frames, careful.skipped) == (bare.frames, 0)
+    assert getattr(videos.get_run_info(careful.run_key).config, way) is True
+    again = table(videos).points
+    assert points.shape != again.shape or not np.allclose(points, again)
+    assert lp.predict(videos, **{way: True}, **settings).skipped == bare.frames
+
+
 def test_only_frames_of_the_view_are_decoded_and_run(videos, monkeypatch):
     decoded = []
     original = decoding.read_frames

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-import fiftyone_legpose as lp
 from fiftyone_legpose import backends, legs
 from fiftyone_legpose.backends import PoseModel
-from fiftyone_legpose.poses import read_poses
+from fiftyone_legpose.flip_test import join
 from fiftyone_legpose.voting import vote
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
@@ -26,7 +25,7 @@ def test_points_are_means_of_all_who_are_sure_and_confidence_says_how_well_they_
     kept = found((POSE, 0.9, 0.8))
     dropped = found((moved, 0.6, 0.4))
     dropped.boxes[:] = kept.boxes
-    voted = vote(kept, joined(kept, dropped), overlap=OVERLAP)
+    voted = vote(kept, join(kept, dropped), overlap=OVERLAP)
     shares = np.array([0.9 * 0.8, 0.6 * 0.4])
     off = 0.1 * shares[::-1] / shares.sum()
     expected = POSE.copy()
@@ -44,7 +43,7 @@ def test_points_are_means_of_all_who_are_sure_and_confidence_says_how_well_they_
 def test_who_has_the_sides_exchanged_is_not_averaged_and_makes_it_unsure():
     kept, other = found((POSE, 0.9, 0.8)), found((POSE[FLIP], 0.9, 0.8))
     other.boxes[:] = kept.boxes
-    voted = vote(kept, joined(kept, other), overlap=OVERLAP)
+    voted = vote(kept, join(kept, other), overlap=OVERLAP)
     assert np.allclose(voted.points, POSE)
     apart = np.linalg.norm(POSE - POSE[FLIP], axis=1) > 0.2 * LEG
     assert apart.any()
@@ -60,7 +59,7 @@ def test_nobody_else_votes(why):
         width = kept.boxes[0, 2] - kept.boxes[0, 0]
         # Of two boxes of one size, s apart: intersection over union is (1 - s) / (1 + s).
         other.boxes[:, ::2] += (2 if why == "another person" else 0.2) * width
-    voted = vote(kept, joined(kept, other), overlap=OVERLAP)
+    voted = vote(kept, join(kept, other), overlap=OVERLAP)
     assert np.allclose(voted.points, kept.points)
     assert np.allclose(voted.confidence, kept.confidence**0.8)
 
@@ -70,7 +69,7 @@ def test_everybody_has_their_own_voters():
     kept = found((POSE, 0.9, 0.8), (beside, 0.5, 0.8))
     near = found((POSE + (0.04 * LEG, 0), 0.9, 0.8), (beside - (0.02 * LEG, 0), 0.5, 0.8))
     near.boxes[:] = kept.boxes
-    voted = vote(kept, joined(kept, near), overlap=OVERLAP)
+    voted = vote(kept, join(kept, near), overlap=OVERLAP)
     assert np.allclose(voted.points[0], POSE + (0.02 * LEG, 0), atol=1e-3)
     assert np.allclose(voted.points[1], beside - (0.01 * LEG, 0), atol=1e-3)
     nobody = found()
@@ -85,7 +84,7 @@ def test_who_is_between_two_people_votes_on_the_closer_one_alone():
     width = far.boxes[0, 2] - far.boxes[0, 0]
     for one, apart in ((near, 0.15), (between, 0.1)):
         one.boxes[:] = far.boxes + np.array([1, 0, 1, 0]) * apart * width
-    voted = vote(joined(far, near), joined(far, near, between), overlap=OVERLAP)
+    voted = vote(join(far, near), join(far, near, between), overlap=OVERLAP)
     assert np.allclose(voted.points[0], POSE)
     assert np.allclose(voted.points[1], POSE + (0.03 * LEG, 0), atol=1e-3)
 
@@ -103,7 +102,7 @@ def test_weights_without_a_confidence_a_point_still_have_none():
         replace(found((p, 0.6, 1.0)), confidence=None) for p in (POSE, POSE + (0.04 * LEG, 0))
     )
     other.boxes[:] = kept.boxes
-    voted = vote(kept, joined(kept, other), overlap=OVERLAP)
+    voted = vote(kept, join(kept, other), overlap=OVERLAP)
     assert voted.confidence is None
     assert np.allclose(voted.points, POSE + (0.02 * LEG, 0))
 
@@ -197,34 +196,8 @@ def test_nobody_votes_where_everybody_is_said_once(frame, tmp_path):
     assert np.array_equal(raw.confidence, bare.confidence)
 
 
-def test_predict_remembers_that_frames_were_voted_on(short_clip, dataset_name):
-    dataset = lp.load(short_clip, dataset_name)
-    settings = {"backend": "torch", "imgsz": 160, "conf": 0.1}
-    bare = lp.predict(dataset, **settings)
-    points = read_poses(dataset, "legpose").points
-    voted = lp.predict(dataset, voting=True, **settings)
-    assert (voted.frames, voted.skipped) == (bare.frames, 0)
-    assert dataset.get_run_info(voted.run_key).config.voting is True
-    again = read_poses(dataset, "legpose").points
-    assert points.shape == again.shape
-    assert not np.allclose(points, again)
-    assert lp.predict(dataset, voting=True, **settings).skipped == bare.frames
-
-
 def find_with_and_without(frame, path):
     weights = find_weights(path, trust=True)
     options = {"backend": "torch", "device": "cpu", "imgsz": 288, "conf": 0.001}
     models = (PoseModel(weights, voting=voting, **options) for voting in (True, False))
     return [model.infer([model.prepare(frame)])[0] for model in models]
-
-
-def joined(*parts):
-    """One answer of several; of those without a confidence a point, without."""
-    known = [part.confidence for part in parts if part.confidence is not None]
-    return replace(
-        parts[0],
-        boxes=np.concatenate([part.boxes for part in parts]),
-        scores=np.concatenate([part.scores for part in parts]),
-        points=np.concatenate([part.points for part in parts]),
-        confidence=np.concatenate(known) if known else None,
-    )

@@ -1,4 +1,3 @@
-import inspect
 import re
 import subprocess
 import sys
@@ -9,10 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import fiftyone_legpose
 from fiftyone_legpose import doctor, evaluation, prediction, rounds, training, videos
 from fiftyone_legpose.cli import app, main
-from fiftyone_legpose.commands import learning, reviewing
 from fiftyone_legpose.commands.learning import _pass_through
 from fiftyone_legpose.errors import TrainingError
 
@@ -96,25 +93,6 @@ def test_further_arguments_of_train_reach_ultralytics():
 def test_further_arguments_that_cannot_be_are_refused(words):
     with pytest.raises(typer.BadParameter, match=re.escape(words[0])):
         _pass_through(words)
-
-
-@pytest.mark.parametrize(
-    ("verb", "command", "elsewhere"),
-    [
-        (fiftyone_legpose.train, learning.train_command, {"ultralytics_arguments"}),
-        (fiftyone_legpose.loop, learning.loop_command, {"prediction", "training"}),
-        (fiftyone_legpose.select, reviewing.select_command, set()),
-    ],
-    ids=["train", "loop", "select"],
-)
-def test_the_shell_has_every_option_of_the_verb_with_its_default(verb, command, elsewhere):
-    options = inspect.signature(verb).parameters
-    shell = inspect.signature(command).parameters
-    ours = elsewhere | {"dataset", "dataset_or_view", "progress"}
-    wanted = {name: entry.default for name, entry in options.items() if name not in ours}
-    if "val" in wanted:
-        wanted["val"] = str(wanted["val"])  # a share or a tag: Typer gives texts
-    assert {name: shell[name].default for name in wanted} == wanted
 
 
 def test_what_train_is_told_reaches_the_verb(dataset_name, monkeypatch):

@@ -1,4 +1,3 @@
-import inspect
 import io
 import json
 import shutil
@@ -39,26 +38,6 @@ from tests.fiftyone_legpose.plugin_fixtures import NAME, app_context, operator, 
 
 FAST = {"backend": "torch", "imgsz": 160, "conf": 0.1}
 
-CHOSEN_BY_THE_FORM = {
-    "load": {"dataset", "sources"},
-    "select": {"count"},
-    # Of push the frames, in the form the name of a saved view.
-    "push": {"key", "view"},
-    "pull": {"key", "export"},
-    "status": set(),
-    # The form has a word for the verb's None.
-    "import_labels": {"dataset", "source", "keypoint_order", "confirm_empty"},
-    # The verb's own base has to be fetched; the form proposes the weights that are there.
-    # A word for None here too.
-    "train": {"name", "base", "resume"},
-    # None means the field of the predictions, which the form names.
-    "evaluate": {"report", "pred_field"},
-    "export": {"path", "format"},
-    "loop": {"rounds", "count", "handover"},
-    # None means the default version, which the form names.
-    "predict": {"weights"},
-}
-
 
 @pytest.fixture
 def loaded(short_clip, dataset_name) -> fo.Dataset:
@@ -76,15 +55,6 @@ def add_truth(dataset: fo.Dataset, field: str = fields.GROUND_TRUTH) -> None:
     for sample in dataset.iter_samples(autosave=True):
         for frame in sample.frames.values():
             frame[field] = frame[fields.PREDICTIONS]
-
-
-@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.verb)
-def test_forms_propose_what_the_verbs_do_by_default(cls, predicted):
-    verb = inspect.signature(getattr(fiftyone_legpose, cls.verb))
-    target = operator(cls.verb)
-    form = target.resolve_input(app_context(predicted, cls.verb, more=True)).type
-    for name in set(form.properties) & set(verb.parameters) - CHOSEN_BY_THE_FORM[cls.verb]:
-        assert form.properties[name].default == verb.parameters[name].default, name
 
 
 @pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.verb)

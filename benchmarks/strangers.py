@@ -25,7 +25,7 @@ from ultralytics import YOLO
 
 from benchmarks.blazepose import blazepose
 from fiftyone_legpose import legs
-from fiftyone_legpose.metrics import leg_length
+from fiftyone_legpose.pose.geometry import leg_length
 from fiftyone_legpose.zoo.bases import find_base
 from weights.recipe.card import (
     load_each,

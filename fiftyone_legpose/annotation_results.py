@@ -14,9 +14,9 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.server import PushedTask
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose import fields, legs, poses, review_state
-from fiftyone_legpose.corrections import match_people
 from fiftyone_legpose.incoming import Returned, check_frames
 from fiftyone_legpose.outgoing import Outgoing
+from fiftyone_legpose.pose.matching import match_people
 from fiftyone_legpose.views import source_dataset
 
 

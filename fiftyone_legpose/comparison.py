@@ -13,30 +13,20 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.metrics import (
-    BINS,
-    OKS_THRESHOLDS,
+from fiftyone_legpose.metrics import BINS, OKS_THRESHOLDS, Persons, coco_match, swaps
+from fiftyone_legpose.pose.geometry import (
+    CORRECT_WITHIN,
+    FOUND_FROM,
     PAIR_NAMES,
-    Persons,
+    SAME_PERSON_FROM,
     areas,
-    coco_match,
     fill_leg_length,
     leg_length,
     oks,
-    swaps,
 )
 
 PCK_THRESHOLDS: Final = (0.05, 0.1, 0.2)
 """Distances in leg lengths within which a point counts as correct."""
-
-CORRECT_WITHIN: Final = 0.1
-"""Distance in leg lengths within which a point counts as correct for calibration."""
-
-FOUND_FROM: Final = 0.5
-"""OKS from which a true person counts as found."""
-
-SAME_PERSON_FROM: Final = 0.1
-"""OKS under which two poses are two persons: points about a fifth of a leg length apart."""
 
 _RECALL: Final = np.linspace(0, 1, 101)
 

@@ -14,7 +14,7 @@ from fiftyone import ViewField
 
 from fiftyone_legpose import fields, legs, metrics
 from fiftyone_legpose.backends import Backend
-from fiftyone_legpose.comparison import CORRECT_WITHIN, Comparison, compare
+from fiftyone_legpose.comparison import Comparison, compare
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation_results import (
     Evaluation,
@@ -23,6 +23,7 @@ from fiftyone_legpose.evaluation_results import (
     store_evaluation,
 )
 from fiftyone_legpose.intervals import estimate
+from fiftyone_legpose.pose.geometry import CORRECT_WITHIN
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.splits import sample_groups

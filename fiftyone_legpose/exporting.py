@@ -14,10 +14,11 @@ import pyarrow.csv
 import pyarrow.parquet
 from scipy.optimize import linear_sum_assignment
 
-from fiftyone_legpose import fields, legs, metrics
-from fiftyone_legpose.comparison import SAME_PERSON_FROM
+from fiftyone_legpose import fields, legs
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.file_names import file_names
+from fiftyone_legpose.pose import geometry
+from fiftyone_legpose.pose.geometry import SAME_PERSON_FROM
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.views import check_legs, check_whole, source_dataset
@@ -261,11 +262,11 @@ def _take_tracks(corrected: PoseTable, predicted: PoseTable) -> np.ndarray:
     person who replaces nobody keeps hers only where it leads past her, or is nobody else's.
     """
     track = corrected.track.copy()
-    area = metrics.areas(corrected.points, corrected.visibility)
+    area = geometry.areas(corrected.points, corrected.visibility)
     for frame in np.unique(corrected.pose_frame):
         own = np.flatnonzero(corrected.pose_frame == frame)
         other = np.flatnonzero((predicted.pose_frame == frame) & (predicted.track >= 0))
-        likeness = metrics.oks(
+        likeness = geometry.oks(
             corrected.points[own], corrected.visibility[own], area[own], predicted.points[other]
         )
         same = track[own][:, None] == predicted.track[other]

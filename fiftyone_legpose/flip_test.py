@@ -7,8 +7,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.comparison import CORRECT_WITHIN, FOUND_FROM, SAME_PERSON_FROM
-from fiftyone_legpose.metrics import areas, leg_length, oks
+from fiftyone_legpose.pose.geometry import (
+    CORRECT_WITHIN,
+    FOUND_FROM,
+    SAME_PERSON_FROM,
+    areas,
+    leg_length,
+    oks,
+)
 
 if TYPE_CHECKING:
     from fiftyone_legpose.backends import RawPoses

@@ -10,7 +10,7 @@ import numpy as np
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import fields, legs, poses, review_state
-from fiftyone_legpose.corrections import people_by_frame, same_people
+from fiftyone_legpose.corrections import people_by_frame
 from fiftyone_legpose.cvat_login import find_login
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_sources import (
@@ -20,6 +20,7 @@ from fiftyone_legpose.label_sources import (
     read_labels,
     write_pictures,
 )
+from fiftyone_legpose.pose.matching import same_people
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review_out import write_labels
 from fiftyone_legpose.still_names import StillNames

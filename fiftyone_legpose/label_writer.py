@@ -11,7 +11,7 @@ import numpy as np
 from fiftyone_legpose import fields, poses
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
 from fiftyone_legpose.frame_documents import frame_documents
-from fiftyone_legpose.metrics import leg_length
+from fiftyone_legpose.pose.geometry import leg_length
 from fiftyone_legpose.swaps import find_swaps
 from fiftyone_legpose.tracking import PersonTracker
 

@@ -10,10 +10,11 @@ import numpy as np
 from bson import ObjectId
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, metrics
+from fiftyone_legpose import legs
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.fields import BOXES_SUFFIX
 from fiftyone_legpose.frame_documents import frame_documents
+from fiftyone_legpose.pose import geometry
 
 LABEL = legs.SKELETON.name
 
@@ -344,10 +345,10 @@ class PoseTable:
     @cached_property
     def leg(self) -> np.ndarray:
         """(N,): leg length in px, the median of the track or the video where it is cut off."""
-        lengths = metrics.leg_length(self.points, self.visibility)
+        lengths = geometry.leg_length(self.points, self.visibility)
         tracks = int(self.track.max(initial=0)) + 1
         track = np.where(self.track < 0, -1, self.pose_sample * tracks + self.track)
-        return metrics.fill_leg_length(
+        return geometry.fill_leg_length(
             lengths, self.points, self.visibility, track, self.pose_sample
         )
 

@@ -8,12 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import cv2
-import numpy as np
-
-from fiftyone_legpose import decoding, fields, legs, media, poses
+from fiftyone_legpose import decoding, fields, media, poses
 from fiftyone_legpose.errors import writing
 from fiftyone_legpose.file_names import file_names
+from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.progress import Report, reporting
 
 logger = logging.getLogger(__name__)
@@ -70,37 +68,6 @@ def write_annotated_videos(
     return written
 
 
-def draw_poses(picture: np.ndarray, people: list[Any], *, scale: float = 1.0) -> np.ndarray:
-    """Draw skeletons into a picture, left blue and right orange, occluded points hollow.
-
-    Parameters
-    ----------
-    picture
-        Shape (H, W, 3), BGR; it is changed.
-    people
-        `Pose` in px of the picture.
-    scale
-        Of lines and points.
-
-    Returns
-    -------
-    np.ndarray
-        The same picture.
-    """
-    thickness = max(1, round(scale * min(picture.shape[:2]) / 240))
-    radius = 2 * thickness
-    for pose in people:
-        points = np.nan_to_num(pose.points, nan=-1).round().astype(int)
-        drawn = pose.visibility > 0
-        for a, b in legs.EDGES:
-            if drawn[a] and drawn[b]:
-                cv2.line(picture, points[a], points[b], _bgr(b), thickness, cv2.LINE_AA)
-        for k in np.flatnonzero(drawn):
-            fill = cv2.FILLED if pose.visibility[k] == 2 else thickness
-            cv2.circle(picture, points[k], radius, _bgr(int(k)), fill, cv2.LINE_AA)
-    return picture
-
-
 def _free_name(folder: Path, stem: str, taken: list[Path]) -> Path:
     """Name an output by its video; a second video of the same name gets a number."""
     path = folder / f"{stem}_legpose.mp4"
@@ -138,8 +105,3 @@ def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metada
         if encoder.returncode:
             raise media.UnreadableError("ffmpeg could not write the annotated video")
         os.replace(part, output)
-
-
-def _bgr(keypoint: int) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(legs.COLORS[keypoint][1:])
-    return blue, green, red

@@ -17,8 +17,8 @@ from fiftyone_legpose.errors import writing
 from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
 from fiftyone_legpose.intervals import Estimate
 from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.poses import PoseTable
-from fiftyone_legpose.rendering import draw_poses
 
 _PICTURE_PX = 360
 _APART_S = 0.5

@@ -9,10 +9,11 @@ import fiftyone as fo
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import fields, poses, review_state
 from fiftyone_legpose.annotation_results import CvatSkeletonResults
-from fiftyone_legpose.corrections import match_people, people_by_frame, same_people
+from fiftyone_legpose.corrections import people_by_frame
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.incoming import Returned
 from fiftyone_legpose.outgoing import declare_like
+from fiftyone_legpose.pose.matching import match_people, same_people
 from fiftyone_legpose.review_out import write_labels
 
 if TYPE_CHECKING:

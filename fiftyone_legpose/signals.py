@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.metrics import PAIR_NAMES, PAIRS
+from fiftyone_legpose.pose.geometry import PAIR_NAMES, PAIRS
 
 _SIDES: Final = ("left", "right")
 _SEGMENTS: Final = tuple(

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from fiftyone_legpose.comparison import CORRECT_WITHIN, FOUND_FROM
-from fiftyone_legpose.metrics import areas, leg_length, oks
+from fiftyone_legpose.pose.geometry import CORRECT_WITHIN, FOUND_FROM, areas, leg_length, oks
 
 if TYPE_CHECKING:
     from fiftyone_legpose.backends import RawPoses

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fiftyone_legpose.backends import RawPoses
-from fiftyone_legpose.metrics import leg_length
+from fiftyone_legpose.pose.geometry import leg_length
 from tests.fiftyone_legpose.walking import walk
 
 POSE = walk(2)[0]

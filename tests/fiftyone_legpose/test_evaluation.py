@@ -13,6 +13,7 @@ from fiftyone_legpose import legs, metrics, poses
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation import evaluate, frame_errors, list_evaluations, load_evaluation
 from fiftyone_legpose.fields import GROUND_TRUTH
+from fiftyone_legpose.pose import geometry
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.registry import Version
 
@@ -153,7 +154,7 @@ def test_average_precision_agrees_with_ultralytics(truth):
         people += [(number, p.points, p.visibility) for p in frame]
         guesses += [(number, p, s) for p, s in zip(found, score, strict=True)]
         true = true.reshape(-1, 10, 3)
-        wide = np.sqrt(metrics.areas(true[..., :2], true[..., 2]) / 0.53)
+        wide = np.sqrt(geometry.areas(true[..., :2], true[..., 2]) / 0.53)
         boxes = np.column_stack([np.zeros((len(true), 2)), wide, wide]).reshape(-1, 4)
         batch = {
             "cls": torch.zeros(len(true)),

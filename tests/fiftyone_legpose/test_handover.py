@@ -9,8 +9,9 @@ import pytest
 
 from cvat_bridge.backup import read_backup
 from cvat_bridge.errors import FormatError
-from fiftyone_legpose import corrections, fields, review, review_state
+from fiftyone_legpose import fields, review, review_state
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.pose import matching
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.reviewing import frame_ids, labels, people, snapshot, states
 
@@ -60,7 +61,7 @@ def test_out_as_a_backup_and_back_as_an_export(dataset, cvat_server, tmp_path):
     for position in (5, 6):
         shown = people(dataset, fields.PREDICTIONS, position)
         back = people(dataset, fields.GROUND_TRUTH, position)
-        assert corrections.same_people(shown, back)
+        assert matching.same_people(shown, back)
         assert [p.track_id for p in back] == [p.track_id for p in shown]
     corrected = people(dataset, fields.GROUND_TRUTH, 0)[0].points[2]
     assert np.allclose(corrected, knee + (3, 4), atol=0.02)
@@ -98,7 +99,7 @@ def test_a_backup_from_the_server_comes_back_too(dataset, cvat_server, tmp_path)
     assert states(dataset)[2] == "out"
     for position in (0, 1, 4, 5, 6):
         back_again = people(dataset, fields.GROUND_TRUTH, position)
-        assert corrections.same_people(people(dataset, fields.PREDICTIONS, position), back_again)
+        assert matching.same_people(people(dataset, fields.PREDICTIONS, position), back_again)
 
 
 def test_an_export_of_a_pushed_task_is_read_without_the_server(dataset, cvat_server, tmp_path):
@@ -170,7 +171,7 @@ def test_a_file_that_is_written_again_after_a_frame_was_deleted_fits(
     for position in (0, 1, 3, 4, 5):
         shown = people(dataset, fields.PREDICTIONS, position)
         returned = people(dataset, fields.GROUND_TRUTH, position)
-        assert corrections.same_people(shown, returned)
+        assert matching.same_people(shown, returned)
         assert [pose.track_id for pose in returned] == [pose.track_id for pose in shown]
 
 

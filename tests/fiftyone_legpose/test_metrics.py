@@ -5,6 +5,7 @@ import pytest
 
 from fiftyone_legpose import comparison, intervals, legs, metrics
 from fiftyone_legpose.metrics import Persons
+from fiftyone_legpose.pose import geometry
 
 STANDING = np.array(
     [
@@ -49,7 +50,7 @@ def test_oks_agrees_with_the_coco_evaluator(noisy):
     from faster_coco_eval import COCO, COCOeval_faster
 
     truth, predicted = noisy
-    area = metrics.areas(truth.points, truth.visibility)
+    area = geometry.areas(truth.points, truth.visibility)
     categories = [{"id": 1, "name": "legs", "keypoints": list(legs.KEYPOINTS), "skeleton": []}]
 
     def rows(side):
@@ -82,7 +83,7 @@ def test_oks_agrees_with_the_coco_evaluator(noisy):
         if not t.any() or not len(p):
             continue
         p = p[np.argsort(-predicted.score[p], kind="mergesort")]
-        got = metrics.oks(truth.points[t], truth.visibility[t], area[t], predicted.points[p])
+        got = geometry.oks(truth.points[t], truth.visibility[t], area[t], predicted.points[p])
         labelled = (truth.visibility[t] > 0).any(axis=1)
         np.testing.assert_allclose(got.T[:, labelled], expected[:, labelled], atol=1e-6)
 
@@ -138,7 +139,7 @@ def test_one_displaced_joint_shows_in_that_joint_alone():
     errors = {k: result[f"median_px/all/{k}"][0] for k in legs.KEYPOINTS}
     assert errors.pop("left_knee") == pytest.approx(5)
     assert set(errors.values()) == {0.0}
-    leg = metrics.leg_length(STANDING[None], np.full((1, 10), 2))[0]
+    leg = geometry.leg_length(STANDING[None], np.full((1, 10), 2))[0]
     assert result["median_leg/all/left_knee"][0] == pytest.approx(5 / leg)
 
 
@@ -210,11 +211,11 @@ def test_leg_length_is_the_longer_side_and_fills_from_the_track():
     visibility[1, [0, 1]] = 0
     visibility[3, [0, 1]] = 0
     poses[visibility == 0] = np.nan
-    lengths = metrics.leg_length(poses, visibility)
+    lengths = geometry.leg_length(poses, visibility)
     thigh, shank = np.hypot(5, 110), np.hypot(3, 140)
     assert lengths[0] == pytest.approx(thigh + shank)
     assert np.isnan(lengths[1])
-    filled = metrics.fill_leg_length(
+    filled = geometry.fill_leg_length(
         lengths, poses, visibility, np.array([7, 7, 8, -1]), np.zeros(4, int)
     )
     assert filled[1] == pytest.approx(lengths[0])
@@ -226,7 +227,7 @@ def test_a_thigh_alone_has_an_area():
     visibility[0, [0, 2]] = 2
     upright = np.full((1, 10, 2), np.nan)
     upright[0, [0, 2]] = (100, 40), (100, 140)
-    assert metrics.areas(upright, visibility)[0] == pytest.approx(0.53 * 100 * 25)
+    assert geometry.areas(upright, visibility)[0] == pytest.approx(0.53 * 100 * 25)
 
 
 def test_predictions_without_persons_and_persons_without_predictions():

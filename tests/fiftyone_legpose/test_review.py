@@ -19,7 +19,6 @@ from cvat_bridge.poses import Pose, to_track
 from cvat_bridge.skeleton import SkeletonLabel
 from fiftyone_legpose import (
     annotation_results,
-    corrections,
     fields,
     legs,
     review,
@@ -27,6 +26,7 @@ from fiftyone_legpose import (
     review_state,
 )
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.pose import matching
 from tests.cvat_server import CvatServer, Fault
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.reviewing import frame_ids, labels, people, snapshot, states
@@ -426,7 +426,7 @@ def test_tracks_are_stretches_of_one_person_of_one_video(dataset_name, short_cli
     assert summary.corrections.untouched == 2 * len(positions)
     for position in positions:
         pulled = people(video, fields.GROUND_TRUTH, position)
-        assert corrections.same_people(people(video, fields.PREDICTIONS, position), pulled)
+        assert matching.same_people(people(video, fields.PREDICTIONS, position), pulled)
         assert sorted(pose.track_id for pose in pulled) == [0, 1]
 
 
@@ -739,7 +739,7 @@ def test_a_push_goes_on_after_a_video_was_deleted(dataset_name, short_clip, serv
     for position in (0, 1, 4, 5):
         shown = people(clips, fields.PREDICTIONS, position)
         back = people(clips, fields.GROUND_TRUTH, position)
-        assert corrections.same_people(shown, back)
+        assert matching.same_people(shown, back)
         assert [pose.track_id for pose in back] == [0, 1]
 
 

@@ -29,7 +29,6 @@ SETTINGS: Final[Mapping[str, Any]] = {
 }
 """Arguments of Ultralytics' ``train`` that every piece shares; `feeding` makes the pictures."""
 
-
 REAL_REPEATS: Final = 2
 """How often an epoch shows each real picture: they are few, and soon learned by heart."""
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from fiftyone_legpose import metrics
+from fiftyone_legpose.pose import geometry
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.clothing import Layer, dress
 from weights.recipe.mesh import Mesh, draw_shape, load_mesh
@@ -136,7 +136,7 @@ def _try_picture(mesh: Mesh, rng: np.random.Generator, photographs: Photographs)
         visibility = hide(image, points, visibility, rng)
     if rng.random() < 0.7:
         image = degrade(image, rng)
-    lengths = metrics.leg_length(points, np.ones(points.shape[:2]))
+    lengths = geometry.leg_length(points, np.ones(points.shape[:2]))
     return Picture(image, points, visibility, lengths)
 
 
@@ -160,7 +160,7 @@ def _frame(person: Person, size: tuple[int, int], rng: np.random.Generator) -> t
     pixels, _ = unit.project(person.keypoints)
     near = rng.random() < _NEAR_SHARE
     leg_length = size[0] * (rng.uniform(0.9, 1.9) if near else rng.uniform(0.36, 0.88))
-    focal = leg_length / float(metrics.leg_length(pixels[None], np.ones((1, len(pixels))))[0])
+    focal = leg_length / float(geometry.leg_length(pixels[None], np.ones((1, len(pixels))))[0])
     pixels *= focal
     above_hips = leg_length * rng.choice(
         [rng.uniform(0.03, 0.14), rng.uniform(0.14, 0.32), rng.uniform(-0.28, -0.03)],

@@ -16,7 +16,7 @@ import numpy as np
 
 from cvat_bridge.pose_sets import Frame
 from cvat_bridge.yolo_pose import read_yolo_pose
-from fiftyone_legpose import metrics
+from fiftyone_legpose.pose import geometry
 from weights.recipe.augmentation import degrade
 from weights.recipe.clothing import draw_color
 from weights.recipe.feeding import recolor
@@ -219,7 +219,7 @@ def _decode(path: str, mode: int) -> np.ndarray:
 
 def _leg_lengths(points: np.ndarray, visibility: np.ndarray) -> np.ndarray:
     """Return leg lengths (N,), or where no leg is whole how far the points span: that or more."""
-    lengths = metrics.leg_length(points, visibility)
+    lengths = geometry.leg_length(points, visibility)
     known = np.where((visibility > 0)[..., None], points, np.nan)
     spans = np.nanmax(known, axis=1) - np.nanmin(known, axis=1)
     return np.where(np.isfinite(lengths), lengths, spans.max(axis=1))

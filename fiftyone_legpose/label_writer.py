@@ -12,7 +12,7 @@ from fiftyone_legpose import fields, poses
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
 from fiftyone_legpose.frame_documents import frame_documents
 from fiftyone_legpose.pose.geometry import leg_length
-from fiftyone_legpose.swaps import find_swaps
+from fiftyone_legpose.pose.side_swaps import find_swaps
 from fiftyone_legpose.tracking import PersonTracker
 
 # A write a few times a minute costs little and is what a crash can lose at most.

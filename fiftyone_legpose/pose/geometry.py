@@ -12,7 +12,6 @@ PAIRS: Final = np.array([(i, j) for i, j in enumerate(legs.FLIP_INDEX) if i < j]
 
 PAIR_NAMES: Final = tuple(legs.KEYPOINTS[i].removeprefix("left_") for i, _ in PAIRS)
 
-
 _BOX_SHARE: Final = 0.53
 """Area of a person as a share of the box: xtcocotools' value, which ultralytics uses too."""
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.swaps import find_swaps
+from fiftyone_legpose.pose.side_swaps import find_swaps
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ import yaml
 
 from benchmarks import SHARED
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.comparison import Comparison, compare, summarize
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.intervals import interval, resample
 from fiftyone_legpose.poses import to_keypoints
 from fiftyone_legpose.prediction import predict
@@ -257,7 +257,7 @@ def _correct(
         for frame_id, number in zip(of_video, at, strict=True)
     }
     dataset.set_values(f"frames.{fields.GROUND_TRUTH}", labels, key_field="frames.id")
-    review_state.mark(dataset, labels, state=fields.CORRECTED, key="benchmark", by="benchmark")
+    frame_review.mark(dataset, labels, state=fields.CORRECTED, key="benchmark", by="benchmark")
     return sum(len(found.keypoints) for found in labels.values())
 
 

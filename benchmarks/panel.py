@@ -19,8 +19,9 @@ import numpy as np
 from bson import ObjectId
 from fiftyone.operators.executor import ExecutionContext, Executor
 
-from fiftyone_legpose import fields, legs, poses, review_state
-from fiftyone_legpose.appearance import dress
+from fiftyone_legpose import legs, poses
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.panels.glance import glance
 from fiftyone_legpose.panels.leg_pose import LegPose
 
@@ -87,7 +88,7 @@ def frame_documents(frames: int) -> list[dict[str, Any]]:
                 "frame_number": i + 1,
                 fields.PREDICTIONS: keypoints.to_dict(),
                 fields.BOXES: boxes.to_dict(),
-                fields.REVIEW: review_state.document(0.3, ["low confidence left_hip"], state),
+                fields.REVIEW: frame_review.document(0.3, ["low confidence left_hip"], state),
             }
         )
     return documents

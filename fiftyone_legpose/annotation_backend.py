@@ -14,7 +14,7 @@ import fiftyone.utils.annotations as foua
 
 from cvat_bridge.server import FRAMES_PER_TASK, Server
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import fields, legs, review_state
+from fiftyone_legpose import legs
 from fiftyone_legpose.annotation_results import (
     CvatSkeletonResults,
     class_names,
@@ -23,11 +23,12 @@ from fiftyone_legpose.annotation_results import (
 )
 from fiftyone_legpose.backend_entry import BACKEND
 from fiftyone_legpose.cvat_login import Login, find_login
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.incoming import from_server
 from fiftyone_legpose.outgoing import Outgoing, check_key, plain_view, read_outgoing, skeleton_of
 from fiftyone_legpose.progress import Report
-from fiftyone_legpose.views import source_dataset
 
 logger = logging.getLogger(__name__)
 
@@ -365,10 +366,10 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             ids = results.frames["id"][frames.start : frames.stop]
             dataset = source_dataset(results.samples)
             if known:
-                reviews = review_state.read(dataset)
-                waiting = set(reviews.frame_ids) - set(reviews.ids(*review_state.SETTLED))
+                reviews = frame_review.read(dataset)
+                waiting = set(reviews.frame_ids) - set(reviews.ids(*frame_review.SETTLED))
                 ids = [frame_id for frame_id in ids if frame_id in waiting]
-            review_state.mark(dataset, ids, state=fields.OUT, key=results.key, by=by)
+            frame_review.mark(dataset, ids, state=fields.OUT, key=results.key, by=by)
 
     def cleanup(self, samples: Any, key: str) -> None:
         """Forget a review run that is deleted: its frames wait for a reviewer again."""
@@ -386,7 +387,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
     def rename(self, samples: Any, key: str, new_key: str) -> None:
         """Let the frames of a review run follow when it gets another key."""
         if self.config.predictions is not None:
-            review_state.rename_key(source_dataset(samples), key, new_key)
+            frame_review.rename_key(source_dataset(samples), key, new_key)
 
     def _part(self, before: int, total: int) -> int:
         return min(self.config.frames_per_task, total - before)
@@ -403,8 +404,8 @@ def is_begun(dataset: fo.Dataset, key: str) -> bool:
 def _check_same_frames(earlier: CvatSkeletonResults, samples: Any) -> None:
     """Refuse to go on with an interrupted run on other frames than it began with."""
     dataset = source_dataset(samples)
-    left = set(earlier.frames["id"]) & set(review_state.read(dataset).frame_ids)
-    if set(review_state.read(plain_view(samples)).frame_ids) != left:
+    left = set(earlier.frames["id"]) & set(frame_review.read(dataset).frame_ids)
+    if set(frame_review.read(plain_view(samples)).frame_ids) != left:
         raise DatasetError(
             f"Run {earlier.key!r} was interrupted with other frames than these: repeat it with the "
             "view that it began with, or choose another key."

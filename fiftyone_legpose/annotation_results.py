@@ -13,11 +13,12 @@ from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.poses import Pose
 from cvat_bridge.server import PushedTask
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import fields, legs, poses, review_state
+from fiftyone_legpose import legs, poses
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.incoming import Returned, check_frames
 from fiftyone_legpose.outgoing import Outgoing
 from fiftyone_legpose.pose.matching import match_people
-from fiftyone_legpose.views import source_dataset
 
 
 class CvatSkeletonResults(foua.AnnotationResults):
@@ -273,10 +274,10 @@ def load_results(dataset: fo.Dataset, key: str) -> CvatSkeletonResults | None:
 
 def recall(dataset: fo.Dataset, key: str) -> None:
     """Let the frames that are out under a run wait for a reviewer again."""
-    reviews = review_state.read(dataset)
+    reviews = frame_review.read(dataset)
     pairs = zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
     out = [frame_id for frame_id, state, of in pairs if state == fields.OUT and of == key]
-    review_state.mark(dataset, out, state=fields.SELECTED)
+    frame_review.mark(dataset, out, state=fields.SELECTED)
 
 
 def labels_by_frame(

@@ -10,7 +10,7 @@ import fiftyone as fo
 from rich.console import Console
 from rich.table import Table
 
-from fiftyone_legpose import fields
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.review import push

@@ -12,9 +12,11 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField
 
-from fiftyone_legpose import fields, legs, metrics
+from fiftyone_legpose import legs, metrics
 from fiftyone_legpose.backends import Backend
 from fiftyone_legpose.comparison import Comparison, compare
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation_results import (
     Evaluation,
@@ -28,7 +30,6 @@ from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.videos import VIDEO
-from fiftyone_legpose.views import check_legs, check_whole, source_dataset
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 

@@ -14,14 +14,15 @@ import pyarrow.csv
 import pyarrow.parquet
 from scipy.optimize import linear_sum_assignment
 
-from fiftyone_legpose import fields, legs
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
+from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.errors import DatasetError, writing
-from fiftyone_legpose.file_names import file_names
 from fiftyone_legpose.pose import geometry
 from fiftyone_legpose.pose.geometry import SAME_PERSON_FROM
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.views import check_legs, check_whole, source_dataset
 
 Format = Literal["csv", "parquet"]
 

@@ -9,9 +9,11 @@ import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import fields, legs, poses, review_state
+from fiftyone_legpose import legs, poses
 from fiftyone_legpose.corrections import people_by_frame
 from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_sources import (
     Labels,
@@ -25,7 +27,6 @@ from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review_out import write_labels
 from fiftyone_legpose.still_names import StillNames
 from fiftyone_legpose.videos import load
-from fiftyone_legpose.views import source_dataset
 
 KeypointOrder = Literal["left_first", "right_first"] | Sequence[str]
 
@@ -185,7 +186,7 @@ class _Frames:
         self.table = poses.read_poses(collection, fields.GROUND_TRUTH)
         self.names = StillNames(collection, self.table, fps=fps)
         self.people = people_by_frame(self.table)
-        self.reviews = review_state.read(collection)
+        self.reviews = frame_review.read(collection)
         self.taken: dict[int, str] = {}
 
     def attach(
@@ -232,13 +233,13 @@ class _Frames:
         summary.written += len(written)
         write_labels(self.dataset, fields.GROUND_TRUTH, written)
         for state, ids in marks.items():
-            review_state.mark(self.dataset, ids, state=state, by=BY)
+            frame_review.mark(self.dataset, ids, state=state, by=BY)
 
     def _is_unmarked(self, frame: int, overwrite: bool) -> bool:
         """Tell whether a frame that has the labels is not yet known to have them imported."""
         state, key = self.reviews.state[frame], self.reviews.key[frame]
         if overwrite:
-            return (state, key) not in review_state.IMPORTED
+            return (state, key) not in frame_review.IMPORTED
         return state in (None, fields.SELECTED)
 
     def _claim(self, frame: int, name: str, labels: Labels) -> None:

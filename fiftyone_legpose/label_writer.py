@@ -8,9 +8,10 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose import fields, poses
+from fiftyone_legpose import poses
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
-from fiftyone_legpose.frame_documents import frame_documents
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.pose.geometry import leg_length
 from fiftyone_legpose.pose.side_swaps import find_swaps
 from fiftyone_legpose.tracking import PersonTracker

@@ -6,9 +6,9 @@ import fiftyone as fo
 
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Server
-from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
 from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.review import PullSummary
 
 _FREE = "to be selected again"
@@ -45,7 +45,7 @@ def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[st
     if results is None or not out:
         return []
     if summary.file is not None:
-        review_state.mark(dataset, out, state=fields.SELECTED)
+        frame_review.mark(dataset, out, state=fields.SELECTED)
         return [
             f"{len(out)} frames of {key} are not in {summary.file}: they were deleted in CVAT and "
             f"are {_FREE}."
@@ -56,13 +56,13 @@ def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[st
         lost, causes, kept = _lost(results, server, set(out))
     fate = _LATER
     if lost == set(out):
-        review_state.mark(dataset, out, state=fields.SELECTED)
+        frame_review.mark(dataset, out, state=fields.SELECTED)
         fate = _FREE
     return [f"{cause} {fate}." for cause in causes] + kept
 
 
 def _out(dataset: fo.Dataset, key: str) -> list[str]:
-    reviews = review_state.read(dataset)
+    reviews = frame_review.read(dataset)
     rows = zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
     return [frame_id for frame_id, state, of in rows if state == fields.OUT and of == key]
 

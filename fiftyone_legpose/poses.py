@@ -11,9 +11,9 @@ from bson import ObjectId
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
+from fiftyone_legpose.dataset.fields import BOXES_SUFFIX
+from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.fields import BOXES_SUFFIX
-from fiftyone_legpose.frame_documents import frame_documents
 from fiftyone_legpose.pose import geometry
 
 LABEL = legs.SKELETON.name

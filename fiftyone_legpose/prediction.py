@@ -14,7 +14,7 @@ from typing import Any, get_args
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose import decoding, fields, poses
+from fiftyone_legpose import decoding, poses
 from fiftyone_legpose.backends import (
     Backend,
     PoseModel,
@@ -22,6 +22,8 @@ from fiftyone_legpose.backends import (
     RawPoses,
     check_backend,
 )
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_writer import LabelWriter, StoredLabels, exchanged_back, stored_labels
 from fiftyone_legpose.media import UnreadableError
@@ -30,7 +32,6 @@ from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.rendering import write_annotated_videos
 from fiftyone_legpose.tracking import PersonTracker, Tracker
 from fiftyone_legpose.videos import SOURCE
-from fiftyone_legpose.views import source_dataset
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fiftyone_legpose import decoding, fields, media, poses
+from fiftyone_legpose import decoding, media, poses
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.errors import writing
-from fiftyone_legpose.file_names import file_names
 from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.progress import Report, reporting
 

@@ -18,11 +18,13 @@ from cvat_bridge.errors import (
     RejectedError,
 )
 from cvat_bridge.server import FRAMES_PER_TASK
-from fiftyone_legpose import fields, poses, review_state
+from fiftyone_legpose import poses
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.corrections import Corrections
 from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import check_collection, source_dataset
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.incoming import from_file, from_server
 from fiftyone_legpose.outgoing import check_key
@@ -41,7 +43,6 @@ from fiftyone_legpose.review_out import (
     show,
 )
 from fiftyone_legpose.review_status import RunStatus, run_status
-from fiftyone_legpose.views import check_collection, source_dataset
 
 _REFUSED = (PayloadError, ConflictError, NotFoundError, PermissionDeniedError, RejectedError)
 """Errors that come again however often the same push is tried."""
@@ -219,7 +220,7 @@ def status(
 
 def count_selected(dataset: fo.Dataset) -> int:
     """Count the frames that are selected and were not pushed yet."""
-    return len(review_state.read(dataset).ids(fields.SELECTED))
+    return len(frame_review.read(dataset).ids(fields.SELECTED))
 
 
 @dataclass
@@ -359,7 +360,7 @@ def _known_key(dataset: fo.Dataset, key: str) -> str:
 
 
 def _only_open_key(dataset: fo.Dataset) -> str:
-    reviews = review_state.read(dataset)
+    reviews = frame_review.read(dataset)
     pairs = zip(reviews.state, reviews.key, strict=True)
     out = sorted({key for state, key in pairs if state == fields.OUT and key})
     if len(out) == 1:

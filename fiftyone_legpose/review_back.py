@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import fields, poses, review_state
+from fiftyone_legpose import poses
 from fiftyone_legpose.annotation_results import CvatSkeletonResults
 from fiftyone_legpose.corrections import people_by_frame
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.incoming import Returned
 from fiftyone_legpose.outgoing import declare_like
@@ -56,7 +57,7 @@ def take_in(
     states = _states(dataset)
     there = [i for i in positions if ids[i] in states]
     summary.missing += len(positions) - len(there)
-    imported = {i for i in there if states[ids[i]] in review_state.IMPORTED}
+    imported = {i for i in there if states[ids[i]] in frame_review.IMPORTED}
     mine = [i for i in there if states[ids[i]][1] in (None, results.key) and i not in imported]
     summary.imported += len(imported)
     summary.elsewhere += len(there) - len(mine) - len(imported)
@@ -86,7 +87,7 @@ def take_in(
         marks[state, part.by.get(i), part.at.get(i)].append(frame_id)
     write_labels(dataset, fields.GROUND_TRUTH, labels)
     for (state, by, at), marked in marks.items():
-        review_state.mark(dataset, marked, state=state, key=results.key, by=by, at=at)
+        frame_review.mark(dataset, marked, state=state, key=results.key, by=by, at=at)
 
 
 def _is_video(dataset: fo.Dataset) -> bool:
@@ -94,7 +95,7 @@ def _is_video(dataset: fo.Dataset) -> bool:
 
 
 def _states(dataset: fo.Dataset) -> dict[str, tuple[str | None, str | None]]:
-    reviews = review_state.read(dataset)
+    reviews = frame_review.read(dataset)
     pairs = zip(reviews.state, reviews.key, strict=True)
     return dict(zip(reviews.frame_ids, pairs, strict=True))
 

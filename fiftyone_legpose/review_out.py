@@ -8,16 +8,17 @@ import fiftyone as fo
 
 from cvat_bridge.backup import read_task_name, write_backup
 from cvat_bridge.errors import FormatError
-from fiftyone_legpose import fields, poses, review_state
+from fiftyone_legpose import poses
 from fiftyone_legpose.annotation_backend import CvatSkeletonBackendConfig, is_begun
 from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.backend_entry import BACKEND
 from fiftyone_legpose.corrections import people_by_frame
 from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.outgoing import declare_like, plain_view
 from fiftyone_legpose.progress import Report
-from fiftyone_legpose.views import source_dataset
 from fiftyone_legpose.zoo.checkpoints import file_sha256
 
 SHOWN_PREFIX = "legpose_out_"
@@ -48,7 +49,7 @@ def choose(view: Any) -> Any:
 
 def _wanted_ids(view: Any) -> list[str]:
     """Take the selected frames of a dataset or of whole videos, and all frames of another view."""
-    return review_state.read(view).ids(fields.SELECTED) if _is_whole(view) else _frame_ids(view)
+    return frame_review.read(view).ids(fields.SELECTED) if _is_whole(view) else _frame_ids(view)
 
 
 def _is_whole(view: Any) -> bool:
@@ -74,11 +75,11 @@ def refuse_known(dataset: fo.Dataset, chosen: Any) -> None:
         Naming the runs.
     """
     wanted = set(_frame_ids(chosen))
-    reviews = review_state.read(dataset)
+    reviews = frame_review.read(dataset)
     known = Counter(
         f"{'out' if state == fields.OUT else 'reviewed'} in run {key!r}"
         for frame_id, state, key in zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
-        if frame_id in wanted and state in review_state.SETTLED
+        if frame_id in wanted and state in frame_review.SETTLED
     )
     for key in begun_keys(dataset):
         begun = wanted & set(_frame_ids(dataset.load_annotation_view(key)))
@@ -212,7 +213,7 @@ def count_missing(dataset: fo.Dataset, key: str) -> int:
     """Count the frames of a push that are not in the dataset any more."""
     results = load_results(dataset, key)
     sent = set(results.frames["id"]) if results else set()
-    return len(sent.difference(review_state.read(dataset).frame_ids))
+    return len(sent.difference(frame_review.read(dataset).frame_ids))
 
 
 def forget_unsent(dataset: fo.Dataset, key: str) -> None:
@@ -256,4 +257,4 @@ def write_labels(dataset: fo.Dataset, field: str, labels: dict[str, fo.Keypoints
 
 
 def _frame_ids(view: Any) -> list[str]:
-    return review_state.read(plain_view(view)).frame_ids
+    return frame_review.read(plain_view(view)).frame_ids

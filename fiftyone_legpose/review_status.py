@@ -8,9 +8,9 @@ import fiftyone as fo
 
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Job
-from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
 from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.incoming import check_frames
 
 ELSEWHERE = "elsewhere"
@@ -62,7 +62,7 @@ def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
     """Tell where a push stands; the server is asked only if frames are out."""
     results = load_results(dataset, key)
     if results is None:
-        frames = len(review_state.read(dataset.load_annotation_view(key)).frame_ids)
+        frames = len(frame_review.read(dataset.load_annotation_view(key)).frame_ids)
         return RunStatus(key, True, frames, {"unsent": frames})
     states = _states(dataset, results)
     status = RunStatus(
@@ -96,7 +96,7 @@ def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
 
 def _states(dataset: fo.Dataset, results: CvatSkeletonResults) -> list[str]:
     """Tell, for each frame of a run, what the dataset knows of it."""
-    reviews = review_state.read(dataset)
+    reviews = frame_review.read(dataset)
     known = dict(zip(reviews.frame_ids, zip(reviews.state, reviews.key, strict=True), strict=True))
     sent = sum(task["frames"] for task in results.tasks) if results.tasks else None
     states = []

@@ -23,10 +23,11 @@ from cvat_bridge.errors import (
     NotCvatError,
     ServerTroubleError,
 )
-from fiftyone_legpose import fields, review_state
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.choosing import Strategy
 from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.lost_frames import release_lost
 from fiftyone_legpose.outgoing import handover_name
@@ -37,7 +38,6 @@ from fiftyone_legpose.selection import select
 from fiftyone_legpose.training import run_key_of
 from fiftyone_legpose.training import train as train_verb
 from fiftyone_legpose.training_run import begun_trainings, is_training_begun
-from fiftyone_legpose.views import check_dataset
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
 
@@ -343,7 +343,7 @@ def loop_state(
     -------
     LoopState
     """
-    reviews = review_state.read(dataset)
+    reviews = frame_review.read(dataset)
     begun = _begun(dataset, reviews)
     found = [_round(dataset, reviews, number, train, min_new) for number in range(1, begun + 1)]
     if rounds is not None and begun < rounds and (not found or found[-1].stage == "done"):
@@ -351,7 +351,7 @@ def loop_state(
     return LoopState(tuple(found), registry.current_version(), _next_step(found, rounds))
 
 
-def _begun(dataset: fo.Dataset, reviews: review_state.Reviews) -> int:
+def _begun(dataset: fo.Dataset, reviews: frame_review.Reviews) -> int:
     """Count the rounds that have begun: with an annotation run, or frames that were pushed."""
     names = {*dataset.list_annotation_runs(), *(key for key in reviews.key if key is not None)}
     numbers = [int(match[1]) for name in names if (match := _KEY_PATTERN.fullmatch(name))]
@@ -360,7 +360,7 @@ def _begun(dataset: fo.Dataset, reviews: review_state.Reviews) -> int:
 
 def _round(
     dataset: fo.Dataset,
-    reviews: review_state.Reviews,
+    reviews: frame_review.Reviews,
     number: int,
     train: bool,
     min_new: int | None,

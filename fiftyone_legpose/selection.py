@@ -6,14 +6,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from fiftyone_legpose import fields, review_state, signals
+from fiftyone_legpose import signals
 from fiftyone_legpose.choosing import Strategy, Timeline, choose
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import check_whole, source_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.videos import VIDEO
-from fiftyone_legpose.views import check_whole, source_dataset
 
 Per = Literal["dataset", "video"]
 
@@ -94,7 +95,7 @@ def select(
     with reporting("select", progress) as report:
         report(0, 4, "reading predictions")
         table = read_poses(whole, field)
-        reviews = review_state.read(whole)
+        reviews = frame_review.read(whole)
         own = table.looked_at & np.isin(table.frame_ids, _frame_ids(dataset_or_view))
         if not own.any():
             raise DatasetError(
@@ -102,7 +103,7 @@ def select(
             )
         report(1, 4, "scoring")
         strengths = score_frames(table)
-        settled = np.isin(reviews.state.astype(str), review_state.SETTLED) | _labelled(whole)
+        settled = np.isin(reviews.state.astype(str), frame_review.SETTLED) | _labelled(whole)
         free = own & ~settled
         if disagreement:
             from fiftyone_legpose.disagreement import mirror_signal
@@ -267,7 +268,7 @@ def _descriptors(table: PoseTable) -> np.ndarray:
 
 def _write(
     whole: Any,
-    reviews: review_state.Reviews,
+    reviews: frame_review.Reviews,
     frames: np.ndarray,
     chosen: np.ndarray,
     scores: np.ndarray,
@@ -275,7 +276,7 @@ def _write(
 ) -> Any:
     """Write the reviews that differ from what is stored; the view of the chosen frames."""
     dataset = source_dataset(whole)
-    review_state.declare(dataset)
+    frame_review.declare(dataset)
     now = datetime.now(UTC)
     documents = {}
     for i in frames:
@@ -286,11 +287,11 @@ def _write(
             state,
         ):
             by, at = ("select", now) if chosen[i] else (None, None)
-            documents[reviews.frame_ids[i]] = review_state.document(
+            documents[reviews.frame_ids[i]] = frame_review.document(
                 float(scores[i]), reasons[i], state, by=by, at=at
             )
-    review_state.write(dataset, documents)
-    review_state.summarize(dataset)
+    frame_review.write(dataset, documents)
+    frame_review.summarize(dataset)
     best = np.flatnonzero(chosen)
     best = best[np.argsort(-scores[best], kind="stable")]
     ids = [reviews.frame_ids[i] for i in best]

@@ -12,10 +12,10 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.fields import SUBJECT
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.fields import SUBJECT
 from fiftyone_legpose.videos import SOURCE, VIDEO
-from fiftyone_legpose.views import source_dataset
 
 Side = Literal["train", "val"]
 

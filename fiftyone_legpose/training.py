@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import fiftyone as fo
 
+from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.errors import TrainingError, WeightsError
 from fiftyone_legpose.evaluation import Evaluation, evaluate
-from fiftyone_legpose.fields import GROUND_TRUTH
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.splits import Side, sample_groups
 from fiftyone_legpose.training_data import (
@@ -23,7 +24,6 @@ from fiftyone_legpose.training_data import (
     write_training_data,
 )
 from fiftyone_legpose.training_run import discard_training, run_trainer, training_folder
-from fiftyone_legpose.views import source_dataset
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import Base, find_base, knows_legs
 from fiftyone_legpose.zoo.quiet import import_ultralytics

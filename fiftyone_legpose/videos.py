@@ -14,8 +14,9 @@ from pathlib import Path
 import fiftyone as fo
 from PIL import Image
 
-from fiftyone_legpose import fields, media, poses
-from fiftyone_legpose.appearance import dress
+from fiftyone_legpose import media, poses
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError
 from fiftyone_legpose.progress import Report, reporting
 

@@ -4,8 +4,9 @@ import fiftyone as fo
 import pytest
 from typer.testing import CliRunner
 
-from fiftyone_legpose import fields, poses
+from fiftyone_legpose import poses
 from fiftyone_legpose.cli import app
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.zoo import registry
 from tests.conftest import make_clip
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from fiftyone_legpose import fields
 from fiftyone_legpose.commands.common import (
     DatasetName,
     Device,
@@ -16,6 +15,7 @@ from fiftyone_legpose.commands.common import (
     open_dataset,
     say,
 )
+from fiftyone_legpose.dataset import fields
 
 app = typer.Typer()
 weights_app = typer.Typer(help="Versions of the model's weights.", no_args_is_help=True)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from fiftyone_legpose import fields
 from fiftyone_legpose.commands.common import (
     DatasetName,
     Device,
@@ -16,6 +15,7 @@ from fiftyone_legpose.commands.common import (
     open_dataset,
     say,
 )
+from fiftyone_legpose.dataset import fields
 
 app = typer.Typer()
 

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from fiftyone_legpose import fields
 from fiftyone_legpose.commands.common import (
     DatasetName,
     Organization,
@@ -18,6 +17,7 @@ from fiftyone_legpose.commands.common import (
     say,
     say_facts,
 )
+from fiftyone_legpose.dataset import fields
 
 app = typer.Typer()
 

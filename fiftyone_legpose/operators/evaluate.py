@@ -4,7 +4,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose import fields
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.operators.forms import (
     care_inputs,
     checkpoint_input,

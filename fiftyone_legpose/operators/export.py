@@ -5,7 +5,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose import fields
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.operators.forms import handover_folder, keypoints_choice
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.operators.types as types
 
-from fiftyone_legpose import fields
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.errors import DatasetError
 
 _NO_DATASET = "Name the dataset: one that is there, or a new one."

@@ -6,7 +6,7 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-from fiftyone_legpose.appearance import dress
+from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.operators.forms import (
     cvat_login,
     dataset_input,

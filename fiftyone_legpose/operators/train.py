@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-from fiftyone_legpose import fields
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
     given_path,

@@ -7,8 +7,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-from fiftyone_legpose.appearance import dress
-from fiftyone_legpose.fields import GROUND_TRUTH, PREDICTIONS
+from fiftyone_legpose.dataset.appearance import dress
+from fiftyone_legpose.dataset.fields import GROUND_TRUTH, PREDICTIONS
 from fiftyone_legpose.operators.forms import as_path
 from fiftyone_legpose.operators.running import Outcome, is_running, run
 from fiftyone_legpose.progress import Report

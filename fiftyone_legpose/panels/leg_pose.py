@@ -6,7 +6,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from fiftyone_legpose import fields
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.glance import Glance, glance, next_step
 from fiftyone_legpose.panels.worst import worst_frames
@@ -97,7 +97,7 @@ class LegPose(foo.Panel):
         _open(ctx, row["sample"], row["frame"])
 
     def _read_video(self, ctx: Any) -> None:
-        from fiftyone_legpose.file_names import file_names
+        from fiftyone_legpose.dataset.file_names import file_names
         from fiftyone_legpose.panels.tracks import CURVES, read_track
 
         sample = _sample_in_view(ctx)

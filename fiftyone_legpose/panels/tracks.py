@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from fiftyone_legpose import legs, review_state
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import frame_review
 from fiftyone_legpose.poses import PoseTable, read_poses
 
 ANGLES: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -66,7 +67,7 @@ def read_track(dataset: Any, sample_id: str, field: str, person: int | None = No
     table = read_poses(view, field)
     if not len(table.points):
         return None
-    reviews = review_state.read(view)
+    reviews = frame_review.read(view)
     found, counts = np.unique(table.track, return_counts=True)
     order = np.lexsort((found, -counts))
     persons = {int(found[i]): int(counts[i]) for i in order}

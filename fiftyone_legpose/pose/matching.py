@@ -89,5 +89,6 @@ def _cost(one: Pose, other: Pose) -> float:
 
 
 def common_distances(one: Pose, other: Pose) -> np.ndarray:
+    """Measure how far apart the points that both persons have are, in px."""
     both = (one.visibility > 0) & (other.visibility > 0)
     return np.linalg.norm(one.points[both] - other.points[both], axis=1)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import fiftyone_legpose
-from fiftyone_legpose import fields
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.zoo.registry import SHIPPED
 from tests.app.page import AppPage
 from tests.app.reviewer import correct

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cvat_bridge.backup import read_backup
-from fiftyone_legpose import fields, legs, review_state
-from fiftyone_legpose.appearance import CORRECTION_COLOR, PREDICTION_COLOR
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.appearance import CORRECTION_COLOR, PREDICTION_COLOR
 from fiftyone_legpose.evaluation_results import list_evaluations
 from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.poses import read_poses
@@ -51,7 +52,7 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     app.fill("Frames", 6)
     assert "6 frames selected" in app.submit("Select")
     dataset.reload()
-    assert len(review_state.read(dataset).ids(fields.SELECTED)) == 6
+    assert len(frame_review.read(dataset).ids(fields.SELECTED)) == 6
 
     app.open_form("push")
     app.fill("Folder for the file", tmp_path)

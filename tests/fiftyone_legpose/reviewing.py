@@ -7,7 +7,8 @@ import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import fields, legs, poses, review_state
+from fiftyone_legpose import legs, poses
+from fiftyone_legpose.dataset import fields, frame_review
 
 SIZE = (304, 264)
 """Width and height in px of `short_clip`."""
@@ -85,11 +86,11 @@ def _declared(dataset: fo.Dataset) -> fo.Dataset:
 
 
 def frame_ids(dataset: fo.Dataset) -> list[str]:
-    return review_state.read(dataset).frame_ids
+    return frame_review.read(dataset).frame_ids
 
 
 def states(dataset: fo.Dataset) -> list[str | None]:
-    return review_state.read(dataset).state.tolist()
+    return frame_review.read(dataset).state.tolist()
 
 
 def labels(dataset: fo.Dataset, field: str) -> list[fo.Keypoints | None]:

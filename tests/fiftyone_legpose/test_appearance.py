@@ -1,7 +1,8 @@
 import fiftyone as fo
 import pytest
 
-from fiftyone_legpose import appearance, fields, legs, poses, review_state
+from fiftyone_legpose import legs, poses
+from fiftyone_legpose.dataset import appearance, fields, frame_review
 from tests.fiftyone_legpose import reviewing
 
 
@@ -78,12 +79,12 @@ def test_saved_views_show_the_frames_that_are_in_a_state_now(dataset):
     appearance.dress(dataset)
     assert len(dataset.load_saved_view("selected frames")) == 0
     ids = reviewing.frame_ids(dataset)
-    review_state.write(
+    frame_review.write(
         dataset,
         {
-            ids[0]: review_state.document(0.2, [], fields.SELECTED),
-            ids[1]: review_state.document(0.9, ["jump left_knee"], fields.SELECTED),
-            ids[2]: review_state.document(0.5, [], fields.OUT),
+            ids[0]: frame_review.document(0.2, [], fields.SELECTED),
+            ids[1]: frame_review.document(0.9, ["jump left_knee"], fields.SELECTED),
+            ids[2]: frame_review.document(0.5, [], fields.OUT),
         },
     )
     view = dataset.load_saved_view("selected frames")

@@ -2,7 +2,8 @@ import shutil
 
 import fiftyone as fo
 
-from fiftyone_legpose import demo, fields, review_state
+from fiftyone_legpose import demo
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.selection import select
 
 
@@ -24,7 +25,7 @@ def test_a_second_demo_leaves_alone_what_was_selected_since(dataset_name, tmp_pa
     demo.run_demo(tmp_path, open_app=False)
     dataset = fo.load_dataset(dataset_name)
     select(dataset, count=5)
-    selected = review_state.read(dataset).ids(fields.SELECTED)
+    selected = frame_review.read(dataset).ids(fields.SELECTED)
     demo.run_demo(tmp_path, open_app=False)
-    assert review_state.read(dataset).ids(fields.SELECTED) == selected
-    assert len(review_state.read(dataset).ids(fields.OUT)) == demo.FRAMES_TO_CORRECT
+    assert frame_review.read(dataset).ids(fields.SELECTED) == selected
+    assert len(frame_review.read(dataset).ids(fields.OUT)) == demo.FRAMES_TO_CORRECT

@@ -10,9 +10,9 @@ import pytest
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs, metrics, poses
+from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation import evaluate, frame_errors, list_evaluations, load_evaluation
-from fiftyone_legpose.fields import GROUND_TRUTH
 from fiftyone_legpose.pose import geometry
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.registry import Version

@@ -9,7 +9,8 @@ import pytest
 
 from cvat_bridge.backup import read_backup
 from cvat_bridge.errors import FormatError
-from fiftyone_legpose import fields, review, review_state
+from fiftyone_legpose import review
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose import matching
 from tests.fiftyone_legpose import reviewing
@@ -30,7 +31,7 @@ def dataset(request, dataset_name, short_clip, tmp_path) -> fo.Dataset:
 
 def select(dataset: fo.Dataset, *positions: int) -> None:
     chosen = [frame_ids(dataset)[i] for i in positions]
-    review_state.mark(dataset, chosen, state=fields.SELECTED)
+    frame_review.mark(dataset, chosen, state=fields.SELECTED)
 
 
 def test_out_as_a_backup_and_back_as_an_export(dataset, cvat_server, tmp_path):
@@ -135,7 +136,7 @@ def test_a_file_of_an_older_push_of_the_same_key_is_refused(dataset, cvat_server
     task = cvat_server.restore_backup(old.read_bytes())
     export.write_bytes(cvat_server.export(task.id, save_images=True))
     dataset.delete_annotation_run("round1")
-    review_state.mark(dataset, frame_ids(dataset), state=fields.CORRECTED)
+    frame_review.mark(dataset, frame_ids(dataset), state=fields.CORRECTED)
     select(dataset, 0, 2, 4, 5, 6, 7)
     review.push(dataset, "round1", backup=tmp_path / "new.zip")
     with pytest.raises(FormatError, match="holds no frame of run 'round1'"):

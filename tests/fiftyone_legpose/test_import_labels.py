@@ -17,7 +17,8 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.server import connect
 from cvat_bridge.skeleton import Skeleton
 from cvat_bridge.yolo_pose import write_yolo_pose
-from fiftyone_legpose import fields, legs, review, review_state
+from fiftyone_legpose import legs, review
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_import import import_labels
 from tests.cvat_server import CvatServer
@@ -127,7 +128,7 @@ def test_the_order_of_keypoints_is_read_or_must_be_stated(video, tmp_path):
 def test_labels_that_are_there_and_frames_that_are_out_stay(video, tmp_path):
     source = export(tmp_path / "a.zip", {f"short_{i:05d}": [person(i)] for i in (1, 2, 3)})
     import_labels(video, source, keypoint_order="left_first")
-    review_state.mark(video, [frame_ids(video)[1]], state=fields.OUT, key="round1")
+    frame_review.mark(video, [frame_ids(video)[1]], state=fields.OUT, key="round1")
     other = export(tmp_path / "b.zip", {f"short_{i:05d}": [person(i + 50)] for i in (1, 2)})
     before = snapshot(video, fields.GROUND_TRUTH)
     summary = import_labels(video, other, keypoint_order="left_first")
@@ -141,7 +142,7 @@ def test_labels_that_are_there_and_frames_that_are_out_stay(video, tmp_path):
 
 def test_a_pull_does_not_replace_labels_that_were_imported_since(video, server, tmp_path):
     chosen = [frame_ids(video)[i] for i in (0, 1, 4)]
-    review_state.mark(video, chosen, state=fields.SELECTED)
+    frame_review.mark(video, chosen, state=fields.SELECTED)
     review.push(video, "round1")
     server.complete_jobs(1)
     review.pull(video)
@@ -177,11 +178,11 @@ def interrupted(monkeypatch: pytest.MonkeyPatch):
 
 def test_an_interrupted_import_is_completed_by_the_next(video, server, tmp_path, interrupted):
     chosen = [frame_ids(video)[i] for i in (0, 1)]
-    review_state.mark(video, chosen, state=fields.SELECTED)
+    frame_review.mark(video, chosen, state=fields.SELECTED)
     review.push(video, "round1")
     server.complete_jobs(1)
     review.pull(video)
-    review_state.mark(video, [frame_ids(video)[4]], state=fields.SELECTED)
+    frame_review.mark(video, [frame_ids(video)[4]], state=fields.SELECTED)
     source = export(tmp_path / "e.zip", {f"short_{i:05d}": [person(i)] for i in (1, 5, 6)})
 
     def run(**options: bool):
@@ -191,7 +192,7 @@ def test_an_interrupted_import_is_completed_by_the_next(video, server, tmp_path,
     assert states(video)[4:6] == ["selected", None]
     assert run().unchanged == 3
     assert states(video)[4:6] == ["corrected", "corrected"]
-    assert review_state.read(video).key.tolist()[:2] == ["round1", "round1"]
+    assert frame_review.read(video).key.tolist()[:2] == ["round1", "round1"]
     assert run(overwrite=True).unchanged == 3
     before = snapshot(video, fields.GROUND_TRUTH)
     summary = review.pull(video, "round1")
@@ -210,7 +211,7 @@ def test_frames_without_labels_are_empty_only_if_somebody_says_so(video, tmp_pat
 
 
 def test_an_export_of_a_push_is_known_by_the_names_it_gave(video, server, tmp_path):
-    review_state.mark(video, [frame_ids(video)[7]], state=fields.SELECTED)
+    frame_review.mark(video, [frame_ids(video)[7]], state=fields.SELECTED)
     review.push(video, "round1")
     (tmp_path / "e.zip").write_bytes(server.export(1))
     with_key = import_labels(video, tmp_path / "e.zip", keypoint_order="left_first")

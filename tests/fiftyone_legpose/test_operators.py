@@ -13,19 +13,10 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import (
-    cli,
-    evaluation,
-    fields,
-    poses,
-    prediction,
-    review,
-    review_state,
-    rounds,
-    training,
-)
+from fiftyone_legpose import cli, evaluation, poses, prediction, review, rounds, training
 from fiftyone_legpose.annotation_results import load_results
-from fiftyone_legpose.appearance import GROUP
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.operators import OPERATORS, running, worker
 from fiftyone_legpose.operators.evaluate import _switch
@@ -274,21 +265,21 @@ def test_predict_writes_annotated_videos_and_takes_a_checkpoint(loaded, tmp_path
 
 
 def test_the_newest_round_that_is_out_is_offered(predicted, tmp_path):
-    frames = review_state.read(predicted).frame_ids
+    frames = frame_review.read(predicted).frame_ids
     for number in (1, 9, 10, 2):
         view = predicted.select_frames([frames[number]])
         review.push(view, f"round{number}", backup=tmp_path / f"{number}.zip")
     form = operator("pull").resolve_input(app_context(predicted, "pull")).type
     assert form.properties["key"].default == "round2"
     state = fields.CORRECTED
-    review_state.mark(predicted, [frames[2]], state=state, key="round2")
+    frame_review.mark(predicted, [frames[2]], state=state, key="round2")
     form = operator("pull").resolve_input(app_context(predicted, "pull")).type
     assert form.properties["key"].type.values == ["round10", "round9", "round1", "round2"]
     assert form.properties["key"].default == "round10"
 
 
 def test_frames_go_out_again_only_when_it_is_said(predicted, tmp_path):
-    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    frame_review.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
     outcome(predicted, "push", key="round1", way="file", folder=str(tmp_path))
     predicted.save_view("again", predicted.match_frames(fo.ViewField("frame_number") <= 2))
     assert refusals("push", predicted) != []
@@ -303,7 +294,7 @@ def test_frames_go_out_again_only_when_it_is_said(predicted, tmp_path):
 
 def test_push_draws_the_keypoints_that_were_chosen(predicted, tmp_path):
     predicted.clone_frame_field(fields.PREDICTIONS, "other")
-    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    frame_review.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
     form = operator("push").resolve_input(app_context(predicted, "push", more=True)).type
     assert form.properties["label_field"].type.values == [fields.PREDICTIONS, "other"]
     way = {"key": "round1", "way": "file", "folder": str(tmp_path)}
@@ -314,13 +305,13 @@ def test_push_draws_the_keypoints_that_were_chosen(predicted, tmp_path):
 def test_files_of_two_datasets_in_one_folder_are_both_there(short_clip, dataset_name, tmp_path):
     for name in (dataset_name, f"{dataset_name}-other"):
         dataset = reviewing.video_dataset(name, short_clip)
-        review_state.mark(dataset, reviewing.frame_ids(dataset)[:2], state=fields.SELECTED)
+        frame_review.mark(dataset, reviewing.frame_ids(dataset)[:2], state=fields.SELECTED)
         outcome(dataset, "push", key="round1", way="file", folder=str(tmp_path))
     assert len(list(tmp_path.glob("round1-*.zip"))) == 2
 
 
 def test_labels_make_a_dataset_of_their_pictures(predicted, tmp_path, cvat_server, dataset_name):
-    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    frame_review.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
     outcome(predicted, "push", key="round1", way="file", folder=str(tmp_path))
     new, pictures = f"{dataset_name}-new", tmp_path / "pictures"
     [source] = tmp_path.glob("round1-*.zip")
@@ -344,7 +335,7 @@ def test_versions_that_differ_in_a_dot_have_switches_of_their_own():
 
 
 def test_the_server_is_offered_only_with_a_login(predicted, monkeypatch):
-    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    frame_review.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
     assert refusals("push", predicted) == []
     [told] = refusals("push", predicted, way="server")
     assert "FIFTYONE_CVAT_URL" in told
@@ -358,7 +349,7 @@ def test_the_server_is_offered_only_with_a_login(predicted, monkeypatch):
 
 
 def test_an_interrupted_push_is_completed_through_the_form(predicted, cvat_server, monkeypatch):
-    review_state.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    frame_review.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
     monkeypatch.setenv("FIFTYONE_CVAT_URL", cvat_server.url)
     monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", cvat_server.token)
     cvat_server.arm({6: Fault(500)})
@@ -368,7 +359,7 @@ def test_an_interrupted_push_is_completed_through_the_form(predicted, cvat_serve
     assert form["type"]["properties"]["key"]["default"] == "first"
     assert refusals("push", predicted, key="first") == []
     review.push(predicted, "first")
-    review_state.mark(predicted, reviewing.frame_ids(predicted)[4:5], state=fields.SELECTED)
+    frame_review.mark(predicted, reviewing.frame_ids(predicted)[4:5], state=fields.SELECTED)
     [told] = refusals("push", predicted, key="first")
     assert "already" in told
 

@@ -4,7 +4,8 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from fiftyone_legpose import fields, legs, poses, review_state
+from fiftyone_legpose import legs, poses
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.evaluation import evaluate
 from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.glance import Glance, glance, next_step
@@ -22,7 +23,7 @@ def video(dataset_name, short_clip) -> fo.Dataset:
 
 def mark(dataset: fo.Dataset, state: str, *positions: int) -> None:
     ids = reviewing.frame_ids(dataset)
-    review_state.mark(dataset, [ids[i] for i in positions], state=state)
+    frame_review.mark(dataset, [ids[i] for i in positions], state=state)
 
 
 def correct(dataset: fo.Dataset, *positions: int, by_px: float = 0.0) -> None:

@@ -7,8 +7,8 @@ from bson import ObjectId
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import poses
+from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.frame_documents import frame_documents
 
 SIZE = (200, 100)
 

@@ -7,8 +7,9 @@ import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import decoding, fields, label_writer, legs, poses, prediction
+from fiftyone_legpose import decoding, label_writer, legs, poses, prediction
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights

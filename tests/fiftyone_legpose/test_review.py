@@ -17,14 +17,8 @@ from cvat_bridge.errors import (
 )
 from cvat_bridge.poses import Pose, to_track
 from cvat_bridge.skeleton import SkeletonLabel
-from fiftyone_legpose import (
-    annotation_results,
-    fields,
-    legs,
-    review,
-    review_back,
-    review_state,
-)
+from fiftyone_legpose import annotation_results, legs, review, review_back
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose import matching
 from tests.cvat_server import CvatServer, Fault
@@ -55,15 +49,15 @@ def dataset(request, dataset_name, short_clip, tmp_path) -> fo.Dataset:
 
 def select(dataset: fo.Dataset, *positions: int) -> list[str]:
     chosen = [frame_ids(dataset)[i] for i in positions]
-    review_state.mark(dataset, chosen, state=fields.SELECTED)
+    frame_review.mark(dataset, chosen, state=fields.SELECTED)
     return chosen
 
 
 def undo_pull(video: fo.Dataset) -> None:
-    ids = review_state.read(video).ids(fields.CORRECTED, fields.EMPTY)
+    ids = frame_review.read(video).ids(fields.CORRECTED, fields.EMPTY)
     nothing = dict.fromkeys(ids)
     video.set_values(f"frames.{fields.GROUND_TRUTH}", nothing, key_field="frames.id")
-    review_state.mark(video, ids, state=fields.OUT, key="round1")
+    frame_review.mark(video, ids, state=fields.OUT, key="round1")
     assert set(states(video)) == {None, "out"}
 
 
@@ -389,7 +383,7 @@ def test_of_a_view_of_videos_only_selected_frames_leave_the_house(dataset_name, 
     first = video[:1]
     summary = review.push(first, "round1")
     assert summary.frames == 2
-    assert chosen.issuperset(review_state.read(video).ids(fields.OUT))
+    assert chosen.issuperset(frame_review.read(video).ids(fields.OUT))
     with pytest.raises(DatasetError, match="select first"):
         review.push(first, "round2")
 
@@ -497,7 +491,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
             review.push(video.select_frames(chosen[:3]), "other")
 
     original = {
-        "mark": review_state.mark,
+        "mark": frame_review.mark,
         "save": annotation_results.CvatSkeletonResults.save,
     }
     stops = 0
@@ -519,7 +513,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
 
             return run
 
-        monkeypatch.setattr(review_state, "mark", dying("mark"))
+        monkeypatch.setattr(frame_review, "mark", dying("mark"))
         monkeypatch.setattr(annotation_results.CvatSkeletonResults, "save", dying("save"))
         try:
             review.push(video, "round1", frames_per_task=2)
@@ -717,7 +711,7 @@ def test_a_push_goes_on_after_a_video_was_deleted(dataset_name, short_clip, serv
     server.arm({})
     review.push(clips, "round0", frames_per_task=3)
     posts = [i for i, request in enumerate(server.log) if request == ("POST", "/api/tasks")]
-    review_state.mark(clips, review_state.read(clips).ids(fields.OUT), state=fields.SELECTED)
+    frame_review.mark(clips, frame_review.read(clips).ids(fields.OUT), state=fields.SELECTED)
     server.reset()
     server.arm({posts[1]: Fault(500)})
     with pytest.raises(ServerError):

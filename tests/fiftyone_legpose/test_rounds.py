@@ -9,9 +9,9 @@ import fiftyone as fo
 import pytest
 
 from cvat_bridge.errors import AddressError, FormatError
-from fiftyone_legpose import fields, review_state
 from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
+from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.outgoing import handover_name
 from fiftyone_legpose.review import pull, push
@@ -86,7 +86,7 @@ def everything(dataset):
 def test_round_after_round_until_all_are_done(walks, zoo, server):
     state = loop(walks, rounds=2, **OPTIONS)
     assert [(r.number, r.stage, r.corrected + r.empty) for r in state.rounds] == [(1, "review", 0)]
-    assert state.rounds[0].out == len(review_state.read(walks).ids(fields.OUT)) > 3
+    assert state.rounds[0].out == len(frame_review.read(walks).ids(fields.OUT)) > 3
     assert "0 of" in state.next_step
     before = everything(walks)
     assert loop(walks, rounds=2, **OPTIONS) == state
@@ -133,13 +133,13 @@ def test_frames_deleted_in_cvat_are_not_waited_for(foretold, zoo, server):
     options = OPTIONS | {"rounds": 2, "train": False}
     loop(foretold, **options)
     [task] = server.tasks
-    out = set(review_state.read(foretold).ids(fields.OUT))
+    out = set(frame_review.read(foretold).ids(fields.OUT))
     server.delete_frame(task, 0)
     server.delete_frame(task, 1)
     # Others may still come back, so that the reviewer can restore these.
     state = loop(foretold, **options)
     assert "when the rest of the round is back" in state.notes[0]
-    assert set(review_state.read(foretold).ids(fields.OUT)) == out
+    assert set(frame_review.read(foretold).ids(fields.OUT)) == out
 
     finish(server)
     state = loop(foretold, **options)
@@ -151,7 +151,7 @@ def test_frames_deleted_in_cvat_are_not_waited_for(foretold, zoo, server):
     assert "deleted in CVAT and are to be selected again." in note
     # They were free for the second round, and nothing else of the first one was.
     sent = set(foretold.load_annotation_view(second.key).values("frames.id", unwind=True))
-    settled = set(review_state.read(foretold).ids(fields.CORRECTED, fields.EMPTY))
+    settled = set(frame_review.read(foretold).ids(fields.CORRECTED, fields.EMPTY))
     assert len(settled) == len(out) - 2
     assert not settled & sent
     assert loop(foretold, **options).notes == ()
@@ -160,7 +160,7 @@ def test_frames_deleted_in_cvat_are_not_waited_for(foretold, zoo, server):
 def test_a_task_that_is_gone_is_not_waited_for(foretold, zoo, server):
     options = OPTIONS | {"rounds": 2}
     loop(foretold, **options)
-    out = review_state.read(foretold).ids(fields.OUT)
+    out = frame_review.read(foretold).ids(fields.OUT)
     server.tasks.clear()
     state = loop(foretold, **options)
     first, second = state.rounds
@@ -175,7 +175,7 @@ def test_a_task_that_is_gone_is_not_waited_for(foretold, zoo, server):
 def test_a_task_that_may_be_elsewhere_is_waited_for(foretold, zoo, server, cvat_elsewhere):
     options = OPTIONS | {"rounds": 1}
     loop(foretold, **options)
-    out = review_state.read(foretold).ids(fields.OUT)
+    out = frame_review.read(foretold).ids(fields.OUT)
     [task] = server.tasks.values()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIFTYONE_CVAT_URL", cvat_elsewhere.url)
@@ -188,13 +188,13 @@ def test_a_task_that_may_be_elsewhere_is_waited_for(foretold, zoo, server, cvat_
     server.tasks[task.id] = task
     state = loop(foretold, **options)
     assert "has its name" in state.notes[0]
-    assert review_state.read(foretold).ids(fields.OUT) == out
+    assert frame_review.read(foretold).ids(fields.OUT) == out
 
 
 def test_frames_that_an_export_leaves_out_are_not_waited_for(foretold, zoo, tmp_path, cvat_server):
     options = OPTIONS | {"rounds": 1, "train": False, "handover": tmp_path / "handover"}
     key = loop(foretold, **options).rounds[0].key
-    out = review_state.read(foretold).ids(fields.OUT)
+    out = frame_review.read(foretold).ids(fields.OUT)
     name = handover_name(foretold, key)
     task = cvat_server.restore_backup((tmp_path / "handover" / f"{name}.zip").read_bytes())
     cvat_server.delete_frame(task.id, 2)
@@ -203,7 +203,7 @@ def test_frames_that_an_export_leaves_out_are_not_waited_for(foretold, zoo, tmp_
     [done] = state.rounds
     assert (done.stage, done.out, done.corrected + done.empty) == ("done", 0, len(out) - 1)
     assert "1 frames of loop_round1 are not in" in state.notes[0]
-    assert review_state.read(foretold).ids(fields.SELECTED) == [out[2]]
+    assert frame_review.read(foretold).ids(fields.SELECTED) == [out[2]]
 
 
 def test_a_tilde_is_the_home_folder(foretold, zoo, tmp_path, monkeypatch, cvat_server):
@@ -307,7 +307,7 @@ def test_an_interrupted_push_goes_on_with_its_frames(walks, zoo, server, monkeyp
     monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", server.token)
     state = loop(walks, rounds=1, **OPTIONS)
     assert state.rounds[0].stage == "review"
-    assert sorted(review_state.read(walks).ids(fields.OUT)) == sorted(chosen)
+    assert sorted(frame_review.read(walks).ids(fields.OUT)) == sorted(chosen)
 
 
 _KILLED = """
@@ -356,10 +356,10 @@ def test_files_go_to_and_fro_and_a_killed_loop_goes_on(walks, zoo, tmp_path, cva
 
 
 def test_part_of_a_round_is_enough_where_that_is_said(walks, zoo):
-    ids = review_state.read(walks).frame_ids
+    ids = frame_review.read(walks).frame_ids
     key = loop_module._KEY.format(1)
-    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
-    review_state.mark(walks, ids[3:8], state=fields.OUT, key=key)
+    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
+    frame_review.mark(walks, ids[3:8], state=fields.OUT, key=key)
     assert loop_state(walks).rounds[0].stage == "review"
     assert loop_state(walks, min_new=4).rounds[0].stage == "review"
     assert loop_state(walks, min_new=3).rounds[0].stage == "train"
@@ -375,8 +375,8 @@ def test_what_the_loop_is_told_of_training_reaches_it(walks, zoo, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop_module, "train_verb", note)
-    ids = review_state.read(walks).frame_ids
-    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
+    ids = frame_review.read(walks).frame_ids
+    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
     for given in ({}, {"imgsz": 320, "epochs": 3}, {"training": {"lr0": 0.1}}):
         with pytest.raises(KeyboardInterrupt):
             loop(walks, rounds=1, count=3, **given)
@@ -414,9 +414,9 @@ def test_a_training_that_was_interrupted_goes_on_before_more_is_pulled(walks, zo
 
     monkeypatch.setattr(loop_module, "train_verb", cut)
     monkeypatch.setattr(loop_module, "_pull", lambda *_: done.append("pull") or [])
-    ids, key = review_state.read(walks).frame_ids, loop_module._KEY.format(1)
-    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
-    review_state.mark(walks, ids[3:8], state=fields.OUT, key=key)
+    ids, key = frame_review.read(walks).frame_ids, loop_module._KEY.format(1)
+    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
+    frame_review.mark(walks, ids[3:8], state=fields.OUT, key=key)
     options = {"rounds": 1, "count": 3, "min_new": 3}
     with pytest.raises(KeyboardInterrupt):
         loop(walks, **options)
@@ -457,8 +457,8 @@ def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):
 
 
 def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, monkeypatch):
-    ids = review_state.read(walks).frame_ids
-    review_state.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
+    ids = frame_review.read(walks).frame_ids
+    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
     trained = loop_module._version_name(walks, 1)
     begun = loop_module._version_name(walks, 2)
     path = registry.get_version(registry.SHIPPED).path
@@ -502,7 +502,7 @@ def test_a_loop_that_cannot_begin_says_why(walks, zoo, tmp_path):
     with pytest.raises(DatasetError, match="min_new is 0"):
         loop(walks, rounds=3, count=5, min_new=0)
     assert loop_state(walks).rounds == ()
-    review_state.mark(walks, review_state.read(walks).frame_ids, state=fields.OUT, key="other")
+    frame_review.mark(walks, frame_review.read(walks).frame_ids, state=fields.OUT, key="other")
     options = OPTIONS | {"handover": tmp_path / "handover"}
     assert "load more videos" in loop(walks, rounds=1, **options).next_step
     assert os.environ.get("FIFTYONE_CVAT_URL") is None

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, poses, review_state
+from fiftyone_legpose import legs, poses
 from fiftyone_legpose.backends import RawPoses
 from fiftyone_legpose.choosing import Timeline, choose, different_and_high, k_centre
+from fiftyone_legpose.dataset import frame_review
+from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
 from fiftyone_legpose.errors import DatasetError, WeightsError
-from fiftyone_legpose.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
 from fiftyone_legpose.selection import DRAWN, select
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.walking import LEG_PX, SIZE, walk
@@ -78,7 +79,7 @@ def test_the_faulty_frames_are_chosen_with_their_reasons(videos):
     assert label.state == label.label == SELECTED
     assert label.score == label.confidence > 0.8
     assert videos.first().frames[2][REVIEW].score < 0.1
-    assert videos.first()[review_state.SUMMARY].max > 0.8
+    assert videos.first()[frame_review.SUMMARY].max > 0.8
 
 
 def test_frames_without_predictions_are_neither_scored_nor_chosen(videos):
@@ -113,9 +114,9 @@ def test_chosen_frames_are_apart_in_time(videos):
 def test_settled_frames_are_never_touched_and_kept_away_from(videos, strategy):
     ids = videos.values("frames.id")
     select(videos, count=2)
-    review_state.mark(videos, [ids[0][20]], state=OUT, key="r1", by="ana")
-    review_state.mark(videos, [ids[0][60]], state=CORRECTED, key="r1")
-    review_state.mark(videos, [ids[0][100]], state=EMPTY, key="r1")
+    frame_review.mark(videos, [ids[0][20]], state=OUT, key="r1", by="ana")
+    frame_review.mark(videos, [ids[0][60]], state=CORRECTED, key="r1")
+    frame_review.mark(videos, [ids[0][100]], state=EMPTY, key="r1")
     before = [str(videos.first().frames[n + 1][REVIEW]) for n in (20, 60, 100)]
     select(videos[:1], count=20, strategy=strategy, min_gap_s=0.1)
     assert [str(videos.first().frames[n + 1][REVIEW]) for n in (20, 60, 100)] == before

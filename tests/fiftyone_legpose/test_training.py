@@ -17,8 +17,8 @@ import yaml
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs, training, training_run
+from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.errors import DatasetError, TrainingError, WeightsError
-from fiftyone_legpose.fields import GROUND_TRUTH
 from fiftyone_legpose.poses import to_keypoints
 from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.training import train

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import fields, poses
+from fiftyone_legpose import poses
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo.weights import find_weights
 

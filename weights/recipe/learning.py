@@ -10,7 +10,7 @@ from typing import Any, Final
 import fiftyone as fo
 import torch
 
-from fiftyone_legpose.fields import GROUND_TRUTH
+from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.training import train
 from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
 from weights.recipe.averaging import average

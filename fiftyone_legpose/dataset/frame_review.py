@@ -14,9 +14,9 @@ import fiftyone as fo
 import numpy as np
 from bson import ObjectId
 
+from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, OUT, REVIEW, SELECTED
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.fields import CORRECTED, EMPTY, OUT, REVIEW, SELECTED
-from fiftyone_legpose.views import source_dataset
 
 STATES: Final = (SELECTED, OUT, CORRECTED, EMPTY)
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 import fiftyone as fo
 from fiftyone import ViewField
 
-from fiftyone_legpose import fields, legs, review_state
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import fields, frame_review
 
 PREDICTION_COLOR: Final = "#ffd60a"
 CORRECTION_COLOR: Final = "#34c759"
@@ -45,7 +46,7 @@ _DESCRIPTIONS: Final = {
         "Where the frame stands: scored, selected, out (with the reviewer), corrected or empty; "
         "score from 0 to 1 and the reasons for it"
     ),
-    review_state.SUMMARY: "Lowest and highest review score of the video's frames",
+    frame_review.SUMMARY: "Lowest and highest review score of the video's frames",
     "source": "The file as it was loaded; the filepath may be a playable copy of it",
     fields.SUBJECT: "The person filmed; training never has one subject on both sides of a split",
 }
@@ -69,7 +70,7 @@ def dress(dataset: fo.Dataset) -> None:
     """
     if dataset.media_type not in ("video", "image"):
         return
-    review_state.declare(dataset)
+    frame_review.declare(dataset)
     _describe(dataset)
     config = dataset.app_config
     config.color_scheme = _with_colors(config.color_scheme, dataset)

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.review import push
 from fiftyone_legpose.selection import select
-from fiftyone_legpose.videos import SOURCE, load
+from fiftyone_legpose.videos import load
 
 DATASET = "legpose-demo"
 KEY = "demo"

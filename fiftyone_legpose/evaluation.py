@@ -17,6 +17,7 @@ from fiftyone_legpose.backends import Backend
 from fiftyone_legpose.comparison import Comparison, compare
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
+from fiftyone_legpose.dataset.fields import VIDEO, error_field
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation_results import (
     Evaluation,
@@ -29,7 +30,6 @@ from fiftyone_legpose.pose.geometry import CORRECT_WITHIN
 from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.splits import sample_groups
-from fiftyone_legpose.videos import VIDEO
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 
@@ -209,11 +209,6 @@ def evaluate(
             write_report(result, report, pictures)
         tell(4, 4, f"{result.counts['frames']} frames")
     return result
-
-
-def error_field(field: str) -> str:
-    """Name the frame field with the errors of a prediction field; see `frame_errors`."""
-    return f"{field}_error"
 
 
 def frame_errors(compared: Comparison, frames: int) -> np.ndarray:

@@ -16,13 +16,11 @@ from fiftyone_legpose.corrections import people_by_frame
 from fiftyone_legpose.cvat_login import Login
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.fields import SHOWN_PREFIX
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.outgoing import declare_like, plain_view
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.zoo.checkpoints import file_sha256
-
-SHOWN_PREFIX = "legpose_out_"
-"""The field ``legpose_out_<key>`` holds what the run shows to the reviewer."""
 
 
 def choose(view: Any) -> Any:

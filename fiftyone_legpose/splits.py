@@ -13,9 +13,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fiftyone_legpose.dataset.checks import source_dataset
-from fiftyone_legpose.dataset.fields import SUBJECT
+from fiftyone_legpose.dataset.fields import SOURCE, SUBJECT, VIDEO
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.videos import SOURCE, VIDEO
 
 Side = Literal["train", "val"]
 

@@ -17,20 +17,9 @@ from PIL import Image
 from fiftyone_legpose import media, poses
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.appearance import dress
+from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES, STILLS_PER_S, VIDEO
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError
 from fiftyone_legpose.progress import Report, reporting
-
-SOURCE = "source"
-"""Sample field with the path that the user gave; `filepath` may be a playable copy of it."""
-
-SOURCE_BYTES = "source_bytes"
-"""Sample field with the size of the source when it was loaded."""
-
-VIDEO = "video"
-"""Sample field of stills with the name of the video that they were taken from."""
-
-STILLS_PER_S = 30.0
-"""Stills per second of video that `extract_frames` takes if nobody says how many."""
 
 logger = logging.getLogger(__name__)
 

@@ -31,3 +31,23 @@ CORRECTED: Final = "corrected"
 
 EMPTY: Final = "empty"
 """Review state: brought back by pull, confirmed to show nobody."""
+
+SOURCE = "source"
+"""Sample field with the path that the user gave; `filepath` may be a playable copy of it."""
+
+SOURCE_BYTES = "source_bytes"
+"""Sample field with the size of the source when it was loaded."""
+
+VIDEO = "video"
+"""Sample field of stills with the name of the video that they were taken from."""
+
+STILLS_PER_S = 30.0
+"""Stills per second of video that `extract_frames` takes if nobody says how many."""
+
+SHOWN_PREFIX = "legpose_out_"
+"""The field ``legpose_out_<key>`` holds what the run shows to the reviewer."""
+
+
+def error_field(field: str) -> str:
+    """Name the frame field with the errors of a prediction field; see `frame_errors`."""
+    return f"{field}_error"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fiftyone_legpose.videos import SOURCE
+from fiftyone_legpose.dataset.fields import SOURCE
 
 
 def file_names(collection: Any) -> list[str]:

@@ -25,8 +25,8 @@ def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, 
         ``sample``, ``video`` (the name of the file that was loaded), ``frame`` and ``error`` in
         leg lengths (see `evaluation.frame_errors`), the worst first.
     """
+    from fiftyone_legpose.dataset.fields import error_field
     from fiftyone_legpose.dataset.file_names import file_names
-    from fiftyone_legpose.evaluation import error_field
 
     field = error_field(list(evaluation.fields.values())[-1])
     video = dataset.media_type == "video"

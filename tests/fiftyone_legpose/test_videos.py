@@ -10,8 +10,9 @@ import pytest
 import fiftyone_legpose as lp
 from fiftyone_legpose import legs, media, videos
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES
 from fiftyone_legpose.errors import DatasetError, MissingToolError, NothingLoadedError
-from fiftyone_legpose.videos import SOURCE, SOURCE_BYTES, load_summary
+from fiftyone_legpose.videos import load_summary
 from tests.conftest import make_clip
 
 

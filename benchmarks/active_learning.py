@@ -33,8 +33,8 @@ from benchmarks import SHARED
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.comparison import Comparison, compare, summarize
 from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
 from fiftyone_legpose.intervals import interval, resample
-from fiftyone_legpose.poses import to_keypoints
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.selection import select
 from fiftyone_legpose.training import train

@@ -19,8 +19,8 @@ import numpy as np
 from bson import ObjectId
 from fiftyone.operators.executor import ExecutionContext, Executor
 
-from fiftyone_legpose import legs, poses
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.panels.glance import glance
 from fiftyone_legpose.panels.leg_pose import LegPose
@@ -57,8 +57,8 @@ def make_dataset(folder: Path, videos: int, frames: int) -> fo.Dataset:
     )
     paths = [folder / f"{i}.mp4" for i in range(videos)]
     dataset.add_samples([fo.Sample(filepath=str(p), metadata=metadata) for p in paths])
-    poses.declare(dataset, fields.PREDICTIONS, boxes=True)
-    poses.declare(dataset, fields.GROUND_TRUTH)
+    keypoint_labels.declare(dataset, fields.PREDICTIONS, boxes=True)
+    keypoint_labels.declare(dataset, fields.GROUND_TRUTH)
     dress(dataset)
     documents = frame_documents(frames)
     # Through the database itself: through the API this takes minutes, and is not what is measured.
@@ -79,7 +79,7 @@ def frame_documents(frames: int) -> list[dict[str, Any]]:
     box, score, track = np.array([[100.0, 0, 1100, 720]]), np.array([0.9]), np.array([1])
     documents = []
     for i in range(frames):
-        keypoints, boxes = poses.predicted_labels(
+        keypoints, boxes = keypoint_labels.predicted_labels(
             box, score, points[i : i + 1], confidence[i : i + 1], SIZE, track_ids=track
         )
         state = fields.SELECTED if i % 90 == 0 else None

@@ -7,6 +7,8 @@ import os
 import tempfile
 import time
 
+from fiftyone_legpose.dataset import pose_table
+
 os.environ.setdefault("FIFTYONE_DATABASE_DIR", tempfile.mkdtemp(prefix="legpose-benchmark-"))
 os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
 os.environ["FIFTYONE_SHOW_PROGRESS_BARS"] = "false"
@@ -15,7 +17,7 @@ import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import poses
+from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.selection import score_frames, select
 from fiftyone_legpose.signals import combine
 
@@ -26,9 +28,9 @@ PERSONS = 1
 def main() -> None:
     dataset = make_dataset()
     try:
-        table = poses.read_poses(dataset, "legpose")
+        table = pose_table.read_poses(dataset, "legpose")
         print(f"{SECONDS} s at {FPS:g} frames/s, {PERSONS} person: {len(table.frame_ids)} frames")
-        measure("reading the predictions", lambda: poses.read_poses(dataset, "legpose"))
+        measure("reading the predictions", lambda: pose_table.read_poses(dataset, "legpose"))
         measure("signals, score and reasons", lambda: combine(score_frames(table)))
         measure("select, the first time", lambda: select(dataset, count=40))
         measure("select, again", lambda: select(dataset, count=40))
@@ -41,7 +43,7 @@ def main() -> None:
 def make_dataset() -> fo.Dataset:
     rng = np.random.default_rng(0)
     dataset = fo.Dataset()
-    poses.declare(dataset, "legpose")
+    keypoint_labels.declare(dataset, "legpose")
     metadata = fo.VideoMetadata(frame_width=SIZE[0], frame_height=SIZE[1], frame_rate=FPS)
     sample = fo.Sample(filepath="/nowhere/walk.mp4", metadata=metadata)
     dataset.add_sample(sample)
@@ -51,7 +53,7 @@ def make_dataset() -> fo.Dataset:
         points = shape + swing + rng.normal(0, 1, (10, 2))
         confidence = rng.uniform(0.4, 1, 10)
         people = [Pose(points, np.full(10, 2), confidence=confidence, score=0.8, track_id=1)]
-        sample.frames[number] = fo.Frame(legpose=poses.to_keypoints(people, SIZE))
+        sample.frames[number] = fo.Frame(legpose=keypoint_labels.to_keypoints(people, SIZE))
     sample.save()
     return dataset
 

@@ -13,8 +13,8 @@ from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.poses import Pose
 from cvat_bridge.server import PushedTask
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import legs, poses
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.incoming import Returned, check_frames
 from fiftyone_legpose.outgoing import Outgoing
@@ -181,7 +181,9 @@ class CvatSkeletonResults(foua.AnnotationResults):
                 before,
                 people,
                 match_people(
-                    poses.to_poses(fo.Keypoints(keypoints=before), self.frames["size"][i]),
+                    keypoint_labels.to_poses(
+                        fo.Keypoints(keypoints=before), self.frames["size"][i]
+                    ),
                     people,
                     before_numbers=[sent_as.get(keypoint.id) for keypoint in before],
                     after_numbers=numbers[i],
@@ -307,7 +309,7 @@ def _merged(
     """Give the persons of a frame by label id: that of the label that they were, or a new one."""
     partners = {after: present[before] for before, after in pairs}
     merged = {}
-    returned = poses.to_keypoints(people, (size[0], size[1]), label=label).keypoints
+    returned = keypoint_labels.to_keypoints(people, (size[0], size[1]), label=label).keypoints
     for i, keypoint in enumerate(returned):
         partner = partners.get(i)
         if partner is not None:

@@ -7,7 +7,6 @@ import numpy as np
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.pose.matching import SAME_PX, common_distances, match_people
-from fiftyone_legpose.poses import PoseTable
 
 
 @dataclass
@@ -50,21 +49,3 @@ class Corrections:
             self.changed += 1
             distances = common_distances(one, other)
             self.moved_px += distances[distances > SAME_PX].tolist()
-
-
-def people_by_frame(table: PoseTable) -> dict[str, list[Pose]]:
-    """Give the persons of each frame of a table, by frame id; nobody is an empty list."""
-    people: dict[str, list[Pose]] = {frame_id: [] for frame_id in table.frame_ids}
-    known = ~np.isnan(table.confidence).any(axis=-1)
-    for i, frame in enumerate(table.pose_frame.tolist()):
-        score, track = float(table.score[i]), int(table.track[i])
-        people[table.frame_ids[frame]].append(
-            Pose(
-                table.points[i],
-                table.visibility[i],
-                confidence=table.confidence[i] if known[i] else None,
-                score=None if np.isnan(score) else score,
-                track_id=track if track >= 0 else None,
-            )
-        )
-    return people

@@ -10,10 +10,10 @@ from scipy.optimize import linear_sum_assignment
 from fiftyone_legpose import decoding, legs
 from fiftyone_legpose.backends import PoseModel, RawPoses
 from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.flip_test import CANDIDATE_SHARE
 from fiftyone_legpose.media import UnreadableError
-from fiftyone_legpose.poses import PoseTable
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 

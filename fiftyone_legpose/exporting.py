@@ -18,10 +18,10 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
 from fiftyone_legpose.dataset.file_names import file_names
+from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.pose import geometry
 from fiftyone_legpose.pose.geometry import SAME_PERSON_FROM
-from fiftyone_legpose.poses import PoseTable, read_poses
 from fiftyone_legpose.progress import Report, reporting
 
 Format = Literal["csv", "parquet"]

@@ -9,11 +9,11 @@ import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, poses
-from fiftyone_legpose.corrections import people_by_frame
+from fiftyone_legpose import legs
 from fiftyone_legpose.cvat_login import find_login
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_sources import (
     Labels,
@@ -161,7 +161,7 @@ def import_labels(
             target = _target_names(source_dataset(dataset))
             orders = [_order(labels, target, keypoint_order) for labels in read]
         summary = ImportSummary(source_dataset(collection).name, made=made)
-        poses.declare(source_dataset(collection), fields.GROUND_TRUTH)
+        keypoint_labels.declare(source_dataset(collection), fields.GROUND_TRUTH)
         frames = _Frames(collection, fps)
         for number, (labels, order) in enumerate(zip(read, orders, strict=True)):
             report(number, len(read), labels.origin)
@@ -183,7 +183,7 @@ class _Frames:
 
     def __init__(self, collection: Any, fps: float | None):
         self.dataset = source_dataset(collection)
-        self.table = poses.read_poses(collection, fields.GROUND_TRUTH)
+        self.table = pose_table.read_poses(collection, fields.GROUND_TRUTH)
         self.names = StillNames(collection, self.table, fps=fps)
         self.people = people_by_frame(self.table)
         self.reviews = frame_review.read(collection)
@@ -226,7 +226,7 @@ class _Frames:
             elif self.table.looked_at[frame] and not overwrite:
                 summary.kept += 1
             else:
-                written[frame_id] = poses.to_keypoints(people, size)
+                written[frame_id] = keypoint_labels.to_keypoints(people, size)
                 marks[fields.CORRECTED if people else fields.EMPTY].append(frame_id)
                 summary.persons += len(people)
                 summary.empty += not people

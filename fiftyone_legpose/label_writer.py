@@ -8,9 +8,8 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose import poses
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.pose.geometry import leg_length
 from fiftyone_legpose.pose.side_swaps import find_swaps
@@ -49,7 +48,7 @@ class LabelWriter:
     ) -> None:
         """Take what the model found in a frame."""
         height, width = frame.shape
-        self._waiting[frame_id] = poses.predicted_documents(
+        self._waiting[frame_id] = keypoint_labels.predicted_documents(
             raw.boxes,
             raw.scores,
             raw.points,
@@ -63,7 +62,7 @@ class LabelWriter:
     def retrack(self, frame_id: str, stored: "StoredLabels", tracker: PersonTracker) -> None:
         """Pass a frame that is done through the tracker, and write its ids where they changed."""
         keypoints, boxes = stored.keypoints, stored.boxes
-        corners, scores = poses.stored_boxes(boxes, stored.size)
+        corners, scores = keypoint_labels.stored_boxes(boxes, stored.size)
         ids = [None if i < 0 else int(i) for i in tracker.update(corners, scores)]
         if ids == [box.index for box in boxes.detections]:
             return
@@ -159,7 +158,7 @@ def exchanged_back(
             continue
         for (number, keypoint), swapped in zip(track, find_swaps(points, length), strict=True):
             if swapped:
-                poses.exchange_sides(keypoint)
+                keypoint_labels.exchange_sides(keypoint)
                 changed.add(number)
     for number in sorted(changed):
         yield stored[number].frame_id, (stored[number].keypoints, stored[number].boxes)

@@ -16,7 +16,8 @@ import numpy as np
 from cvat_bridge.frames import Frame
 from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import decoding, legs, poses
+from fiftyone_legpose import decoding, legs
+from fiftyone_legpose.dataset import pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.media import UnreadableError
@@ -164,14 +165,6 @@ def skeleton_of(collection: Any, field: str, classes: Sequence[Any] = ()) -> Ske
     )
 
 
-def declare_like(dataset: fo.Dataset, field: str, source: str) -> None:
-    """Declare a keypoint field with the skeleton of another one, unless it has its own."""
-    known = dataset.skeletons.get(source) or dataset.default_skeleton
-    if field not in dataset.skeletons and known is not None:
-        dataset.skeletons = {**dataset.skeletons, field: known}
-    poses.declare(dataset, field)
-
-
 def read_outgoing(
     view: Any,
     field: str,
@@ -211,7 +204,7 @@ def read_outgoing(
     video = view.media_type == "video"
     _know_sizes(view, video)
     try:
-        table = poses.read_poses(view, bare)
+        table = pose_table.read_poses(view, bare)
     except ValueError as error:
         raise DatasetError(
             f"The poses of {bare!r} differ in their number of points ({error}); one skeleton has "
@@ -251,7 +244,7 @@ def _know_sizes(view: Any, video: bool) -> None:
 
 
 def _number_people(
-    table: poses.PoseTable, known: Sequence[tuple[str, int]], *, by_stretch: bool
+    table: pose_table.PoseTable, known: Sequence[tuple[str, int]], *, by_stretch: bool
 ) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """Give each track of each sample a number of the run.
 
@@ -284,7 +277,7 @@ def _number_people(
     return person, people
 
 
-def _stretches(table: poses.PoseTable) -> np.ndarray:
+def _stretches(table: pose_table.PoseTable) -> np.ndarray:
     """Tell stretches of frames apart (F,): a gap is longer than the video's smallest step."""
     starts = np.zeros(len(table.frame_ids), bool)
     for sample in np.unique(table.frame_sample):
@@ -297,7 +290,7 @@ def _stretches(table: poses.PoseTable) -> np.ndarray:
 
 
 def _from_table(
-    table: poses.PoseTable, person: np.ndarray, people: list, key: str, tag: str, video: bool
+    table: pose_table.PoseTable, person: np.ndarray, people: list, key: str, tag: str, video: bool
 ) -> Outgoing:
     on_frame: list[list[Pose]] = [[] for _ in table.frame_ids]
     labels: list[list[str]] = [[] for _ in table.frame_ids]

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose import decoding, poses
+from fiftyone_legpose import decoding
 from fiftyone_legpose.backends import (
     Backend,
     PoseModel,
@@ -22,7 +22,7 @@ from fiftyone_legpose.backends import (
     RawPoses,
     check_backend,
 )
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.errors import DatasetError
@@ -152,7 +152,7 @@ def predict(
     if repair_swaps:
         settings["repair_swaps"] = True
     key = _run_key(label_field, found, settings)
-    poses.declare(dataset, label_field, boxes=True)
+    keypoint_labels.declare(dataset, label_field, boxes=True)
     video = view.media_type == "video"
     if video:
         _ensure_frames(dataset)

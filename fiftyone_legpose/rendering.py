@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fiftyone_legpose import decoding, media, poses
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose import decoding, media
+from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.errors import writing
 from fiftyone_legpose.pose.drawing import draw_poses
@@ -56,7 +56,8 @@ def write_annotated_videos(
             output = _free_name(target, name, written)
             size = (sample.metadata.frame_width, sample.metadata.frame_height)
             found = {
-                n: poses.to_poses(frame[label_field], size) for n, frame in sample.frames.items()
+                n: keypoint_labels.to_poses(frame[label_field], size)
+                for n, frame in sample.frames.items()
             }
             try:
                 with writing(output):

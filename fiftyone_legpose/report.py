@@ -13,12 +13,12 @@ import plotly.graph_objects as go
 from fiftyone_legpose import decoding, legs
 from fiftyone_legpose.choosing import Timeline
 from fiftyone_legpose.comparison import PCK_THRESHOLDS
+from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import writing
 from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
 from fiftyone_legpose.intervals import Estimate
 from fiftyone_legpose.media import UnreadableError
 from fiftyone_legpose.pose.drawing import draw_poses
-from fiftyone_legpose.poses import PoseTable
 
 _PICTURE_PX = 360
 _APART_S = 0.5

@@ -18,12 +18,11 @@ from cvat_bridge.errors import (
     RejectedError,
 )
 from cvat_bridge.server import FRAMES_PER_TASK
-from fiftyone_legpose import poses
 from fiftyone_legpose.annotation_backend import is_begun
 from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.corrections import Corrections
 from fiftyone_legpose.cvat_login import find_login
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset import fields, frame_review, pose_table
 from fiftyone_legpose.dataset.checks import check_collection, source_dataset
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.incoming import from_file, from_server
@@ -336,7 +335,7 @@ def _pushed(
 ) -> PushSummary:
     results = load_results(dataset, key)
     assert results is not None
-    table = poses.read_poses(dataset.load_annotation_view(key), results.config.label_field)
+    table = pose_table.read_poses(dataset.load_annotation_view(key), results.config.label_field)
     return PushSummary(
         key=key,
         frames=len(results.frames["id"]) - count_missing(dataset, key),

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import poses
 from fiftyone_legpose.annotation_results import CvatSkeletonResults
-from fiftyone_legpose.corrections import people_by_frame
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
+from fiftyone_legpose.dataset.keypoint_labels import declare_like
+from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.incoming import Returned
-from fiftyone_legpose.outgoing import declare_like
 from fiftyone_legpose.pose.matching import match_people, same_people
 from fiftyone_legpose.review_out import write_labels
 
@@ -63,8 +62,8 @@ def take_in(
     summary.elsewhere += len(there) - len(mine) - len(imported)
     frame_ids = [ids[i] for i in mine]
     view = dataset.select_frames(frame_ids) if _is_video(dataset) else dataset.select(frame_ids)
-    shown = people_by_frame(poses.read_poses(view, results.config.label_field))
-    stored = poses.read_poses(view, fields.GROUND_TRUTH)
+    shown = people_by_frame(pose_table.read_poses(view, results.config.label_field))
+    stored = pose_table.read_poses(view, fields.GROUND_TRUTH)
     looked_at = dict(zip(stored.frame_ids, stored.looked_at.tolist(), strict=True))
     truth = people_by_frame(stored)
     labels: dict[str, fo.Keypoints | None] = {}
@@ -81,7 +80,7 @@ def take_in(
             continue
         summary.written += 1
         if not same:
-            labels[frame_id] = poses.to_keypoints(
+            labels[frame_id] = keypoint_labels.to_keypoints(
                 people, size, label=results.skeleton["name"], made_by=results.key
             )
         marks[state, part.by.get(i), part.at.get(i)].append(frame_id)

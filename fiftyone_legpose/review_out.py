@@ -8,17 +8,17 @@ import fiftyone as fo
 
 from cvat_bridge.backup import read_task_name, write_backup
 from cvat_bridge.errors import FormatError
-from fiftyone_legpose import poses
 from fiftyone_legpose.annotation_backend import CvatSkeletonBackendConfig, is_begun
 from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.backend_entry import BACKEND
-from fiftyone_legpose.corrections import people_by_frame
 from fiftyone_legpose.cvat_login import Login
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SHOWN_PREFIX
+from fiftyone_legpose.dataset.keypoint_labels import declare_like
+from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError, writing
-from fiftyone_legpose.outgoing import declare_like, plain_view
+from fiftyone_legpose.outgoing import plain_view
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.zoo.checkpoints import file_sha256
 
@@ -122,11 +122,11 @@ def show(chosen: Any, key: str, label_field: str) -> None:
         )
     shown = SHOWN_PREFIX + key
     declare_like(dataset, shown, label_field)
-    table = poses.read_poses(chosen, label_field)
+    table = pose_table.read_poses(chosen, label_field)
     sizes = table.sizes[table.frame_sample]
     people = people_by_frame(table)
     labels = [
-        poses.to_keypoints(people[frame_id], size)
+        keypoint_labels.to_keypoints(people[frame_id], size)
         for frame_id, size in zip(table.frame_ids, sizes, strict=True)
     ]
     write_labels(dataset, shown, dict(zip(table.frame_ids, labels, strict=True)))

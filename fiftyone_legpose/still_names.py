@@ -14,8 +14,8 @@ from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.backend_entry import BACKEND
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S
+from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.poses import PoseTable
 
 _NUMBERED = re.compile(r"(.+)_(\d+)")
 _CVAT_FRAME = "frame"

@@ -14,8 +14,8 @@ from pathlib import Path
 import fiftyone as fo
 from PIL import Image
 
-from fiftyone_legpose import media, poses
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose import media
+from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES, STILLS_PER_S, VIDEO
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError
@@ -487,8 +487,8 @@ def _declare(dataset: fo.Dataset) -> None:
         ),
     ):
         dataset.add_sample_field(name, kind, description=description)
-    poses.declare(dataset, fields.PREDICTIONS, boxes=True)
-    poses.declare(dataset, fields.GROUND_TRUTH)
+    keypoint_labels.declare(dataset, fields.PREDICTIONS, boxes=True)
+    keypoint_labels.declare(dataset, fields.GROUND_TRUTH)
 
 
 def _subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:

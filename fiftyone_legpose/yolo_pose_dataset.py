@@ -24,8 +24,8 @@ from cvat_bridge.yolo_pose import (
     write_yolo_pose,
 )
 from fiftyone_legpose import legs
+from fiftyone_legpose.dataset.keypoint_labels import LABEL, to_keypoints, to_poses
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.poses import LABEL, to_keypoints, to_poses
 
 logger = logging.getLogger(__name__)
 

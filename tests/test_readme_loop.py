@@ -4,9 +4,8 @@ import fiftyone as fo
 import pytest
 from typer.testing import CliRunner
 
-from fiftyone_legpose import poses
 from fiftyone_legpose.cli import app
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.zoo import registry
 from tests.conftest import make_clip
 
@@ -28,7 +27,7 @@ def videos(sample_clip, tmp_path):
 def state_of(name: str):
     """Everything a second call must leave as it is."""
     dataset = fo.load_dataset(name)
-    tables = [poses.read_poses(dataset, f) for f in (fields.PREDICTIONS, fields.GROUND_TRUTH)]
+    tables = [pose_table.read_poses(dataset, f) for f in (fields.PREDICTIONS, fields.GROUND_TRUTH)]
     return (
         len(dataset),
         [(t.label_ids, t.looked_at.tolist(), t.visibility.tolist()) for t in tables],

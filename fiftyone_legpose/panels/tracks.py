@@ -8,7 +8,7 @@ import numpy as np
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import frame_review
-from fiftyone_legpose.poses import PoseTable, read_poses
+from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 
 ANGLES: Final[Mapping[str, tuple[str, str, str]]] = {
     "knee angle": ("hip", "knee", "ankle"),

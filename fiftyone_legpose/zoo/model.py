@@ -11,8 +11,8 @@ import numpy as np
 from eta.core import web
 from eta.core.config import Config
 
-from fiftyone_legpose import poses
 from fiftyone_legpose.backends import PoseModel
+from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo.weights import AUTHOR_NAME, find_weights
 
@@ -139,7 +139,7 @@ class LegPoseModel(fom.Model):
         labels = []
         for picture, raw in zip(pictures, found, strict=True):
             size = (picture.shape[1], picture.shape[0])
-            keypoints, boxes = poses.predicted_labels(
+            keypoints, boxes = keypoint_labels.predicted_labels(
                 raw.boxes, raw.scores, raw.points, raw.confidence, size
             )
             labels.append({KEYPOINTS_KEY: keypoints, BOXES_KEY: boxes})

@@ -7,8 +7,8 @@ import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, poses
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 
 SIZE = (304, 264)
 """Width and height in px of `short_clip`."""
@@ -29,7 +29,7 @@ def predicted(
         drawn.append(
             Pose(
                 points,
-                poses.visibility(points, confidence),
+                keypoint_labels.visibility(points, confidence),
                 confidence=confidence,
                 score=0.5 + 0.1 * track,
                 track_id=track,
@@ -51,7 +51,7 @@ def video_dataset(name: str, *clips: Path) -> fo.Dataset:
             frame = fo.Frame()
             if number != 4:
                 people = [] if number == 3 else predicted(rng)
-                frame[fields.PREDICTIONS] = poses.to_keypoints(people, SIZE)
+                frame[fields.PREDICTIONS] = keypoint_labels.to_keypoints(people, SIZE)
             sample.frames[number] = frame
         dataset.add_sample(sample)
     return _declared(dataset)
@@ -74,14 +74,14 @@ def image_dataset(
             fo.Sample(
                 filepath=str(path),
                 metadata=fo.ImageMetadata(width=size[0], height=size[1]),
-                **{fields.PREDICTIONS: poses.to_keypoints(people, size)},
+                **{fields.PREDICTIONS: keypoint_labels.to_keypoints(people, size)},
             )
         )
     return _declared(dataset)
 
 
 def _declared(dataset: fo.Dataset) -> fo.Dataset:
-    poses.declare(dataset, fields.PREDICTIONS)
+    keypoint_labels.declare(dataset, fields.PREDICTIONS)
     return dataset
 
 
@@ -101,7 +101,7 @@ def labels(dataset: fo.Dataset, field: str) -> list[fo.Keypoints | None]:
 
 
 def people(dataset: fo.Dataset, field: str, frame: int) -> list[Pose]:
-    return poses.to_poses(labels(dataset, field)[frame], SIZE)
+    return keypoint_labels.to_poses(labels(dataset, field)[frame], SIZE)
 
 
 def snapshot(dataset: fo.Dataset, field: str) -> list[str | None]:

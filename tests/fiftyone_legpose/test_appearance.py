@@ -1,8 +1,8 @@
 import fiftyone as fo
 import pytest
 
-from fiftyone_legpose import legs, poses
-from fiftyone_legpose.dataset import appearance, fields, frame_review
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import appearance, fields, frame_review, keypoint_labels
 from tests.fiftyone_legpose import reviewing
 
 
@@ -29,7 +29,7 @@ def test_left_and_right_are_told_apart_and_edges_are_drawn(dataset):
 
 def test_predictions_and_corrections_differ_in_colour(dataset):
     appearance.dress(dataset)
-    poses.declare(dataset, fields.GROUND_TRUTH)
+    keypoint_labels.declare(dataset, fields.GROUND_TRUTH)
     appearance.dress(dataset)
     colors = {e["path"]: e["fieldColor"] for e in dataset.app_config.color_scheme.fields}
     assert colors[prefixed(dataset, fields.GROUND_TRUTH)] == appearance.CORRECTION_COLOR
@@ -98,7 +98,7 @@ def test_saved_views_show_the_frames_that_are_in_a_state_now(dataset):
 def test_what_evaluate_and_push_leave_behind_is_put_aside(dataset):
     add = dataset.add_frame_field if dataset.media_type == "video" else dataset.add_sample_field
     for name in ("eval_legpose_1", "legpose_out_round1"):
-        poses.declare(dataset, name)
+        keypoint_labels.declare(dataset, name)
     for name in ("eval_legpose_1_error", "legpose_error"):
         add(name, fo.FloatField)
     appearance.dress(dataset)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, metrics, poses
+from fiftyone_legpose import legs, metrics
+from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation import evaluate, frame_errors, list_evaluations, load_evaluation
@@ -43,7 +44,7 @@ def dataset(dataset_name, sample_clip, sample_labels, truth) -> fo.Dataset:
     rng = np.random.default_rng(0)
     made = fo.Dataset(dataset_name, media_type="video")
     for field in (GROUND_TRUTH, "old", "copy", "moved"):
-        poses.declare(made, field)
+        keypoint_labels.declare(made, field)
     for video in truth:
         metadata = fo.VideoMetadata(
             frame_width=size[0], frame_height=size[1], frame_rate=20.0, total_frame_count=100
@@ -60,16 +61,16 @@ def dataset(dataset_name, sample_clip, sample_labels, truth) -> fo.Dataset:
                     Pose(points + shift, np.full(10, 2), confidence=c, score=0.8)
                     for points, c in zip(off, confidence, strict=True)
                 ]
-                return poses.to_keypoints(guesses, size)
+                return keypoint_labels.to_keypoints(guesses, size)
 
             sample.frames[number] = fo.Frame(
-                ground_truth=poses.to_keypoints(people, size),
+                ground_truth=keypoint_labels.to_keypoints(people, size),
                 old=label(0.0),
                 copy=label(0.0),
                 moved=label(aside),
             )
         # Never labelled: these frames must not count.
-        sample.frames[FRAMES + 1] = fo.Frame(old=poses.to_keypoints([], size))
+        sample.frames[FRAMES + 1] = fo.Frame(old=keypoint_labels.to_keypoints([], size))
         made.add_sample(sample)
     return made
 
@@ -308,11 +309,11 @@ def test_weights_predict_the_labelled_frames_alone(dataset_name, short_clip, tmp
     from fiftyone_legpose.zoo.checkpoints import shipped_checkpoint
 
     dataset = load(short_clip, dataset_name)
-    poses.declare(dataset, GROUND_TRUTH)
+    keypoint_labels.declare(dataset, GROUND_TRUTH)
     people = [Pose(np.random.default_rng(0).uniform(20, 250, (10, 2)), np.full(10, 2))]
     sample = dataset.first()
     for number in (2, 5):
-        sample.frames[number][GROUND_TRUTH] = poses.to_keypoints(people, (304, 264))
+        sample.frames[number][GROUND_TRUTH] = keypoint_labels.to_keypoints(people, (304, 264))
     sample.save()
     copy = tmp_path / "copy.pt"
     copy.write_bytes(shipped_checkpoint().read_bytes())
@@ -406,9 +407,9 @@ def test_only_frames_that_were_trained_on_are_refused(dataset, trained_on):
 def test_stills_of_one_walk_are_drawn_together(dataset_name, tmp_path, truth):
     stills = fo.Dataset(dataset_name, media_type="image")
     for field in (GROUND_TRUTH, "old"):
-        poses.declare(stills, field)
+        keypoint_labels.declare(stills, field)
     for number, people in enumerate(truth[0][:6]):
-        label = poses.to_keypoints(people, (608, 528))
+        label = keypoint_labels.to_keypoints(people, (608, 528))
         path = tmp_path / f"{'walk' if number < 4 else 'run'}{number:04d}.jpg"
         metadata = fo.ImageMetadata(width=608, height=528)
         stills.add_sample(

@@ -9,7 +9,8 @@ import pyarrow.parquet
 import pytest
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import exporting, legs, poses
+from fiftyone_legpose import exporting, legs
+from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.exporting import export
 from tests.fiftyone_legpose.walking import SIZE, walk
@@ -22,7 +23,7 @@ def videos(dataset_name) -> fo.Dataset:
     """Two persons walk in video a and one in b; a person has corrected frames 2 and 3 of a."""
     dataset = fo.Dataset(dataset_name, media_type="video")
     for field in ("legpose", "ground_truth"):
-        poses.declare(dataset, field)
+        keypoint_labels.declare(dataset, field)
     walking = walk(FRAMES)
     metadata = fo.VideoMetadata(frame_width=SIZE[0], frame_height=SIZE[1], frame_rate=25.0)
     for name, persons in (("a", 2), ("b", 1)):
@@ -34,14 +35,14 @@ def videos(dataset_name) -> fo.Dataset:
                 Pose(walking[i] + 300 * k, np.full(10, 2), np.full(10, 0.75), track_id=7 + k)
                 for k in range(persons)
             ]
-            sample.frames[i + 1] = fo.Frame(legpose=poses.to_keypoints(guesses, SIZE))
+            sample.frames[i + 1] = fo.Frame(legpose=keypoint_labels.to_keypoints(guesses, SIZE))
         dataset.add_sample(sample)
     sample = dataset.first()
     fixed = walking[1] + 301
     fixed[0] = np.nan
     visibility = np.array([0, 1] + [2] * 8)
-    sample.frames[2]["ground_truth"] = poses.to_keypoints([Pose(fixed, visibility)], SIZE)
-    sample.frames[3]["ground_truth"] = poses.to_keypoints([], SIZE)
+    sample.frames[2]["ground_truth"] = keypoint_labels.to_keypoints([Pose(fixed, visibility)], SIZE)
+    sample.frames[3]["ground_truth"] = keypoint_labels.to_keypoints([], SIZE)
     sample.save()
     return dataset
 
@@ -102,7 +103,7 @@ def test_a_later_prediction_that_numbers_anew_does_not_mix_two_people(videos, tm
     sample = videos.first()
     walking = walk(FRAMES)
     sent = [Pose(walking[1] + 300 * k, np.full(10, 2), track_id=8 - k) for k in (0, 1)]
-    sample.frames[2]["ground_truth"] = poses.to_keypoints(sent, SIZE)
+    sample.frames[2]["ground_truth"] = keypoint_labels.to_keypoints(sent, SIZE)
     sample.save()
     export(videos, tmp_path / "legs.csv")
     rows = [r for r in read(tmp_path / "legs.csv") if r["video"] == "a.mp4"]
@@ -118,9 +119,9 @@ def export_with_a_person_nobody_found(videos, path, at: float) -> set[str]:
     sample = videos.first()
     walking = walk(FRAMES)
     found = [Pose(walking[3], np.full(10, 2), track_id=7)]
-    sample.frames[4]["legpose"] = poses.to_keypoints(found, SIZE)
+    sample.frames[4]["legpose"] = keypoint_labels.to_keypoints(found, SIZE)
     added = Pose(walking[3] + at, np.full(10, 2), track_id=8)
-    sample.frames[4]["ground_truth"] = poses.to_keypoints([*found, added], SIZE)
+    sample.frames[4]["ground_truth"] = keypoint_labels.to_keypoints([*found, added], SIZE)
     sample.save()
     export(videos, path)
     rows = [r for r in read(path) if (r["video"], r["frame"]) == ("a.mp4", "4")]
@@ -195,10 +196,10 @@ def test_a_name_that_contradicts_the_format_is_refused(videos, tmp_path):
 
 def test_images_have_no_time(dataset_name, tmp_path):
     dataset = fo.Dataset(dataset_name)
-    poses.declare(dataset, "legpose")
+    keypoint_labels.declare(dataset, "legpose")
     metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
     for i in range(3):
-        label = poses.to_keypoints([Pose(walk(3)[i], np.full(10, 2))], SIZE)
+        label = keypoint_labels.to_keypoints([Pose(walk(3)[i], np.full(10, 2))], SIZE)
         dataset.add_sample(fo.Sample(f"/x/{i}.jpg", metadata=metadata, legpose=label))
     summary = export(dataset, tmp_path / "legs.csv")
     rows = read(tmp_path / "legs.csv")

@@ -13,9 +13,9 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import cli, evaluation, poses, prediction, review, rounds, training
+from fiftyone_legpose import cli, evaluation, prediction, review, rounds, training
 from fiftyone_legpose.annotation_results import load_results
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.operators import OPERATORS, running, worker
@@ -42,7 +42,7 @@ def predicted(short_clip, dataset_name) -> fo.Dataset:
 
 def add_truth(dataset: fo.Dataset, field: str = fields.GROUND_TRUTH) -> None:
     """Take the predictions of every frame for corrections."""
-    poses.declare(dataset, field)
+    keypoint_labels.declare(dataset, field)
     for sample in dataset.iter_samples(autosave=True):
         for frame in sample.frames.values():
             frame[field] = frame[fields.PREDICTIONS]

@@ -4,8 +4,8 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from fiftyone_legpose import legs, poses
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.evaluation import evaluate
 from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.glance import Glance, glance, next_step
@@ -28,12 +28,12 @@ def mark(dataset: fo.Dataset, state: str, *positions: int) -> None:
 
 def correct(dataset: fo.Dataset, *positions: int, by_px: float = 0.0) -> None:
     """Label frames as a reviewer would who moves every point of the first person to the right."""
-    poses.declare(dataset, fields.GROUND_TRUTH)
+    keypoint_labels.declare(dataset, fields.GROUND_TRUTH)
     values = [None] * reviewing.CLIP_FRAMES
     for i in positions:
         shown = reviewing.people(dataset, fields.PREDICTIONS, i)
         shown[0] = replace(shown[0], points=shown[0].points + (by_px * (i + 1), 0))
-        values[i] = poses.to_keypoints(shown, reviewing.SIZE)
+        values[i] = keypoint_labels.to_keypoints(shown, reviewing.SIZE)
     dataset.set_values(f"frames.{fields.GROUND_TRUTH}", [values])
     mark(dataset, fields.CORRECTED, *positions)
 
@@ -105,7 +105,7 @@ def test_a_video_without_predictions_has_no_track(dataset_name, short_clip):
     dataset = fo.Dataset(dataset_name)
     dataset.add_sample(fo.Sample(filepath=str(short_clip)))
     dataset.ensure_frames()
-    poses.declare(dataset, fields.PREDICTIONS)
+    keypoint_labels.declare(dataset, fields.PREDICTIONS)
     assert read_track(dataset, dataset.first().id, fields.PREDICTIONS) is None
 
 

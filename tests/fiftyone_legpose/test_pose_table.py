@@ -6,7 +6,7 @@ import pytest
 from bson import ObjectId
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import poses
+from fiftyone_legpose.dataset import keypoint_labels, pose_table
 from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.errors import DatasetError
 
@@ -31,16 +31,18 @@ def sample(name: str, *frames: fo.Keypoints | None) -> fo.Sample:
 @pytest.fixture
 def dataset(dataset_name) -> fo.Dataset:
     made = fo.Dataset(dataset_name, media_type="video")
-    poses.declare(made, "legs")
+    keypoint_labels.declare(made, "legs")
     confidence = np.linspace(0.1, 1, 10)
     tracked = pose(0.25, confidence=confidence, score=0.8, track_id=4)
-    two = poses.to_keypoints([tracked, pose(1)], SIZE)
-    made.add_samples([sample("a", None, two, poses.to_keypoints([], SIZE)), sample("b", None)])
+    two = keypoint_labels.to_keypoints([tracked, pose(1)], SIZE)
+    made.add_samples(
+        [sample("a", None, two, keypoint_labels.to_keypoints([], SIZE)), sample("b", None)]
+    )
     return made
 
 
 def test_poses_come_back_in_px_with_their_frames(dataset):
-    table = poses.read_poses(dataset, "legs")
+    table = pose_table.read_poses(dataset, "legs")
     assert table.frame_sample.tolist() == [0, 0, 0, 1]
     assert table.frame_number.tolist() == [1, 2, 3, 1]
     assert table.looked_at.tolist() == [False, True, True, False]
@@ -57,9 +59,9 @@ def test_a_video_may_be_longer_than_a_document_of_mongodb(dataset_name):
     """Its poses are some 20 MB in all; MongoDB allows a document 16."""
     frames = 15_000
     made = fo.Dataset(dataset_name, media_type="video")
-    poses.declare(made, "legs", boxes=True)
+    keypoint_labels.declare(made, "legs", boxes=True)
     [sample_id] = made.add_samples([sample("long", None)])
-    label = poses.predicted_documents(
+    label = keypoint_labels.predicted_documents(
         np.array([[0, 0, 90, 90], [5, 5, 95, 95.0]]),
         np.array([0.9, 0.8]),
         np.full((2, 10, 2), 1 / 3),
@@ -72,7 +74,7 @@ def test_a_video_may_be_longer_than_a_document_of_mongodb(dataset_name):
     made._frame_collection.insert_many(
         {**frame, "_id": ObjectId(), "frame_number": number} for number in range(2, frames + 1)
     )
-    table = poses.read_poses(made, "legs")
+    table = pose_table.read_poses(made, "legs")
     assert table.frame_number.tolist() == list(range(1, frames + 1))
     assert table.points.shape == (2 * (frames - 1), 10, 2)
     whole = frame_documents(made, ["legs", "legs_boxes"])
@@ -81,7 +83,7 @@ def test_a_video_may_be_longer_than_a_document_of_mongodb(dataset_name):
 
 def test_a_view_gives_its_own_frames(dataset):
     ids = dataset.values("frames.id")
-    table = poses.read_poses(dataset.select_frames([ids[0][1], ids[1][0]]), "legs")
+    table = pose_table.read_poses(dataset.select_frames([ids[0][1], ids[1][0]]), "legs")
     assert table.frame_ids == [ids[0][1], ids[1][0]]
     assert table.pose_frame.tolist() == [0, 0]
 
@@ -89,14 +91,18 @@ def test_a_view_gives_its_own_frames(dataset):
 def test_images_count_as_one_frame_each(dataset_name):
     made = fo.Dataset(dataset_name)
     metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
-    labels = [None, poses.to_keypoints([pose()], SIZE), poses.to_keypoints([], SIZE)]
+    labels = [
+        None,
+        keypoint_labels.to_keypoints([pose()], SIZE),
+        keypoint_labels.to_keypoints([], SIZE),
+    ]
     made.add_samples(
         [
             fo.Sample(filepath=f"/nowhere/{i}.jpg", metadata=metadata, legs=label)
             for i, label in enumerate(labels)
         ]
     )
-    table = poses.read_poses(made, "legs")
+    table = pose_table.read_poses(made, "legs")
     assert table.frame_ids == table.sample_ids
     assert table.looked_at.tolist() == [False, True, True]
     assert table.pose_frame.tolist() == [1]
@@ -109,18 +115,18 @@ def test_labels_without_attributes_are_visible_where_they_have_a_place(dataset_n
     label = fo.Keypoints(keypoints=[fo.Keypoint(points=points)])
     metadata = fo.ImageMetadata(width=10, height=10)
     made.add_sample(fo.Sample(filepath="/nowhere/0.jpg", metadata=metadata, legs=label))
-    assert poses.read_poses(made, "legs").visibility.tolist() == [[2] * 9 + [0]]
+    assert pose_table.read_poses(made, "legs").visibility.tolist() == [[2] * 9 + [0]]
 
 
 def test_an_empty_collection_gives_empty_arrays(dataset):
-    table = poses.read_poses(dataset.limit(0), "legs")
+    table = pose_table.read_poses(dataset.limit(0), "legs")
     assert table.points.shape == (0, 10, 2)
     assert table.frame_ids == []
 
 
 def test_what_cannot_be_read_is_named(dataset):
     with pytest.raises(DatasetError, match="no keypoints in field 'other'"):
-        poses.read_poses(dataset, "other")
+        pose_table.read_poses(dataset, "other")
     dataset.set_values("metadata", [None, None])
     with pytest.raises(DatasetError, match=r"size of '/nowhere/a.mp4' cannot be read \(2"):
-        poses.read_poses(dataset, "legs")
+        pose_table.read_poses(dataset, "legs")

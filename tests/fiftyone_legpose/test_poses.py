@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, poses
+from fiftyone_legpose import legs
+from fiftyone_legpose.dataset import keypoint_labels, pose_table
 
 SIZE = (640, 360)
 
@@ -18,7 +19,7 @@ SIZE = (640, 360)
 )
 def test_a_pose_survives_the_way_into_a_label_and_back(points, visibility, track_id):
     pose = Pose(points=points, visibility=visibility, track_id=track_id)
-    [back] = poses.to_poses(poses.to_keypoints([pose], SIZE), SIZE)
+    [back] = keypoint_labels.to_poses(keypoint_labels.to_keypoints([pose], SIZE), SIZE)
     assert np.array_equal(back.visibility, visibility)
     seen = visibility > 0
     assert np.allclose(back.points[seen], points[seen], atol=1e-6)
@@ -27,15 +28,15 @@ def test_a_pose_survives_the_way_into_a_label_and_back(points, visibility, track
 
 
 def test_none_and_nobody_give_no_poses():
-    assert poses.to_poses(None, SIZE) == []
-    assert poses.to_poses(fo.Keypoints(), SIZE) == []
+    assert keypoint_labels.to_poses(None, SIZE) == []
+    assert keypoint_labels.to_poses(fo.Keypoints(), SIZE) == []
 
 
 def test_points_that_the_model_is_unsure_of_keep_their_place():
     confidence = np.full((1, 10), 0.9)
     confidence[0, 3] = legs.OCCLUDED_BELOW - 0.01
     points = np.random.default_rng(1).uniform(0, 300, (1, 10, 2))
-    keypoints, boxes = poses.predicted_labels(
+    keypoints, boxes = keypoint_labels.predicted_labels(
         np.array([[10.0, 20.0, 110.0, 220.0]]), np.array([0.8]), points, confidence, SIZE
     )
     [label] = keypoints.keypoints
@@ -47,7 +48,7 @@ def test_points_that_the_model_is_unsure_of_keep_their_place():
 
 
 def test_weights_without_confidence_give_visible_points():
-    keypoints, _ = poses.predicted_labels(
+    keypoints, _ = keypoint_labels.predicted_labels(
         np.zeros((1, 4)), np.array([0.8]), np.ones((1, 10, 2)), None, SIZE
     )
     assert keypoints.keypoints[0].visible == [2] * 10
@@ -60,18 +61,18 @@ def images(dataset_name):
     for number in range(3):
         metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
         dataset.add_sample(fo.Sample(filepath=f"{number}.jpg", metadata=metadata))
-    poses.declare(dataset, "legpose", boxes=True)
+    keypoint_labels.declare(dataset, "legpose", boxes=True)
     return dataset
 
 
 def test_reading_a_collection_gives_every_pose_in_px(images):
     pose = Pose(np.arange(20.0).reshape(10, 2), np.array([2, 1] * 5), track_id=4, score=0.5)
     samples = list(images)
-    samples[0]["legpose"] = poses.to_keypoints([pose, pose], SIZE)
+    samples[0]["legpose"] = keypoint_labels.to_keypoints([pose, pose], SIZE)
     samples[1]["legpose"] = fo.Keypoints()
     for sample in samples:
         sample.save()
-    table = poses.read_poses(images, "legpose")
+    table = pose_table.read_poses(images, "legpose")
     assert table.looked_at.tolist() == [True, True, False]
     assert table.pose_frame.tolist() == [0, 0]
     assert np.allclose(table.points[1], pose.points)
@@ -83,5 +84,5 @@ def test_reading_a_collection_gives_every_pose_in_px(images):
 def test_declaring_twice_keeps_the_users_skeleton(images):
     own = fo.KeypointSkeleton(labels=["a", "b"], edges=[[0, 1]])
     images.skeletons = {"legpose": own}
-    poses.declare(images, "legpose")
+    keypoint_labels.declare(images, "legpose")
     assert images.skeletons["legpose"].labels == ["a", "b"]

@@ -7,9 +7,9 @@ import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import decoding, label_writer, legs, poses, prediction
+from fiftyone_legpose import decoding, label_writer, legs, prediction
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
@@ -24,7 +24,7 @@ def videos(short_clip, dataset_name):
 
 
 def table(collection, field=fields.PREDICTIONS):
-    return poses.read_poses(collection, field)
+    return pose_table.read_poses(collection, field)
 
 
 def reference(clip: Path, numbers, **settings):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, poses
+from fiftyone_legpose import legs
 from fiftyone_legpose.backends import RawPoses
 from fiftyone_legpose.choosing import Timeline, choose, different_and_high, k_centre
-from fiftyone_legpose.dataset import frame_review
+from fiftyone_legpose.dataset import frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
 from fiftyone_legpose.errors import DatasetError, WeightsError
 from fiftyone_legpose.selection import DRAWN, select
@@ -34,7 +34,9 @@ def labels(video: int, *, shift: float = 0.0) -> list[fo.Keypoints]:
     confidence[80 + video] = 0.6
     rows = zip(points, confidence, strict=True)
     return [
-        poses.to_keypoints([Pose(p, np.full(10, 2), confidence=c, score=0.9, track_id=1)], SIZE)
+        keypoint_labels.to_keypoints(
+            [Pose(p, np.full(10, 2), confidence=c, score=0.9, track_id=1)], SIZE
+        )
         for p, c in rows
     ]
 
@@ -43,7 +45,7 @@ def labels(video: int, *, shift: float = 0.0) -> list[fo.Keypoints]:
 def predicted():
     """Two predicted videos of 4 s in which an ankle jumps, and one that nothing has predicted."""
     dataset = fo.Dataset(f"test-selection-{os.getpid()}", media_type="video")
-    poses.declare(dataset, "legpose")
+    keypoint_labels.declare(dataset, "legpose")
     for i in range(3):
         metadata = fo.VideoMetadata(frame_width=SIZE[0], frame_height=SIZE[1], frame_rate=FPS)
         sample = fo.Sample(filepath=f"/nowhere/{i}.mp4", metadata=metadata)
@@ -126,9 +128,9 @@ def test_settled_frames_are_never_touched_and_kept_away_from(videos, strategy):
 
 
 def test_labels_that_came_in_otherwise_are_settled_too(videos):
-    poses.declare(videos, GROUND_TRUTH)
+    keypoint_labels.declare(videos, GROUND_TRUTH)
     sample = videos.first()
-    sample.frames[21][GROUND_TRUTH] = poses.to_keypoints([], SIZE)
+    sample.frames[21][GROUND_TRUTH] = keypoint_labels.to_keypoints([], SIZE)
     sample.save()
     select(videos, count=3, easy_share=0)
     assert chosen(videos) == {(0, 60), (0, 100), (1, 45)}
@@ -182,11 +184,13 @@ def test_nothing_is_tagged_unless_told(videos):
 
 def test_photos_are_chosen_by_confidence_alone(dataset_name):
     dataset = fo.Dataset(dataset_name)
-    poses.declare(dataset, "legpose")
+    keypoint_labels.declare(dataset, "legpose")
     metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
     for i in range(6):
         confidence = np.full(10, 0.9 if i != 3 else 0.2)
-        label = poses.to_keypoints([Pose(walk(6)[i], np.full(10, 2), confidence=confidence)], SIZE)
+        label = keypoint_labels.to_keypoints(
+            [Pose(walk(6)[i], np.full(10, 2), confidence=confidence)], SIZE
+        )
         dataset.add_sample(fo.Sample(f"/nowhere/{i}.jpg", metadata=metadata, legpose=label))
     view = select(dataset, count=1, easy_share=0)
     assert view.values("filepath")[0].endswith("3.jpg")
@@ -254,7 +258,7 @@ def disagree(dataset_name, short_clip, monkeypatch):
     from fiftyone_legpose import disagreement, load, predict
 
     dataset = load(short_clip, dataset_name)
-    table = poses.read_poses(dataset, "legpose")
+    table = pose_table.read_poses(dataset, "legpose")
     width = table.sizes[0, 0]
     answers: list[list[np.ndarray]] = []
     asked = []
@@ -274,7 +278,7 @@ def disagree(dataset_name, short_clip, monkeypatch):
         settings = {"flip_test": flip_test, "voting": voting}
         predict(dataset, imgsz=160, conf=0.2, **settings, overwrite=True)
         one = dataclasses.replace(
-            poses.read_poses(dataset, "legpose"),
+            pose_table.read_poses(dataset, "legpose"),
             pose_frame=np.array([0]),
             points=stored[None],
             visibility=np.full((1, 10), 2),
@@ -378,7 +382,7 @@ def test_an_option_that_is_none_is_refused(predicted, option):
 
 def test_stills_of_equally_named_videos_are_two_videos(dataset_name):
     dataset = fo.Dataset(dataset_name)
-    poses.declare(dataset, "legpose")
+    keypoint_labels.declare(dataset, "legpose")
     metadata = fo.ImageMetadata(width=SIZE[0], height=SIZE[1])
     for place in ("P01", "P02"):
         for i in range(3):
@@ -387,7 +391,7 @@ def test_stills_of_equally_named_videos_are_two_videos(dataset_name):
                 fo.Sample(
                     f"/nowhere/{place}/walk_{i + 1:05d}.jpg",
                     metadata=metadata,
-                    legpose=poses.to_keypoints([pose], SIZE),
+                    legpose=keypoint_labels.to_keypoints([pose], SIZE),
                     video="walk",
                 )
             )

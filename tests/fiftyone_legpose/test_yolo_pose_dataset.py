@@ -15,8 +15,8 @@ from cvat_bridge.poses import Pose, from_annotations
 from cvat_bridge.skeleton import SkeletonLabel
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs
+from fiftyone_legpose.dataset.keypoint_labels import declare, to_keypoints, to_poses
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.poses import declare, to_keypoints, to_poses
 from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
 
 SIZE = (160, 120)

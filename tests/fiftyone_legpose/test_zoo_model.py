@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import poses
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo.weights import find_weights
 
@@ -24,11 +23,11 @@ def videos(short_clip, dataset_name):
 
 def test_apply_model_fills_the_field_named_on_videos(model, videos):
     videos.apply_model(model, label_field="legpose", batch_size=4)
-    table = poses.read_poses(videos, "legpose")
+    table = pose_table.read_poses(videos, "legpose")
     assert table.looked_at.all()
     assert len(table.points)
     lp.predict(videos, label_field="ours", imgsz=160, backend="torch", conf=0.1, track=False)
-    ours = poses.read_poses(videos, "ours")
+    ours = pose_table.read_poses(videos, "ours")
     assert np.array_equal(ours.pose_frame, table.pose_frame)
     # FiftyOne decodes with ffmpeg and we with OpenCV: colours differ by a few units.
     assert np.median(np.abs(ours.points - table.points)) < 1
@@ -44,7 +43,7 @@ def test_apply_model_takes_the_care_that_predict_takes(short_clip, dataset_name,
     lp.predict(images, label_field="tested", **{way: True}, **settings)
     lp.predict(images, label_field="bare", **settings)
     zoo, tested, bare = (
-        poses.read_poses(images, field).points for field in ("zoo", "tested", "bare")
+        pose_table.read_poses(images, field).points for field in ("zoo", "tested", "bare")
     )
     assert zoo.shape == tested.shape
     assert np.allclose(zoo, tested, atol=0.01)
@@ -72,7 +71,7 @@ def test_a_mapping_says_where_keypoints_and_boxes_go(model, short_clip, dataset_
 def test_views_of_videos_work_too(model, videos):
     clips = videos.to_clips([[[1, 3]]])
     clips.apply_model(model, label_field="legpose")
-    assert poses.read_poses(videos, "legpose").looked_at.sum() == 3
+    assert pose_table.read_poses(videos, "legpose").looked_at.sum() == 3
     assert videos.count(f"frames.{fields.BOXES}.detections") > 0
 
 

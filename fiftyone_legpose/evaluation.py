@@ -18,6 +18,7 @@ from fiftyone_legpose.comparison import Comparison, compare
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
 from fiftyone_legpose.dataset.fields import VIDEO, error_field
+from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation_results import (
@@ -29,7 +30,6 @@ from fiftyone_legpose.evaluation_results import (
 from fiftyone_legpose.intervals import estimate
 from fiftyone_legpose.pose.geometry import CORRECT_WITHIN
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 

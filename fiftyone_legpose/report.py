@@ -11,9 +11,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fiftyone_legpose import decoding, legs
-from fiftyone_legpose.choosing import Timeline
 from fiftyone_legpose.comparison import PCK_THRESHOLDS
 from fiftyone_legpose.dataset.pose_table import PoseTable
+from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import writing
 from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
 from fiftyone_legpose.intervals import Estimate

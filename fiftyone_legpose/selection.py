@@ -7,14 +7,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from fiftyone_legpose import signals
-from fiftyone_legpose.choosing import Strategy, Timeline, choose
+from fiftyone_legpose.choosing import Strategy, choose
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_whole, source_dataset
 from fiftyone_legpose.dataset.fields import VIDEO
+from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
+from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.splits import sample_groups
 
 Per = Literal["dataset", "video"]
 

@@ -13,10 +13,11 @@ import fiftyone as fo
 
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
+from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.errors import TrainingError, WeightsError
 from fiftyone_legpose.evaluation import Evaluation, evaluate
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.splits import Side, sample_groups
+from fiftyone_legpose.splits import Side
 from fiftyone_legpose.training_data import (
     BOX_MARGIN,
     TrainingFrames,

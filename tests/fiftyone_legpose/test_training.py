@@ -18,9 +18,9 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs, training, training_run
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
+from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
 from fiftyone_legpose.errors import DatasetError, TrainingError, WeightsError
-from fiftyone_legpose.splits import sample_groups
 from fiftyone_legpose.training import train
 from fiftyone_legpose.training_data import collect_frames, write_training_data
 from fiftyone_legpose.videos import load

@@ -25,9 +25,10 @@ from fiftyone_legpose.backend_entry import BACKEND
 from fiftyone_legpose.cvat_login import Login, find_login
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.frames import plain_view
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.incoming import from_server
-from fiftyone_legpose.outgoing import Outgoing, check_key, plain_view, read_outgoing, skeleton_of
+from fiftyone_legpose.outgoing import Outgoing, check_key, read_outgoing, skeleton_of
 from fiftyone_legpose.progress import Report
 
 logger = logging.getLogger(__name__)

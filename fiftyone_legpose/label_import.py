@@ -13,6 +13,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.cvat_login import find_login
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.frames import write_labels
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_sources import (
@@ -24,7 +25,6 @@ from fiftyone_legpose.label_sources import (
 )
 from fiftyone_legpose.pose.matching import same_people
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.review_out import write_labels
 from fiftyone_legpose.still_names import StillNames
 from fiftyone_legpose.videos import load
 

@@ -118,16 +118,6 @@ def handover_name(dataset: fo.Dataset, key: str) -> str:
     return f"{key}-{str(dataset._doc.id)[-6:]}"
 
 
-def plain_view(collection: Any) -> Any:
-    """Turn a view of clips or of frames into one of the videos that shows the same frames."""
-    if not (collection._is_frames or collection._is_clips):
-        return collection
-    ids = collection.values("id" if collection._is_frames else "frames.id")
-    if collection._is_clips:
-        ids = [frame_id for clip in ids for frame_id in clip or []]
-    return source_dataset(collection).select_frames(ids)
-
-
 def skeleton_of(collection: Any, field: str, classes: Sequence[Any] = ()) -> Skeleton:
     """Find the skeleton of a keypoint field, as it is to be labelled in CVAT.
 

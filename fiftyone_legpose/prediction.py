@@ -25,10 +25,10 @@ from fiftyone_legpose.backends import (
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE
+from fiftyone_legpose.dataset.frames import plain_view
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.label_writer import LabelWriter, StoredLabels, exchanged_back, stored_labels
 from fiftyone_legpose.media import UnreadableError
-from fiftyone_legpose.outgoing import plain_view
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.rendering import write_annotated_videos
 from fiftyone_legpose.tracking import PersonTracker, Tracker

@@ -15,10 +15,10 @@ from fiftyone_legpose.cvat_login import Login
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SHOWN_PREFIX
+from fiftyone_legpose.dataset.frames import frame_ids, write_labels
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError, writing
-from fiftyone_legpose.outgoing import plain_view
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.zoo.checkpoints import file_sha256
 
@@ -47,7 +47,7 @@ def choose(view: Any) -> Any:
 
 def _wanted_ids(view: Any) -> list[str]:
     """Take the selected frames of a dataset or of whole videos, and all frames of another view."""
-    return frame_review.read(view).ids(fields.SELECTED) if _is_whole(view) else _frame_ids(view)
+    return frame_review.read(view).ids(fields.SELECTED) if _is_whole(view) else frame_ids(view)
 
 
 def _is_whole(view: Any) -> bool:
@@ -72,7 +72,7 @@ def refuse_known(dataset: fo.Dataset, chosen: Any) -> None:
     DatasetError
         Naming the runs.
     """
-    wanted = set(_frame_ids(chosen))
+    wanted = set(frame_ids(chosen))
     reviews = frame_review.read(dataset)
     known = Counter(
         f"{'out' if state == fields.OUT else 'reviewed'} in run {key!r}"
@@ -80,7 +80,7 @@ def refuse_known(dataset: fo.Dataset, chosen: Any) -> None:
         if frame_id in wanted and state in frame_review.SETTLED
     )
     for key in begun_keys(dataset):
-        begun = wanted & set(_frame_ids(dataset.load_annotation_view(key)))
+        begun = wanted & set(frame_ids(dataset.load_annotation_view(key)))
         if begun:
             known[f"in the interrupted push {key!r}"] = len(begun)
     if known:
@@ -238,21 +238,3 @@ def open_first(dataset: fo.Dataset) -> list[str]:
 def begun_keys(dataset: fo.Dataset) -> list[str]:
     """List the keys of the pushes that were interrupted before all of their frames were sent."""
     return [key for key in review_keys(dataset) if is_begun(dataset, key)]
-
-
-def write_labels(dataset: fo.Dataset, field: str, labels: dict[str, fo.Keypoints | None]) -> None:
-    """Write labels of a declared field by the ids of frame documents, or of samples for images."""
-    prefix = "frames." if dataset.media_type == "video" else ""
-    if labels:
-        # Labels made by `poses` need no second look, which takes longer than the writing.
-        dataset.set_values(
-            f"{prefix}{field}",
-            labels,
-            key_field=f"{prefix}id",
-            expand_schema=False,
-            validate=False,
-        )
-
-
-def _frame_ids(view: Any) -> list[str]:
-    return frame_review.read(plain_view(view)).frame_ids

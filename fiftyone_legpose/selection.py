@@ -11,6 +11,7 @@ from fiftyone_legpose.choosing import Strategy, choose
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_whole, source_dataset
 from fiftyone_legpose.dataset.fields import VIDEO
+from fiftyone_legpose.dataset.frames import frame_ids
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.dataset.spacing import Timeline
@@ -97,7 +98,7 @@ def select(
         report(0, 4, "reading predictions")
         table = read_poses(whole, field)
         reviews = frame_review.read(whole)
-        own = table.looked_at & np.isin(table.frame_ids, _frame_ids(dataset_or_view))
+        own = table.looked_at & np.isin(table.frame_ids, frame_ids(dataset_or_view))
         if not own.any():
             raise DatasetError(
                 f"no frame has predictions in field {field!r}; run predict first, or name the field"
@@ -193,12 +194,6 @@ def _whole_videos(view: Any) -> Any:
     if view.media_type != "video":
         return view
     return source_dataset(view).select(view.values("id"))
-
-
-def _frame_ids(view: Any) -> list[str]:
-    if view.media_type != "video":
-        return view.values("id")
-    return [frame for sample in view.values("frames.id") for frame in sample or []]
 
 
 def _labelled(view: Any) -> np.ndarray:

@@ -169,7 +169,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch):
 
     def run(call):
         with monkeypatch.context() as patch:
-            patch.setattr(review_state, "mark", stop)
+            patch.setattr(frame_review, "mark", stop)
             with pytest.raises(KeyboardInterrupt):
                 call()
 

@@ -570,7 +570,7 @@ def test_a_pull_stopped_at_any_write_is_completed_by_the_next(video, server, mon
     server.remove_skeleton(1, 0)
     for task in (1, 2):
         server.complete_jobs(task)
-    for module, name in ((review_back, "write_labels"), (review_state, "mark")):
+    for module, name in ((review_back, "write_labels"), (frame_review, "mark")):
         for stop in (1, 2):
             calls, original = [], getattr(module, name)
 

@@ -38,7 +38,7 @@ from fiftyone_legpose.intervals import interval, resample
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.selection import select
 from fiftyone_legpose.training import train
-from fiftyone_legpose.videos import load
+from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
 from fiftyone_legpose.zoo.weights import find_weights
 from weights.recipe.card import MIN_SCORE, Truth, load_model, predict_all, read_truth

@@ -234,8 +234,8 @@ def limit(clip: Path, imgsz: int, *, backend: str) -> dict[str, float]:
     """Bare backend and bare decode side by side: what no pipeline around them can beat."""
     import torch
 
-    from fiftyone_legpose import decoding
     from fiftyone_legpose.backends import PoseModel
+    from fiftyone_legpose.videos import decoding
 
     set_torch_threads()
     asked = time.perf_counter()

@@ -11,8 +11,8 @@ from fiftyone_legpose.backend_entry import announce_backend
 from fiftyone_legpose.zoo import announce
 
 _HOMES = {
-    "load": "videos",
-    "extract_frames": "videos",
+    "load": "videos.load",
+    "extract_frames": "videos.stills",
     "predict": "prediction",
     "select": "selection",
     "push": "review",

@@ -16,7 +16,7 @@ from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction import predict
 from fiftyone_legpose.review import push
 from fiftyone_legpose.selection import select
-from fiftyone_legpose.videos import load
+from fiftyone_legpose.videos.load import load
 
 DATASET = "legpose-demo"
 KEY = "demo"

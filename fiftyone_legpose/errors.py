@@ -33,6 +33,10 @@ class TrainingError(LegposeError):
     """Training cannot start or go on as it was asked to."""
 
 
+class UnreadableError(Exception):
+    """A file that cannot be used; the message is the reason, without the file's name."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Name the file or folder that is being written where the system refuses it.

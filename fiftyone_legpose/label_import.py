@@ -26,7 +26,7 @@ from fiftyone_legpose.label_sources import (
 from fiftyone_legpose.pose.matching import same_people
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.still_names import StillNames
-from fiftyone_legpose.videos import load
+from fiftyone_legpose.videos.load import load
 
 KeypointOrder = Literal["left_first", "right_first"] | Sequence[str]
 

@@ -16,11 +16,11 @@ import numpy as np
 from cvat_bridge.frames import Frame
 from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import decoding, legs
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
-from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.errors import DatasetError, UnreadableError
+from fiftyone_legpose.videos import decoding
 
 _JPEG_QUALITY = 95
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")

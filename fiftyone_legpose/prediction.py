@@ -14,7 +14,6 @@ from typing import Any, get_args
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose import decoding
 from fiftyone_legpose.backends import (
     Backend,
     PoseModel,
@@ -26,12 +25,12 @@ from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.dataset.frames import plain_view
-from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.label_writer import LabelWriter, StoredLabels, exchanged_back, stored_labels
-from fiftyone_legpose.media import UnreadableError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.rendering import write_annotated_videos
 from fiftyone_legpose.tracking import PersonTracker, Tracker
+from fiftyone_legpose.videos import decoding
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fiftyone_legpose import decoding, media
+from fiftyone_legpose import errors
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.errors import writing
 from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.videos import decoding
+from fiftyone_legpose.videos.ffmpeg import EVEN_SIDES, h264_options, require_tool
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ def write_annotated_videos(
             try:
                 with writing(output):
                     _write_video(source, output, found, sample.metadata)
-            except media.UnreadableError as error:
+            except errors.UnreadableError as error:
                 logger.warning("No annotated video of %s: %s", name, error)
                 continue
             written.append(output)
@@ -82,15 +84,13 @@ def _free_name(folder: Path, stem: str, taken: list[Path]) -> Path:
 
 def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metadata: Any) -> None:
     width, height = metadata.frame_width, metadata.frame_height
-    even = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
     with TemporaryDirectory(dir=output.parent) as scratch:
         part = Path(scratch) / "part.mp4"
-        media.require_tool("ffmpeg")
+        require_tool("ffmpeg")
         encoder = subprocess.Popen(
             ["ffmpeg", "-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "bgr24"]
             + ["-s", f"{width}x{height}", "-r", str(metadata.frame_rate), "-i", "pipe:0"]
-            + ["-vf", even, "-c:v", "libx264", "-crf", "20", "-preset", "veryfast"]
-            + ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(part)],
+            + ["-vf", EVEN_SIDES, *h264_options(crf=20), str(part)],
             stdin=subprocess.PIPE,
         )
         assert encoder.stdin is not None
@@ -105,5 +105,5 @@ def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metada
                 encoder.stdin.close()
             encoder.wait()
         if encoder.returncode:
-            raise media.UnreadableError("ffmpeg could not write the annotated video")
+            raise errors.UnreadableError("ffmpeg could not write the annotated video")
         os.replace(part, output)

@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 import plotly.graph_objects as go
 
-from fiftyone_legpose import decoding, legs
+from fiftyone_legpose import legs
 from fiftyone_legpose.comparison import PCK_THRESHOLDS
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.dataset.spacing import Timeline
-from fiftyone_legpose.errors import writing
+from fiftyone_legpose.errors import UnreadableError, writing
 from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
 from fiftyone_legpose.intervals import Estimate
-from fiftyone_legpose.media import UnreadableError
 from fiftyone_legpose.pose.drawing import draw_poses
+from fiftyone_legpose.videos import decoding
 
 _PICTURE_PX = 360
 _APART_S = 0.5

@@ -18,10 +18,9 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import read_poses
-from fiftyone_legpose.decoding import read_frames
-from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.splits import Side, Split, check_split, split_frames
+from fiftyone_legpose.videos.decoding import read_frames
 
 BOX_MARGIN = 0.08
 """Legs reach beyond their keypoints; about what the boxes of the shipped weights' data have."""

@@ -35,7 +35,7 @@ def load_command(
     subject: Subject = None,
 ) -> None:
     """Load videos, or a folder of images, into a dataset."""
-    from fiftyone_legpose.videos import load, load_summary
+    from fiftyone_legpose.videos.load import load, load_summary
 
     summary = load_summary(load(sources, dataset, subject=subject))
     for item in summary.copied:
@@ -59,7 +59,7 @@ def frames_command(
     subject: Subject = None,
 ) -> None:
     """Write stills of videos, named <video>_<00001>.jpg."""
-    from fiftyone_legpose.videos import extract_frames
+    from fiftyone_legpose.videos.stills import extract_frames
 
     stills = extract_frames(videos, out, fps=fps, dataset=dataset, subject=subject)
     say(f"{len(stills)} stills in {out}" + (f", loaded into {dataset}." if dataset else "."))

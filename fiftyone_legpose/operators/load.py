@@ -52,7 +52,7 @@ class Load(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Load."""
-        from fiftyone_legpose.videos import load, load_summary
+        from fiftyone_legpose.videos.load import load, load_summary
 
         source = given_path(options, "sources") or ""
         dataset = load(

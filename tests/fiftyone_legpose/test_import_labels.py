@@ -78,7 +78,7 @@ def test_stills_of_a_video_find_their_frames(video, tmp_path):
 
 
 def test_stills_at_a_lower_rate_find_their_frames(video, tmp_path, short_clip):
-    from fiftyone_legpose.decoding import read_frames, read_picture
+    from fiftyone_legpose.videos.decoding import read_frames, read_picture
 
     stills = lp.extract_frames(short_clip, tmp_path / "stills", fps=7, progress=False)
     source = export(tmp_path / "e.zip", {still.stem: [person(i)] for i, still in enumerate(stills)})

@@ -7,10 +7,11 @@ import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import decoding, label_writer, legs, prediction
+from fiftyone_legpose import label_writer, legs, prediction
 from fiftyone_legpose.backends import PreparedFrame, RawPoses
 from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
+from fiftyone_legpose.videos import decoding
 from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.conftest import make_clip, turn_clip
@@ -279,7 +280,7 @@ def test_a_phone_video_that_load_did_not_add_has_the_size_that_it_is_decoded_at(
 
 
 def test_annotated_videos_play_in_browsers(videos, tmp_path):
-    from fiftyone_legpose.media import needs_copy, probe
+    from fiftyone_legpose.videos.probe import needs_copy, probe
 
     summary = lp.predict(videos, save_video=tmp_path / "out", **FAST)
     [saved] = map(Path, summary.videos_saved)

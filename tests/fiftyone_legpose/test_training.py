@@ -23,7 +23,7 @@ from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
 from fiftyone_legpose.errors import DatasetError, TrainingError, WeightsError
 from fiftyone_legpose.training import train
 from fiftyone_legpose.training_data import collect_frames, write_training_data
-from fiftyone_legpose.videos import load
+from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import find_base, load_base
 from fiftyone_legpose.zoo.quiet import import_ultralytics

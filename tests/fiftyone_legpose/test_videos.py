@@ -8,11 +8,12 @@ import fiftyone as fo
 import pytest
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import legs, media, videos
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES
 from fiftyone_legpose.errors import DatasetError, MissingToolError, NothingLoadedError
-from fiftyone_legpose.videos import load_summary
+from fiftyone_legpose.videos import playable_copy, probe
+from fiftyone_legpose.videos.load import load_summary
 from tests.conftest import make_clip
 
 
@@ -272,7 +273,7 @@ def test_a_playable_copy_that_is_gone_is_made_again(folder, dataset_name):
     # As when the recording came back from a backup: the name of a new copy would be another.
     os.utime(original)
     lp.load(original, dataset_name)
-    assert media.probe(copy).frame_count == dataset.first().metadata.total_frame_count == 12
+    assert probe.probe(copy).frame_count == dataset.first().metadata.total_frame_count == 12
     summary = load_summary(dataset)
     assert (len(dataset), summary.known) == (1, 1)
     assert summary.copied == [{"path": str(original), "reason": "its copy was gone"}]
@@ -317,7 +318,7 @@ def test_a_load_that_breaks_off_leaves_no_empty_dataset(
         patch.setenv("PATH", "")
         lp.load(original, dataset_name)
     assert not fo.dataset_exists(dataset_name)
-    monkeypatch.setattr(videos, "_copies_folder", lambda: original / "copies")
+    monkeypatch.setattr(playable_copy, "_copies_folder", lambda: original / "copies")
     with pytest.raises(NothingLoadedError, match="copies"):
         lp.load(original, dataset_name)
     assert not fo.dataset_exists(dataset_name)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from fiftyone_legpose.media import UnreadableError
+from fiftyone_legpose.errors import UnreadableError
 
 T = TypeVar("T")
 

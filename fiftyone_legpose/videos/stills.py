@@ -1,0 +1,170 @@
+"""Stills of videos, as pictures to label."""
+
+import filecmp
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import fiftyone as fo
+
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S, VIDEO
+from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
+from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.videos.ffmpeg import run_tool, tool_reason
+from fiftyone_legpose.videos.find_files import Sources, find_files, nothing_loaded, skip_file
+from fiftyone_legpose.videos.load import load
+from fiftyone_legpose.videos.probe import probe, square_filters
+from fiftyone_legpose.videos.subjects import Subject, subject_lookup, tell_unnamed
+
+logger = logging.getLogger(__name__)
+
+
+def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Path]:
+    """Write stills of a video at a steady rate, upright, at full size, of square pixels.
+
+    Parameters
+    ----------
+    path
+        A video file.
+    folder
+        Where the stills go, as ``<name>_<00001>.jpg`` and so on.
+    fps
+        Stills per second of video; never more than the video has.
+    name
+        First part of each still's name.
+
+    Returns
+    -------
+    list of Path
+        In the order of time.
+
+    Raises
+    ------
+    UnreadableError
+        ffmpeg cannot decode the file.
+    DatasetError
+        The folder holds other stills of the video's name; nothing is written then.
+    """
+    facts = probe(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    rate = Fraction(min(fps, facts.frame_rate)).limit_denominator(1001)
+    with TemporaryDirectory(dir=folder) as scratch:
+        answer = run_tool(
+            ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0"]
+            + ["-vf", ",".join([f"fps={rate}", *square_filters(facts)]), "-q:v", "2"]
+            + [str(Path(scratch) / "still_%09d.jpg")]
+        )
+        made = sorted(Path(scratch).iterdir())
+        if answer.returncode != 0 or not made:
+            raise UnreadableError(tool_reason(answer.stderr, path))
+        stills = [folder / f"{name}_{number:05d}.jpg" for number in range(1, len(made) + 1)]
+        _refuse_other_stills(folder, name, dict(zip(stills, made, strict=True)))
+        for still, target in zip(made, stills, strict=True):
+            if not target.exists():
+                os.replace(still, target)
+    return stills
+
+
+def _refuse_other_stills(folder: Path, name: str, made: Mapping[Path, Path]) -> None:
+    """Refuse to put a picture where another is, which may be labelled, or beside such ones."""
+    numbered = re.compile(re.escape(name) + r"_\d{5,}\.jpg")
+    there = sorted(path for path in folder.iterdir() if numbered.fullmatch(path.name))
+    for still in there:
+        if still not in made or not filecmp.cmp(still, made[still], shallow=False):
+            raise DatasetError(
+                f"{folder} holds other stills of {name}, such as {still.name}: of another rate, "
+                f"another video, or changed since. This one gives {len(made)}: choose another "
+                f"folder, or delete {name}_*.jpg first, with what is labelled on them."
+            )
+
+
+def extract_frames(
+    videos: Sources,
+    folder: str | Path,
+    *,
+    fps: float = STILLS_PER_S,
+    dataset: str | fo.Dataset | None = None,
+    subject: Subject | None = None,
+    progress: Report | bool | None = None,
+) -> list[Path]:
+    """Write stills of videos, named ``<video>_<00001>.jpg``, and load them where asked.
+
+    Parameters
+    ----------
+    videos
+        Video files, folders or globs.
+    folder
+        Where the stills go; those that are there already stay.
+    fps
+        Stills per second; a video with fewer frames per second gives each of its frames.
+    dataset
+        An image dataset to load the stills into, or its name.
+    subject
+        As for `load`, looked up by the video's name.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    list of Path
+        The stills, by video and time.
+
+    Raises
+    ------
+    NothingLoadedError
+        No video could be read; one among others is left out with a warning.
+    DatasetError
+        Two videos have one name, so that their stills would have too; or the folder holds other
+        stills of a video, such as of another rate: labels on them would come to other pictures.
+    """
+    if fps <= 0:
+        raise DatasetError(f"fps must be above 0, not {fps}: give stills per second of video.")
+    found, _, skipped = find_files(videos)
+    _refuse_namesakes(found)
+    subject_of = subject_lookup(subject)
+    stills: dict[Path, list[Path]] = {}
+    with reporting("frames", progress) as report:
+        for number, path in enumerate(found):
+            report(number, len(found), path.name)
+            try:
+                stills[path] = stills.write_stills(
+                    path, Path(folder).expanduser(), fps=fps, name=path.stem
+                )
+            except UnreadableError as error:
+                skipped.append(skip_file(path, str(error)))
+        report(len(found), len(found), "done")
+    if not stills:
+        raise NothingLoadedError(nothing_loaded(videos, skipped))
+    for item in skipped:
+        logger.warning("Left out %s: %s", item["path"], item["reason"])
+    unnamed = [str(video) for video in stills if subject_of(video) is None]
+    if subject is not None and unnamed:
+        logger.warning("%s", tell_unnamed(unnamed))
+    written = [still for of_video in stills.values() for still in of_video]
+    if dataset is not None:
+        loaded = load(written, dataset, progress=False)
+        origin = {str(s.resolve()): video for video, of in stills.items() for s in of}
+        view = loaded.match(fo.ViewField(SOURCE).is_in(list(origin)))
+        sources = view.values(SOURCE)
+        loaded.add_sample_field(VIDEO, fo.StringField)
+        view.set_values(VIDEO, [origin[s].stem for s in sources])
+        told = {i: subject_of(origin[s]) for i, s in zip(view.values("id"), sources, strict=True)}
+        known = {i: who for i, who in told.items() if who is not None}
+        view.set_values(fields.SUBJECT, known, key_field="id")
+    return written
+
+
+def _refuse_namesakes(videos: Iterable[Path]) -> None:
+    by_name: dict[str, Path] = {}
+    for path in videos:
+        other = by_name.setdefault(path.stem, path)
+        if other != path:
+            raise DatasetError(
+                f"{other} and {path} have one name, so the stills of one would replace those of "
+                "the other: extract them into folders of their own, one after the other."
+            )

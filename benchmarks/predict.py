@@ -184,7 +184,7 @@ def set_torch_threads() -> None:
 
 
 def yolo(clip: Path, imgsz: int, *, track: bool) -> dict[str, float]:
-    from fiftyone_legpose.zoo.quiet import import_ultralytics
+    from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 
     set_torch_threads()
     asked = time.perf_counter()
@@ -200,7 +200,7 @@ def yolo(clip: Path, imgsz: int, *, track: bool) -> dict[str, float]:
 def apply_model(clip: Path, imgsz: int) -> dict[str, float]:
     import fiftyone as fo
 
-    from fiftyone_legpose.zoo.quiet import import_ultralytics
+    from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 
     set_torch_threads()
     dataset = fo.Dataset()
@@ -234,7 +234,7 @@ def limit(clip: Path, imgsz: int, *, backend: str) -> dict[str, float]:
     """Bare backend and bare decode side by side: what no pipeline around them can beat."""
     import torch
 
-    from fiftyone_legpose.backends import PoseModel
+    from fiftyone_legpose.prediction.runtimes import PoseModel
     from fiftyone_legpose.videos import decoding
 
     set_torch_threads()

@@ -13,7 +13,7 @@ from fiftyone_legpose.zoo import announce
 _HOMES = {
     "load": "videos.load",
     "extract_frames": "videos.stills",
-    "predict": "prediction",
+    "predict": "prediction.predict",
     "select": "selection",
     "push": "review",
     "status": "review",

@@ -16,7 +16,7 @@ from fiftyone_legpose import legs
 if TYPE_CHECKING:
     import PIL.Image
 
-    from fiftyone_legpose.backends import Backend
+    from fiftyone_legpose.prediction.runtimes import Backend
 
 
 def create(
@@ -56,7 +56,7 @@ def create(
         For tasks with the label ``legs`` (`legs.SKELETON`), with points below
         `legs.OCCLUDED_BELOW` marked occluded as push does.
     """
-    from fiftyone_legpose.backends import PoseModel
+    from fiftyone_legpose.prediction.runtimes import PoseModel
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, version=version, trust=trust)

@@ -8,11 +8,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.backends import PoseModel, RawPoses
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import DatasetError, UnreadableError
-from fiftyone_legpose.flip_test import CANDIDATE_SHARE
+from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE
+from fiftyone_legpose.prediction.raw_poses import RawPoses
+from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.videos import decoding
 from fiftyone_legpose.zoo.weights import Weights, find_weights

@@ -115,7 +115,7 @@ def _mongod() -> list[Finding]:
 
 
 def _backends() -> list[Finding]:
-    from fiftyone_legpose.backends import available_backends
+    from fiftyone_legpose.prediction.runtimes import available_backends
 
     return [
         Finding(

@@ -13,7 +13,6 @@ import numpy as np
 from fiftyone import ViewField
 
 from fiftyone_legpose import legs, metrics
-from fiftyone_legpose.backends import Backend
 from fiftyone_legpose.comparison import Comparison, compare
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
@@ -29,6 +28,7 @@ from fiftyone_legpose.evaluation_results import (
 )
 from fiftyone_legpose.intervals import estimate
 from fiftyone_legpose.pose.geometry import CORRECT_WITHIN
+from fiftyone_legpose.prediction.runtimes import Backend
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.weights import Weights, find_weights
@@ -363,7 +363,7 @@ def _predict(
     view: Any, weights: Sequence[Weights], options: dict[str, Any], tell: Report
 ) -> dict[str, str]:
     """Predict the labelled frames with each of some weights; the fields by name."""
-    from fiftyone_legpose.prediction import predict
+    from fiftyone_legpose.prediction.predict import predict
 
     out: dict[str, str] = {}
     for found in weights:

@@ -31,7 +31,7 @@ from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.lost_frames import release_lost
 from fiftyone_legpose.outgoing import handover_name
-from fiftyone_legpose.prediction import predict
+from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review import pull, push
 from fiftyone_legpose.selection import select

@@ -27,8 +27,8 @@ from fiftyone_legpose.training_data import (
 from fiftyone_legpose.training_run import discard_training, run_trainer, training_folder
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import Base, find_base, knows_legs
-from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import Version
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import open_yolo, trained_imgsz
 
 OPTIMIZERS = ("AdamW", "auto", "SGD", "MuSGD", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop")

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.zoo.bases import Base, load_base
-from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import WEIGHTS_FILE, family_folder
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import open_yolo
 
 _PLAN_FILE = "plan.json"

@@ -99,7 +99,7 @@ def predict_command(
     ] = None,
 ) -> None:
     """Find the legs in every frame and save ten keypoints a person."""
-    from fiftyone_legpose.prediction import describe, predict
+    from fiftyone_legpose.prediction.predict import describe, predict
 
     summary = predict(
         open_collection(dataset, view),

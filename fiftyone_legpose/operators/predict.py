@@ -97,7 +97,7 @@ class Predict(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Predict."""
-        from fiftyone_legpose.prediction import describe, predict
+        from fiftyone_legpose.prediction.predict import describe, predict
 
         given = {name: options[name] for name in OPTIONS if name in options}
         given["weights"] = given_path(options, "checkpoint") or given.get("weights")

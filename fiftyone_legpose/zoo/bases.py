@@ -9,8 +9,8 @@ from typing import Any
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo.checkpoints import NAME, check_checkpoint
-from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import family_folder
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights, keypoint_shape, open_yolo
 
 _OFFICIAL = re.compile(r"yolo(v8|11|26)[nsmlx](-pose)?\.pt")

@@ -8,7 +8,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME, check_checkpoint
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 
 AUTHOR_NAME = "legpose-author"
 """Zoo name of the published best.pt that this project grew from; its pairs are right side first."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fiftyone_legpose.backends import RawPoses
 from fiftyone_legpose.pose.geometry import leg_length
+from fiftyone_legpose.prediction.raw_poses import RawPoses
 from tests.fiftyone_legpose.walking import walk
 
 POSE = walk(2)[0]

@@ -10,20 +10,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fiftyone_legpose import backends
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.prediction import runtimes
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.untrained import untrained
 
 
 def test_openvino_runs_on_the_cpu_beside_a_gpu(monkeypatch):
     asked = []
-    pick = backends._pick_device
-    monkeypatch.setattr(backends, "_pick_device", lambda d: asked.append(d) or pick("cpu"))
-    monkeypatch.setattr(backends, "_installed", lambda name: True)
-    monkeypatch.setattr(backends, "_exported", lambda *_: None)
-    monkeypatch.setattr(backends, "_openvino", lambda _: None)
-    model = backends.PoseModel(find_weights(), backend="openvino", device="auto")
+    pick = runtimes._pick_device
+    monkeypatch.setattr(runtimes, "_pick_device", lambda d: asked.append(d) or pick("cpu"))
+    monkeypatch.setattr(runtimes, "_installed", lambda name: True)
+    monkeypatch.setattr(runtimes, "_exported", lambda *_: None)
+    monkeypatch.setattr(runtimes, "_openvino", lambda _: None)
+    model = runtimes.PoseModel(find_weights(), backend="openvino", device="auto")
     assert asked == ["cpu"]
     assert model.batch == 1
 
@@ -64,9 +64,9 @@ def test_a_batch_keeps_its_poses_when_the_next_has_begun(monkeypatch, network):
     import ultralytics.models.yolo  # noqa: F401  (takes the true AutoBackend, for other tests)
 
     monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", network)
-    monkeypatch.setattr(backends, "_installed", lambda name: True)
-    monkeypatch.setattr(backends, "_exported", lambda *_: Path("legs.engine"))
-    model = backends.PoseModel(find_weights(), backend="tensorrt", imgsz=128, device="cpu")
+    monkeypatch.setattr(runtimes, "_installed", lambda name: True)
+    monkeypatch.setattr(runtimes, "_exported", lambda *_: Path("legs.engine"))
+    model = runtimes.PoseModel(find_weights(), backend="tensorrt", imgsz=128, device="cpu")
     dark, bright = (
         model.begin([model.prepare(np.full((128, 128, 3), shade, np.uint8))]) for shade in (0, 204)
     )
@@ -86,7 +86,7 @@ def test_an_engine_takes_the_batches_that_it_will_get(monkeypatch):
 
     monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "Test GPU")
     yolo = SimpleNamespace(export=export, model=SimpleNamespace())
-    made = [backends._exported(find_weights(), yolo, "tensorrt", 128, n) for n in (32, 32, 16)]
+    made = [runtimes._exported(find_weights(), yolo, "tensorrt", 128, n) for n in (32, 32, 16)]
     assert [options["batch"] for options in asked] == [32, 16]
     assert made[0] == made[1] != made[2]
 
@@ -102,13 +102,13 @@ def test_one_engine_does_with_and_without_mirrored_frames(monkeypatch):
         return Path("legs.engine")
 
     on_gpu = SimpleNamespace(type="cuda")
-    monkeypatch.setattr(backends, "_pick_device", lambda device: on_gpu)
+    monkeypatch.setattr(runtimes, "_pick_device", lambda device: on_gpu)
     monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", ReusingNetwork)
-    monkeypatch.setattr(backends, "_installed", lambda name: True)
-    monkeypatch.setattr(backends, "_exported", exported)
+    monkeypatch.setattr(runtimes, "_installed", lambda name: True)
+    monkeypatch.setattr(runtimes, "_exported", exported)
     options = {"backend": "tensorrt", "imgsz": 128}
-    plain = backends.PoseModel(find_weights(), **options)
-    tested = backends.PoseModel(find_weights(), flip_test=True, **options)
+    plain = runtimes.PoseModel(find_weights(), **options)
+    tested = runtimes.PoseModel(find_weights(), flip_test=True, **options)
     assert plain.batch == 2 * tested.batch
     assert asked == [plain.batch] * 2
 
@@ -130,7 +130,7 @@ def test_yolo26_finds_what_ultralytics_finds_with_it(tmp_path, saved):
     [expected] = yolo.predict(picture, device="cpu", verbose=False, **options)
     assert len(expected) > 1
     for backend in ("torch", "openvino"):
-        model = backends.PoseModel(weights, backend=backend, device="cpu", **options)
+        model = runtimes.PoseModel(weights, backend=backend, device="cpu", **options)
         [raw] = model.infer([model.prepare(picture)])
         assert raw.points.shape == (len(expected), 10, 2)
         assert np.allclose(raw.scores, expected.boxes.conf, atol=1e-4)
@@ -144,7 +144,7 @@ def test_yolo26_finds_what_ultralytics_finds_with_it(tmp_path, saved):
 def test_a_model_may_end_in_another_thread_than_it_began_in():
     script = """
         import os, signal, threading
-        from fiftyone_legpose.backends import PoseModel
+        from fiftyone_legpose.prediction.runtimes import PoseModel
         from fiftyone_legpose.zoo.weights import find_weights
 
         models = [PoseModel(find_weights(), backend="openvino", imgsz=64)]

@@ -5,7 +5,7 @@ import pytest
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo.bases import Base, find_base, load_base
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from tests.fiftyone_legpose.untrained import untrained
 
 

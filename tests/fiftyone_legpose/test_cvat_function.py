@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.backends import PoseModel
 from fiftyone_legpose.errors import WeightsError
+from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.zoo.weights import find_weights
 
 

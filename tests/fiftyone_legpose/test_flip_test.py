@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.backends import PoseModel
-from fiftyone_legpose.flip_test import merge
+from fiftyone_legpose.prediction.flip_test import merge
+from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.raw_poses import LEG, POSE, found
 from tests.fiftyone_legpose.untrained import untrained

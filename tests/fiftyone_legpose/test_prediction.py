@@ -7,12 +7,14 @@ import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_legpose as lp
-from fiftyone_legpose import label_writer, legs, prediction
-from fiftyone_legpose.backends import PreparedFrame, RawPoses
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
+from fiftyone_legpose.prediction import label_writer
+from fiftyone_legpose.prediction import predict as prediction
+from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.videos import decoding
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.conftest import make_clip, turn_clip
 

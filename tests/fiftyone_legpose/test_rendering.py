@@ -5,7 +5,7 @@ import os
 import pytest
 
 import fiftyone_legpose as lp
-from fiftyone_legpose.rendering import write_annotated_videos
+from fiftyone_legpose.prediction.annotated_video import write_annotated_videos
 from tests.conftest import make_clip
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.backends import RawPoses
 from fiftyone_legpose.choosing import choose, different_and_high, k_centre
 from fiftyone_legpose.dataset import frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
 from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import DatasetError, WeightsError
+from fiftyone_legpose.prediction.raw_poses import RawPoses
 from fiftyone_legpose.selection import DRAWN, select
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.walking import LEG_PX, SIZE, walk

@@ -26,8 +26,8 @@ from fiftyone_legpose.training_data import collect_frames, write_training_data
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import find_base, load_base
-from fiftyone_legpose.zoo.quiet import import_ultralytics
 from fiftyone_legpose.zoo.registry import Version
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 
 LABELLED = (1, 3, 5, 9, 20, 30)
 EMPTY = 12

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fiftyone_legpose import backends, legs
-from fiftyone_legpose.backends import PoseModel
-from fiftyone_legpose.flip_test import join
-from fiftyone_legpose.voting import vote
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose import legs
+from fiftyone_legpose.prediction import runtimes
+from fiftyone_legpose.prediction.flip_test import join
+from fiftyone_legpose.prediction.runtimes import PoseModel
+from fiftyone_legpose.prediction.voting import vote
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.raw_poses import LEG, POSE, found
 from tests.fiftyone_legpose.untrained import untrained
@@ -160,7 +161,7 @@ def test_other_models_vote_too(frame, tmp_path, monkeypatch, architecture, value
         given.append((persons, candidates))
         return vote(persons, candidates, **options)
 
-    monkeypatch.setattr(backends, "vote", note)
+    monkeypatch.setattr(runtimes, "vote", note)
     raw, _ = find_with_and_without(frame, path)
     assert (raw.confidence is None) == (values == 2)
     [(persons, candidates)] = given
@@ -173,7 +174,7 @@ def test_other_models_vote_too(frame, tmp_path, monkeypatch, architecture, value
 
 def test_who_falls_short_of_the_lowest_confidence_of_a_person_votes_too(frame, monkeypatch):
     given = []
-    monkeypatch.setattr(backends, "vote", lambda *pair, **_: given.append(pair) or pair[0])
+    monkeypatch.setattr(runtimes, "vote", lambda *pair, **_: given.append(pair) or pair[0])
     options = {"backend": "torch", "device": "cpu", "imgsz": 288}
     sure = PoseModel(find_weights(), conf=0.1, **options)
     [raw] = sure.infer([sure.prepare(frame)])

@@ -10,7 +10,7 @@ import pytest
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo import checkpoints, registry
 from fiftyone_legpose.zoo.checkpoints import file_sha256, shipped_checkpoint
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import AUTHOR_NAME, Weights, find_weights, load_yolo
 
 
@@ -155,7 +155,7 @@ def test_weights_of_something_else_are_refused(zoo, tmp_path, bomb):
 def test_ultralytics_stays_quiet_and_keeps_the_users_settings(tmp_path):
     # A process of its own: the switches must hold where nothing was imported before.
     script = (
-        "from fiftyone_legpose.zoo.quiet import import_ultralytics\n"
+        "from fiftyone_legpose.zoo.ultralytics import import_ultralytics\n"
         "import_ultralytics()\n"
         "from ultralytics.utils import AUTOINSTALL, ONLINE, SETTINGS\n"
         "from ultralytics.utils.events import events\n"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 
 
 def untrained(path: Path, architecture: str, *, values: int = 3) -> Path:

@@ -113,7 +113,7 @@ def load_model(
 
     `imgsz` is the longer side of the input in px; None is the size they were trained at.
     """
-    from fiftyone_legpose.backends import PoseModel
+    from fiftyone_legpose.prediction.runtimes import PoseModel
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, trust=True)

@@ -8,12 +8,12 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose.backends import PreparedFrame, RawPoses
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.pose.geometry import leg_length
 from fiftyone_legpose.pose.side_swaps import find_swaps
-from fiftyone_legpose.tracking import PersonTracker
+from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
+from fiftyone_legpose.prediction.tracking import PersonTracker
 
 # A write a few times a minute costs little and is what a crash can lose at most.
 _FRAMES_A_WRITE = 256

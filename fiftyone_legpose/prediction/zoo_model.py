@@ -11,9 +11,9 @@ import numpy as np
 from eta.core import web
 from eta.core.config import Config
 
-from fiftyone_legpose.backends import PoseModel
 from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.errors import WeightsError
+from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.zoo.weights import AUTHOR_NAME, find_weights
 
 AUTHOR_URL = (

@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import cycle, groupby
 from pathlib import Path
@@ -17,9 +16,10 @@ import numpy as np
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import MissingToolError
-from fiftyone_legpose.flip_test import CANDIDATE_SHARE, merge
-from fiftyone_legpose.voting import VOTER_SHARE, vote
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE, merge
+from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
+from fiftyone_legpose.prediction.voting import VOTER_SHARE, vote
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import Weights, keypoint_shape, load_yolo, trained_imgsz
 
 Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
@@ -40,30 +40,6 @@ _GPU_BATCH = 32
 # A typical input (16:9 at 640 px) and runs a precision is timed on before one is chosen.
 _TRIAL_SHAPE = (1, 3, 384, 640)
 _TRIAL_RUNS = 3
-
-
-@dataclass(frozen=True)
-class RawPoses:
-    """What the model found in one frame: N persons, K keypoints, in px of the original frame."""
-
-    boxes: np.ndarray
-    """(N, 4): x1, y1, x2, y2."""
-    scores: np.ndarray
-    """(N,): box confidence."""
-    points: np.ndarray
-    """(N, K, 2), in the order of `legs.KEYPOINTS`."""
-    confidence: np.ndarray | None
-    """(N, K), or None from weights without a confidence a point."""
-
-
-@dataclass(frozen=True)
-class PreparedFrame:
-    """A frame scaled and padded for the model; small, so that many can wait in memory."""
-
-    pixels: np.ndarray
-    """(H, W, 3) of uint8, BGR, sides multiples of the model's stride."""
-    shape: tuple[int, int]
-    """Height and width of the original frame in px."""
 
 
 class PoseModel:

@@ -17,7 +17,7 @@ from fiftyone_legpose.pose.geometry import (
 )
 
 if TYPE_CHECKING:
-    from fiftyone_legpose.backends import RawPoses
+    from fiftyone_legpose.prediction.raw_poses import RawPoses
 
 CANDIDATE_SHARE: Final = 0.25
 """Share of the lowest box confidence that either picture's persons need: their mean decides."""

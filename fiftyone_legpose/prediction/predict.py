@@ -14,22 +14,22 @@ from typing import Any, get_args
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose.backends import (
-    Backend,
-    PoseModel,
-    PreparedFrame,
-    RawPoses,
-    check_backend,
-)
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.dataset.frames import plain_view
 from fiftyone_legpose.errors import DatasetError, UnreadableError
-from fiftyone_legpose.label_writer import LabelWriter, StoredLabels, exchanged_back, stored_labels
+from fiftyone_legpose.prediction.annotated_video import write_annotated_videos
+from fiftyone_legpose.prediction.label_writer import (
+    LabelWriter,
+    StoredLabels,
+    exchanged_back,
+    stored_labels,
+)
+from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
+from fiftyone_legpose.prediction.runtimes import Backend, PoseModel, check_backend
+from fiftyone_legpose.prediction.tracking import PersonTracker, Tracker
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.rendering import write_annotated_videos
-from fiftyone_legpose.tracking import PersonTracker, Tracker
 from fiftyone_legpose.videos import decoding
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 

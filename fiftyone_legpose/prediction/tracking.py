@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fiftyone_legpose.zoo.quiet import import_ultralytics
+from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 
 Tracker = Literal["bytetrack", "botsort"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from fiftyone_legpose.pose.geometry import CORRECT_WITHIN, FOUND_FROM, areas, leg_length, oks
 
 if TYPE_CHECKING:
-    from fiftyone_legpose.backends import RawPoses
+    from fiftyone_legpose.prediction.raw_poses import RawPoses
 
 VOTER_SHARE: Final = 0.5
 """A candidate needs this share of the person's box confidence to vote."""

@@ -18,8 +18,8 @@ import numpy as np
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.dataset import keypoint_labels
-from fiftyone_legpose.selection import score_frames, select
-from fiftyone_legpose.signals import combine
+from fiftyone_legpose.selection.review_score import combine, score_frames
+from fiftyone_legpose.selection.select import select
 
 FPS, SECONDS, SIZE = 30.0, 120, (1280, 720)
 PERSONS = 1

@@ -14,7 +14,7 @@ _HOMES = {
     "load": "videos.load",
     "extract_frames": "videos.stills",
     "predict": "prediction.predict",
-    "select": "selection",
+    "select": "selection.select",
     "push": "review",
     "status": "review",
     "pull": "review",

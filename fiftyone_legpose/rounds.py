@@ -24,7 +24,6 @@ from cvat_bridge.errors import (
     ServerTroubleError,
 )
 from fiftyone_legpose.annotation_backend import is_begun
-from fiftyone_legpose.choosing import Strategy
 from fiftyone_legpose.cvat_login import find_login
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_dataset
@@ -34,7 +33,8 @@ from fiftyone_legpose.outgoing import handover_name
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review import pull, push
-from fiftyone_legpose.selection import select
+from fiftyone_legpose.selection.select import select
+from fiftyone_legpose.selection.strategies import Strategy
 from fiftyone_legpose.training import run_key_of
 from fiftyone_legpose.training import train as train_verb
 from fiftyone_legpose.training_run import begun_trainings, is_training_begun

@@ -48,7 +48,7 @@ def select_command(
     trust: Trust = False,
 ) -> None:
     """Choose the frames that a person should correct."""
-    from fiftyone_legpose.selection import select
+    from fiftyone_legpose.selection.select import select
 
     view_of_chosen = select(
         open_collection(dataset, view),

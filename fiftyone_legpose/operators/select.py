@@ -88,7 +88,7 @@ class Select(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Select."""
-        from fiftyone_legpose.selection import select
+        from fiftyone_legpose.selection.select import select
 
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
         if checkpoint := given_path(options, "checkpoint"):

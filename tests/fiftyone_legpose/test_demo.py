@@ -4,7 +4,7 @@ import fiftyone as fo
 
 from fiftyone_legpose import demo
 from fiftyone_legpose.dataset import fields, frame_review
-from fiftyone_legpose.selection import select
+from fiftyone_legpose.selection.select import select
 
 
 def test_the_clip_of_a_project_that_was_moved_is_loaded_once(

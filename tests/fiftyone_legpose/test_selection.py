@@ -11,13 +11,13 @@ import pytest
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.choosing import choose, different_and_high, k_centre
 from fiftyone_legpose.dataset import frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
 from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import DatasetError, WeightsError
 from fiftyone_legpose.prediction.raw_poses import RawPoses
-from fiftyone_legpose.selection import DRAWN, select
+from fiftyone_legpose.selection.select import DRAWN, select
+from fiftyone_legpose.selection.strategies import choose, different_and_high, k_centre
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.walking import LEG_PX, SIZE, walk
 
@@ -256,7 +256,8 @@ def test_uniform_goes_on_where_frames_are_taken():
 @pytest.fixture
 def disagree(dataset_name, short_clip, monkeypatch):
     """Give the signal of a stored pose, of what is found in its frame, and in the mirrored one."""
-    from fiftyone_legpose import disagreement, load, predict
+    from fiftyone_legpose import load, predict
+    from fiftyone_legpose.selection import mirror_disagreement
 
     dataset = load(short_clip, dataset_name)
     table = pose_table.read_poses(dataset, "legpose")
@@ -288,9 +289,9 @@ def disagree(dataset_name, short_clip, monkeypatch):
         turned = [pose[legs.FLIP_INDEX, :] * (-1, 1) + (width, 0) for pose in mirrored]
         answers[:] = [turned, plain] if flip_test else [turned]
         asked.clear()
-        monkeypatch.setattr(disagreement, "PoseModel", Model)
+        monkeypatch.setattr(mirror_disagreement, "PoseModel", Model)
         frames = np.arange(len(one.frame_ids)) == 0
-        told = disagreement.mirror_signal(
+        told = mirror_disagreement.mirror_signal(
             dataset, one, frames, "legpose", weights=None, report=lambda *_: None
         )
         assert not answers
@@ -323,16 +324,17 @@ def test_disagreement_is_between_the_pictures_however_they_were_merged(disagree)
 def test_disagreement_with_the_mirrored_frame_is_a_reason(
     dataset_name, short_clip, tmp_path, monkeypatch
 ):
-    from fiftyone_legpose import disagreement, load, predict
+    from fiftyone_legpose import load, predict
+    from fiftyone_legpose.selection import mirror_disagreement
 
     asked = []
 
-    class Asked(disagreement.PoseModel):
+    class Asked(mirror_disagreement.PoseModel):
         def __init__(self, *arguments, **options):
             asked.append(options)
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(disagreement, "PoseModel", Asked)
+    monkeypatch.setattr(mirror_disagreement, "PoseModel", Asked)
     dataset = load(short_clip, dataset_name)
     predict(dataset, imgsz=320, conf=0.05)
     moved = dataset.first().frames[3].legpose

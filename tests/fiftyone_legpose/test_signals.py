@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fiftyone_legpose import legs, signals
+from fiftyone_legpose import legs
+from fiftyone_legpose.selection import review_score, signals
 from tests.fiftyone_legpose.walking import LEG_PX, SIZE, walk
 
 FRAMES = 150
@@ -38,7 +39,7 @@ def strong(strengths, name, at_least=0.3):
 
 @pytest.mark.parametrize("fps", [10.0, 25.0, 60.0])
 def test_a_good_walk_shows_nothing_at_any_frame_rate(fps):
-    score, reasons = signals.combine(judge(walk(int(5 * fps), fps), fps=fps))
+    score, reasons = review_score.combine(judge(walk(int(5 * fps), fps), fps=fps))
     assert score.max() < 0.3
     assert not any(reasons)
 
@@ -47,7 +48,7 @@ def test_a_good_walk_shows_nothing_at_any_frame_rate(fps):
 def test_a_jump_is_found_at_its_frame_and_joint(fps):
     points = walk(FRAMES, fps)
     points[70, KNEE] += 0.6 * LEG_PX
-    score, reasons = signals.combine(judge(points, fps=fps))
+    score, reasons = review_score.combine(judge(points, fps=fps))
     assert score.argmax() == 70
     assert "jump left_knee" in reasons[70]
     assert strong(judge(points, fps=fps), "jump") == {70}
@@ -70,7 +71,7 @@ def test_legs_that_are_exchanged_for_some_frames_are_found_there():
     strengths = judge(points)
     found = strong(strengths, "swapped")
     assert set(range(80, 90)) <= found <= set(range(79, 92))
-    assert "swapped legs" in signals.combine(strengths)[1][85]
+    assert "swapped legs" in review_score.combine(strengths)[1][85]
 
 
 def test_one_exchanged_pair_is_named():
@@ -80,7 +81,7 @@ def test_one_exchanged_pair_is_named():
     frame = int(apart.argmax())
     points[frame, ankles] = points[frame, ankles[::-1]]
     strengths = judge(points)
-    assert "swapped ankle" in signals.combine(strengths)[1][frame]
+    assert "swapped ankle" in review_score.combine(strengths)[1][frame]
     assert strengths["swapped"][frame, 0] == 0
 
 
@@ -88,7 +89,7 @@ def test_frames_missing_inside_a_track_are_not_found():
     kept = np.r_[0:50, 53:FRAMES]
     strengths = judge(walk(FRAMES)[kept], frame=kept)
     assert strong(strengths, "not found") == {50, 51, 52}
-    assert signals.combine(strengths)[1][51] == ["not found"]
+    assert review_score.combine(strengths)[1][51] == ["not found"]
 
 
 def test_a_long_absence_counts_less_than_a_short_one():
@@ -141,7 +142,7 @@ def test_confidence_is_judged_by_the_worst_point_and_by_the_mean():
     confidence[20, KNEE] = 0.05
     confidence[40] = 0.35
     strengths = judge(walk(FRAMES), confidence=confidence, score=np.linspace(0.9, 0.3, FRAMES))
-    reasons = signals.combine(strengths)[1]
+    reasons = review_score.combine(strengths)[1]
     assert reasons[20] == ["low confidence left_knee"]
     assert "unsure" in reasons[40]
     assert reasons[149] == ["weak box"]
@@ -149,7 +150,7 @@ def test_confidence_is_judged_by_the_worst_point_and_by_the_mean():
 
 def test_weights_without_confidence_say_nothing_by_it():
     strengths = judge(walk(FRAMES), confidence=np.nan, score=np.nan)
-    assert signals.combine(strengths)[0].max() < 0.3
+    assert review_score.combine(strengths)[0].max() < 0.3
 
 
 def test_two_persons_are_judged_by_themselves():
@@ -163,12 +164,12 @@ def test_two_persons_are_judged_by_themselves():
 def test_points_that_are_cut_off_are_not_judged():
     points = walk(FRAMES)
     points[:, [1, 3]] = np.nan
-    score, _ = signals.combine(judge(points))
+    score, _ = review_score.combine(judge(points))
     assert score.max() < 0.3
 
 
 def test_a_single_pose_and_no_pose_at_all_pass():
-    assert signals.combine(judge(walk(1)))[0].max() == 0
+    assert review_score.combine(judge(walk(1)))[0].max() == 0
     nobody = signals.track_signals(
         5,
         np.array([], int),
@@ -179,4 +180,4 @@ def test_a_single_pose_and_no_pose_at_all_pass():
         step_s=0.04,
         size=SIZE,
     )
-    assert signals.combine(nobody)[0].tolist() == [0] * 5
+    assert review_score.combine(nobody)[0].tolist() == [0] * 5

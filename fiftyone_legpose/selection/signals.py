@@ -26,6 +26,7 @@ _SEGMENTS: Final = tuple(
     for side in _SIDES
 )
 
+
 PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "low confidence": legs.KEYPOINTS,
     "unsure": ("",),
@@ -40,26 +41,6 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "mirror disagrees": legs.KEYPOINTS,
 }
 """The signals and the places each one speaks of."""
-
-WEIGHTS: Final[Mapping[str, float]] = {
-    "low confidence": 0.6,
-    "unsure": 0.6,
-    "weak box": 0.5,
-    "not found": 0.9,
-    "track breaks": 0.5,
-    "jump": 0.9,
-    "trembles": 0.5,
-    "swapped": 0.9,
-    "length": 0.7,
-    "heel and toe": 0.6,
-    "mirror disagrees": 0.8,
-}
-"""How sure a signal at full strength is that a person would correct the frame."""
-
-REASON_FROM: Final = 0.2
-"""Strength times weight from which a signal is named as a reason."""
-
-_MAX_REASONS: Final = 4
 
 _FASTEST: Final = 20.0
 """Acceleration of a keypoint in leg lengths/s² that is still walking, about 18 m/s².
@@ -193,35 +174,6 @@ def track_signals(
         _raise(out["swapped"], at, _swapped(scaled, step_s)[there])
         _raise(out["length"], at, _wrong_length(path, known, step_s)[there])
     return out
-
-
-def combine(strengths: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[list[str]]]:
-    """Turn signals into one score and its reasons a frame.
-
-    Parameters
-    ----------
-    strengths
-        Arrays (T, places) by signal.
-
-    Returns
-    -------
-    score : np.ndarray
-        Shape (T,), from 0 to 1: the chance that at least one signal is right, if each was right
-        with its weight times its strength and knew nothing of the others.
-    reasons : list of list of str
-        For each frame what looks wrong, worst first, for example ``jump left_ankle``.
-    """
-    names = list(strengths)
-    strongest = np.stack([strengths[n].max(axis=1) * WEIGHTS[n] for n in names], axis=1)
-    place = np.stack([strengths[n].argmax(axis=1) for n in names], axis=1)
-    score = 1 - np.prod(1 - strongest, axis=1)
-    order = np.argsort(-strongest, axis=1, kind="stable")[:, :_MAX_REASONS]
-    reasons: list[list[str]] = [[] for _ in range(len(score))]
-    for t in np.flatnonzero(strongest.max(axis=1) >= REASON_FROM):
-        for s in order[t]:
-            if strongest[t, s] >= REASON_FROM:
-                reasons[t].append(f"{names[s]} {PLACES[names[s]][place[t, s]]}".strip())
-    return score, reasons
 
 
 def _ramp(values: np.ndarray, harmless: float, certain: float) -> np.ndarray:

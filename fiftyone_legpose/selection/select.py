@@ -6,8 +6,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from fiftyone_legpose import signals
-from fiftyone_legpose.choosing import Strategy, choose
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_whole, source_dataset
 from fiftyone_legpose.dataset.fields import VIDEO
@@ -17,6 +15,9 @@ from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.selection import review_score
+from fiftyone_legpose.selection.review_score import score_frames
+from fiftyone_legpose.selection.strategies import Strategy, choose
 
 Per = Literal["dataset", "video"]
 
@@ -108,12 +109,12 @@ def select(
         settled = np.isin(reviews.state.astype(str), frame_review.SETTLED) | _labelled(whole)
         free = own & ~settled
         if disagreement:
-            from fiftyone_legpose.disagreement import mirror_signal
+            from fiftyone_legpose.selection.mirror_disagreement import mirror_signal
 
             strengths["mirror disagrees"] = mirror_signal(
                 whole, table, free, field, weights=weights, trust=trust, report=report
             )
-        scores, reasons = signals.combine(strengths)
+        scores, reasons = review_score.combine(strengths)
         report(2, 4, "choosing")
         ranking, poses = _ranking(strategy, table, strengths, scores), _descriptors(table)
         timeline = Timeline(table.frame_sample, _times(table), min_gap_s)
@@ -144,50 +145,6 @@ def _check_options(count: int, strategy: str, per: str, easy_share: float) -> No
         if value not in get_args(kinds):
             known = ", ".join(get_args(kinds))
             raise DatasetError(f"there is no {name} {value!r}; take one of {known}")
-
-
-def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
-    """Compute the signals of every frame of a collection.
-
-    Parameters
-    ----------
-    table
-        Predictions of whole videos, or of images, which have no signals over time.
-
-    Returns
-    -------
-    dict
-        Strengths (F, places) of the signals in `signals.PLACES`.
-    """
-    out = signals.pose_signals(
-        len(table.frame_ids),
-        table.pose_frame,
-        table.points,
-        table.confidence,
-        table.visibility,
-        table.score,
-        table.leg,
-    )
-    pose_sample = table.pose_sample
-    for sample in np.flatnonzero(np.isfinite(table.frame_rates)):
-        frames = np.flatnonzero((table.frame_sample == sample) & table.looked_at)
-        poses = np.flatnonzero(pose_sample == sample)
-        if len(frames) < 2 or not len(poses):
-            continue
-        steps = np.diff(table.frame_number[frames])
-        over_time = signals.track_signals(
-            len(frames),
-            np.searchsorted(frames, table.pose_frame[poses]),
-            table.track[poses],
-            table.points[poses],
-            table.visibility[poses],
-            table.leg[poses],
-            step_s=float(np.median(steps) / table.frame_rates[sample]),
-            size=(table.sizes[sample, 0], table.sizes[sample, 1]),
-        )
-        for name, strength in over_time.items():
-            out[name][frames] = np.maximum(out[name][frames], strength)
-    return out
 
 
 def _whole_videos(view: Any) -> Any:

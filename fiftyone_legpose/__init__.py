@@ -7,7 +7,7 @@ evaluate, export, loop. Importing this package loads none of the heavy libraries
 from importlib import import_module
 from typing import Any
 
-from fiftyone_legpose.backend_entry import announce_backend
+from fiftyone_legpose.cvat.announce import announce_backend
 from fiftyone_legpose.zoo import announce
 
 _HOMES = {

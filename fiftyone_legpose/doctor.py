@@ -145,7 +145,7 @@ def _plugin() -> list[Finding]:
 
 
 def _cvat() -> list[Finding]:
-    from fiftyone_legpose.cvat_login import find_login
+    from fiftyone_legpose.cvat.login import find_login
 
     login = find_login()
     if not login.url:

@@ -10,7 +10,8 @@ import numpy as np
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.still_names import StillNames
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.frames import write_labels
@@ -25,7 +26,6 @@ from fiftyone_legpose.label_sources import (
 )
 from fiftyone_legpose.pose.matching import same_people
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.still_names import StillNames
 from fiftyone_legpose.videos.load import load
 
 KeypointOrder = Literal["left_first", "right_first"] | Sequence[str]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cvat_bridge.archives import open_archive, read_member
 from cvat_bridge.errors import FormatError
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.cvat_login import Login, host_of
+from fiftyone_legpose.cvat.label_files import check_stems, read_label_file, to_shares
+from fiftyone_legpose.cvat.login import Login, host_of
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.label_files import check_stems, read_label_file, to_shares
 
 if TYPE_CHECKING:
     from cvat_bridge.server import Server, Task

@@ -6,8 +6,8 @@ import fiftyone as fo
 
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Server
-from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
-from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.review import PullSummary
 

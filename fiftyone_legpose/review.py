@@ -18,15 +18,14 @@ from cvat_bridge.errors import (
     RejectedError,
 )
 from cvat_bridge.server import FRAMES_PER_TASK
-from fiftyone_legpose.annotation_backend import is_begun
-from fiftyone_legpose.annotation_results import load_results
 from fiftyone_legpose.corrections import Corrections
-from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.outgoing import check_key
+from fiftyone_legpose.cvat.returned import from_file, from_server
+from fiftyone_legpose.cvat.run import is_begun, load_results
 from fiftyone_legpose.dataset import fields, frame_review, pose_table
 from fiftyone_legpose.dataset.checks import check_collection, source_dataset
 from fiftyone_legpose.errors import DatasetError, LegposeError
-from fiftyone_legpose.incoming import from_file, from_server
-from fiftyone_legpose.outgoing import check_key
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review_back import declare_ground_truth, take_in
 from fiftyone_legpose.review_out import (

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.annotation_results import CvatSkeletonResults
+from fiftyone_legpose.cvat.returned import Returned
+from fiftyone_legpose.cvat.run import CvatSkeletonResults
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.frames import write_labels
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.incoming import Returned
 from fiftyone_legpose.pose.matching import match_people, same_people
 
 if TYPE_CHECKING:

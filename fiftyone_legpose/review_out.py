@@ -8,10 +8,10 @@ import fiftyone as fo
 
 from cvat_bridge.backup import read_task_name, write_backup
 from cvat_bridge.errors import FormatError
-from fiftyone_legpose.annotation_backend import CvatSkeletonBackendConfig, is_begun
-from fiftyone_legpose.annotation_results import load_results
-from fiftyone_legpose.backend_entry import BACKEND
-from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.cvat.announce import BACKEND
+from fiftyone_legpose.cvat.backend import CvatSkeletonBackendConfig
+from fiftyone_legpose.cvat.login import Login
+from fiftyone_legpose.cvat.run import is_begun, load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SHOWN_PREFIX
@@ -19,8 +19,8 @@ from fiftyone_legpose.dataset.frames import frame_ids, write_labels
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError, writing
+from fiftyone_legpose.files import file_sha256
 from fiftyone_legpose.progress import Report
-from fiftyone_legpose.zoo.checkpoints import file_sha256
 
 
 def choose(view: Any) -> Any:

@@ -8,10 +8,10 @@ import fiftyone as fo
 
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Job
-from fiftyone_legpose.annotation_results import CvatSkeletonResults, load_results
-from fiftyone_legpose.cvat_login import Login
+from fiftyone_legpose.cvat.login import Login
+from fiftyone_legpose.cvat.returned import check_frames
+from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
-from fiftyone_legpose.incoming import check_frames
 
 ELSEWHERE = "elsewhere"
 """State, in a run, of a frame that went out again in a later run."""

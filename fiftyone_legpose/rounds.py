@@ -23,13 +23,13 @@ from cvat_bridge.errors import (
     NotCvatError,
     ServerTroubleError,
 )
-from fiftyone_legpose.annotation_backend import is_begun
-from fiftyone_legpose.cvat_login import find_login
+from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.outgoing import handover_name
+from fiftyone_legpose.cvat.run import is_begun
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.lost_frames import release_lost
-from fiftyone_legpose.outgoing import handover_name
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review import pull, push

@@ -110,7 +110,7 @@ class Push(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Push."""
-        from fiftyone_legpose.outgoing import handover_name
+        from fiftyone_legpose.cvat.outgoing import handover_name
         from fiftyone_legpose.review import push
 
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}

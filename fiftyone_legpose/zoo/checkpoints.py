@@ -1,11 +1,11 @@
 """Checkpoint files before they are opened: what they are and whether they are known."""
 
-import hashlib
 import zipfile
 from importlib.resources import files
 from pathlib import Path
 
 from fiftyone_legpose.errors import WeightsError
+from fiftyone_legpose.files import file_sha256
 
 NAME = "legpose-yolov8n"
 """Zoo name of the shipped weights and of the family of versions trained from them."""
@@ -54,12 +54,6 @@ def check_checkpoint(path: Path) -> str:
             "exported from."
         )
     return file_sha256(path)
-
-
-def file_sha256(path: Path) -> str:
-    """Compute a file's sha256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shipped_checkpoint() -> Path:

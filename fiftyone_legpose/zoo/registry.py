@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_legpose.errors import WeightsError
+from fiftyone_legpose.files import file_sha256
 from fiftyone_legpose.zoo.checkpoints import (
     NAME,
     check_checkpoint,
-    file_sha256,
     shipped_checkpoint,
     shipped_sha256,
 )

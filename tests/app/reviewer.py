@@ -11,7 +11,7 @@ from cvat_bridge.pose_sets import Frame, PoseSet
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import write_yolo_pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.annotation_results import load_results
+from fiftyone_legpose.cvat.run import load_results
 
 
 def correct(dataset: fo.Dataset, handover: Path, labels: Path, target: Path) -> Path:

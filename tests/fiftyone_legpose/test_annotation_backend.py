@@ -13,9 +13,9 @@ from fiftyone import ViewField as F
 
 import fiftyone_legpose  # noqa: F401  (announces the backend)
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose.annotation_backend import CvatSkeletonBackendConfig
-from fiftyone_legpose.annotation_results import load_results
-from fiftyone_legpose.backend_entry import announce_backend
+from fiftyone_legpose.cvat.announce import announce_backend
+from fiftyone_legpose.cvat.backend import CvatSkeletonBackendConfig
+from fiftyone_legpose.cvat.run import load_results
 from fiftyone_legpose.errors import DatasetError
 from tests.cvat_server import CvatServer, Fault
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cvat_bridge.errors import AddressError, LoginError
-from fiftyone_legpose.cvat_login import find_login, host_of
+from fiftyone_legpose.cvat.login import find_login, host_of
 
 OURS = "https://cvat.clinic.example"
 

@@ -17,7 +17,8 @@ from cvat_bridge.errors import (
 )
 from cvat_bridge.poses import Pose, to_track
 from cvat_bridge.skeleton import SkeletonLabel
-from fiftyone_legpose import annotation_results, legs, review, review_back
+from fiftyone_legpose import legs, review, review_back
+from fiftyone_legpose.cvat import run
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose import matching
@@ -429,7 +430,7 @@ def test_a_push_that_goes_on_leaves_alone_what_is_back(video, server, monkeypatc
         pass
 
     select(video, 0, 1, 4, 5)
-    save = annotation_results.CvatSkeletonResults.save
+    save = run.CvatSkeletonResults.save
     saved = iter(range(9))
 
     def die_at_the_second(results):
@@ -438,7 +439,7 @@ def test_a_push_that_goes_on_leaves_alone_what_is_back(video, server, monkeypatc
         save(results)
 
     with monkeypatch.context() as patch:
-        patch.setattr(annotation_results.CvatSkeletonResults, "save", die_at_the_second)
+        patch.setattr(run.CvatSkeletonResults, "save", die_at_the_second)
         with pytest.raises(Killed):
             review.push(video, "round1", frames_per_task=2)
     server.complete_jobs(1)
@@ -453,7 +454,7 @@ def test_a_push_that_breaks_off_again_knows_what_it_had_sent(video, server, monk
         pass
 
     def push_until(save_number: int) -> None:
-        save = annotation_results.CvatSkeletonResults.save
+        save = run.CvatSkeletonResults.save
         saved = iter(range(9))
 
         def dying(results):
@@ -462,7 +463,7 @@ def test_a_push_that_breaks_off_again_knows_what_it_had_sent(video, server, monk
             save(results)
 
         with monkeypatch.context() as patch:
-            patch.setattr(annotation_results.CvatSkeletonResults, "save", dying)
+            patch.setattr(run.CvatSkeletonResults, "save", dying)
             with pytest.raises(Killed):
                 review.push(video, "round1", frames_per_task=2)
 
@@ -492,7 +493,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
 
     original = {
         "mark": frame_review.mark,
-        "save": annotation_results.CvatSkeletonResults.save,
+        "save": run.CvatSkeletonResults.save,
     }
     stops = 0
     for stop in range(12):
@@ -514,7 +515,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
             return run
 
         monkeypatch.setattr(frame_review, "mark", dying("mark"))
-        monkeypatch.setattr(annotation_results.CvatSkeletonResults, "save", dying("save"))
+        monkeypatch.setattr(run.CvatSkeletonResults, "save", dying("save"))
         try:
             review.push(video, "round1", frames_per_task=2)
             killed = False
@@ -529,7 +530,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
         check()
         if stop == 3:  # FiftyOne deletes old results before it writes new ones
             video._doc.annotation_runs["round1"].results.delete()
-            assert annotation_results.load_results(video, "round1") is None
+            assert run.load_results(video, "round1") is None
         [told] = review.status(video)
         assert told.begun or told.frames == 4
         review.push(video, "round1")
@@ -686,7 +687,7 @@ def test_names_that_a_push_was_stored_with_stay(video, server, broken):
     select(video, 0, 1, 4, 5)
     server.arm({})
     review.push(video, "round1", frames_per_task=2)
-    results = annotation_results.load_results(video, "round1")
+    results = run.load_results(video, "round1")
     results.task_name = f"legpose-{video._doc.id}-round1"
     results.frames["name"] = [f"round1_abcdef_{i:06d}" for i in range(1, 5)]
     for number, task in server.tasks.items():

@@ -11,9 +11,9 @@ import pytest
 from cvat_bridge.errors import AddressError, FormatError
 from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
+from fiftyone_legpose.cvat.outgoing import handover_name
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.outgoing import handover_name
 from fiftyone_legpose.review import pull, push
 from fiftyone_legpose.rounds import loop, loop_state
 from fiftyone_legpose.training_run import training_folder

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fiftyone_legpose.errors import WeightsError
+from fiftyone_legpose.files import file_sha256
 from fiftyone_legpose.zoo import checkpoints, registry
-from fiftyone_legpose.zoo.checkpoints import file_sha256, shipped_checkpoint
+from fiftyone_legpose.zoo.checkpoints import shipped_checkpoint
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import AUTHOR_NAME, Weights, find_weights, load_yolo
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from cvat_bridge.errors import ConflictError, FormatError, NotFoundError
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.label_files import read_label_file
-from fiftyone_legpose.zoo.checkpoints import file_sha256
+from fiftyone_legpose.cvat.label_files import read_label_file
+from fiftyone_legpose.files import file_sha256
 
 if TYPE_CHECKING:
     from cvat_bridge.server import Job, Server, TaskPoses
-    from fiftyone_legpose.annotation_results import CvatSkeletonResults
+    from fiftyone_legpose.cvat.run import CvatSkeletonResults
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.server import PushedTask
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose import legs
+from fiftyone_legpose.cvat.announce import BACKEND
+from fiftyone_legpose.cvat.outgoing import Outgoing
+from fiftyone_legpose.cvat.returned import Returned, check_frames
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.checks import source_dataset
-from fiftyone_legpose.incoming import Returned, check_frames
-from fiftyone_legpose.outgoing import Outgoing
 from fiftyone_legpose.pose.matching import match_people
 
 
@@ -343,3 +344,11 @@ def _update(known: dict[str, Any], ids: Mapping[str, Any]) -> None:
             before = known.setdefault(key, [])
             added = [value] if isinstance(value, str) else value
             before += [label for label in added if label not in before]
+
+
+def is_begun(dataset: fo.Dataset, key: str) -> bool:
+    """Tell whether a run of this backend was interrupted before all of it was sent."""
+    if key not in dataset.list_annotation_runs(method=BACKEND):
+        return False
+    results = load_results(dataset, key)
+    return results is None or not results.complete

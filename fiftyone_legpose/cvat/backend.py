@@ -15,20 +15,21 @@ import fiftyone.utils.annotations as foua
 from cvat_bridge.server import FRAMES_PER_TASK, Server
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose import legs
-from fiftyone_legpose.annotation_results import (
+from fiftyone_legpose.cvat.announce import BACKEND
+from fiftyone_legpose.cvat.login import Login, find_login
+from fiftyone_legpose.cvat.outgoing import Outgoing, check_key, read_outgoing, skeleton_of
+from fiftyone_legpose.cvat.returned import from_server
+from fiftyone_legpose.cvat.run import (
     CvatSkeletonResults,
     class_names,
+    is_begun,
     load_results,
     recall,
 )
-from fiftyone_legpose.backend_entry import BACKEND
-from fiftyone_legpose.cvat_login import Login, find_login
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.frames import plain_view
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.incoming import from_server
-from fiftyone_legpose.outgoing import Outgoing, check_key, read_outgoing, skeleton_of
 from fiftyone_legpose.progress import Report
 
 logger = logging.getLogger(__name__)
@@ -392,14 +393,6 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
 
     def _part(self, before: int, total: int) -> int:
         return min(self.config.frames_per_task, total - before)
-
-
-def is_begun(dataset: fo.Dataset, key: str) -> bool:
-    """Tell whether a run of this backend was interrupted before all of it was sent."""
-    if key not in dataset.list_annotation_runs(method=BACKEND):
-        return False
-    results = load_results(dataset, key)
-    return results is None or not results.complete
 
 
 def _check_same_frames(earlier: CvatSkeletonResults, samples: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 BACKEND: Final = "cvat-skeleton"
 """Name of the backend, as in ``view.annotate(key, backend="cvat-skeleton", ...)``."""
 
-_CLASS: Final = "fiftyone_legpose.annotation_backend.CvatSkeletonBackendConfig"
+_CLASS: Final = "fiftyone_legpose.cvat.backend.CvatSkeletonBackendConfig"
 _LISTED: Final = "FIFTYONE_ANNOTATION_BACKENDS"
 _CLASS_VARIABLE: Final = f"FIFTYONE_{BACKEND.upper()}_CONFIG_CLS"
 

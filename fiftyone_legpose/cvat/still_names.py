@@ -10,8 +10,8 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_legpose.annotation_results import load_results
-from fiftyone_legpose.backend_entry import BACKEND
+from fiftyone_legpose.cvat.announce import BACKEND
+from fiftyone_legpose.cvat.run import load_results
 from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S
 from fiftyone_legpose.dataset.pose_table import PoseTable

@@ -14,7 +14,7 @@ from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction.predict import predict
-from fiftyone_legpose.review import push
+from fiftyone_legpose.review.push import push
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.videos.load import load
 

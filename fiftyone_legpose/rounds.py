@@ -24,15 +24,16 @@ from cvat_bridge.errors import (
     ServerTroubleError,
 )
 from fiftyone_legpose.cvat.login import find_login
-from fiftyone_legpose.cvat.outgoing import handover_name
 from fiftyone_legpose.cvat.run import is_begun
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError, writing
-from fiftyone_legpose.lost_frames import release_lost
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.progress import Report
-from fiftyone_legpose.review import pull, push
+from fiftyone_legpose.review.handover import handover_name
+from fiftyone_legpose.review.lost_frames import release_lost
+from fiftyone_legpose.review.pull import pull
+from fiftyone_legpose.review.push import push
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.selection.strategies import Strategy
 from fiftyone_legpose.training import run_key_of

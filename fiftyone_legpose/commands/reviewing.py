@@ -94,7 +94,7 @@ def push_command(
     ] = False,
 ) -> None:
     """Send the selected frames to CVAT as skeletons the model has already drawn."""
-    from fiftyone_legpose.review import push
+    from fiftyone_legpose.review.push import push
 
     summary = push(
         open_collection(dataset, view),
@@ -132,7 +132,7 @@ def status_command(
     dataset: DatasetName, key: OneKey = None, url: Url = None, organization: Organization = None
 ) -> None:
     """Tell where each round stands in CVAT."""
-    from fiftyone_legpose.review import count_selected, status
+    from fiftyone_legpose.review.status import count_selected, status
 
     opened = open_dataset(dataset)
     found = status(opened, key, url=url, organization=organization)
@@ -166,7 +166,7 @@ def pull_command(
     ] = None,
 ) -> None:
     """Fetch corrections of completed jobs into ground_truth."""
-    from fiftyone_legpose.review import pull
+    from fiftyone_legpose.review.pull import pull
 
     summary = pull(open_dataset(dataset), key, url=url, organization=organization, export=export)
     moved = summary.corrections
@@ -227,7 +227,7 @@ def import_labels_command(
     organization: Organization = None,
 ) -> None:
     """Attach skeletons labelled elsewhere, or make an image dataset of them."""
-    from fiftyone_legpose.label_import import import_labels
+    from fiftyone_legpose.review.labels_import import import_labels
 
     order = keypoint_order
     summary = import_labels(

@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any
 
 import cv2
-import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.frames import Frame
@@ -108,14 +107,6 @@ def check_key(key: str) -> None:
             f"The key {key!r} cannot name a review run: use up to 48 letters, digits and _, "
             "starting with a letter, for example round1. It is seen in CVAT, so no patient's name."
         )
-
-
-def handover_name(dataset: fo.Dataset, key: str) -> str:
-    """Name the file of a run, without suffix: two datasets may share a folder.
-
-    Not by the dataset's name, which may tell of a person and leaves the clinic with the file.
-    """
-    return f"{key}-{str(dataset._doc.id)[-6:]}"
 
 
 def skeleton_of(collection: Any, field: str, classes: Sequence[Any] = ()) -> Skeleton:

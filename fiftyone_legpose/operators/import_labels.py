@@ -104,7 +104,7 @@ class ImportLabels(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Import."""
-        from fiftyone_legpose.label_import import import_labels
+        from fiftyone_legpose.review.labels_import import import_labels
 
         name = given_dataset(options)
         elsewhere = name != ctx.dataset_name

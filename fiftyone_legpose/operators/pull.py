@@ -32,7 +32,7 @@ class Pull(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the round and the way."""
-        from fiftyone_legpose.review_out import open_first
+        from fiftyone_legpose.review.runs import open_first
 
         keys = open_first(ctx.dataset)
         if not keys:
@@ -61,7 +61,7 @@ class Pull(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Pull."""
-        from fiftyone_legpose.review import pull
+        from fiftyone_legpose.review.pull import pull
 
         source: dict[str, Any] = cvat_login(ctx)
         if options["way"] == "file":

@@ -52,7 +52,7 @@ class Push(Verb):
         """Add the run's name and the way."""
         from cvat_bridge.server import FRAMES_PER_TASK
         from fiftyone_legpose.panels.glance import glance
-        from fiftyone_legpose.review_out import begun_keys
+        from fiftyone_legpose.review.runs import begun_keys
 
         selected, begun = glance(ctx.dataset).selected, begun_keys(ctx.dataset)
         proposed = begun[0] if begun else next_key(ctx.dataset)
@@ -110,8 +110,8 @@ class Push(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Push."""
-        from fiftyone_legpose.cvat.outgoing import handover_name
-        from fiftyone_legpose.review import push
+        from fiftyone_legpose.review.handover import handover_name
+        from fiftyone_legpose.review.push import push
 
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
         if options["way"] == "file":

@@ -29,7 +29,7 @@ class Status(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Ask."""
-        from fiftyone_legpose.review import count_selected, status
+        from fiftyone_legpose.review.status import count_selected, status
 
         rounds = status(ctx.dataset, **cvat_login(ctx))
         if not rounds and (selected := count_selected(ctx.dataset)):

@@ -17,10 +17,13 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.server import connect
 from cvat_bridge.skeleton import Skeleton
 from cvat_bridge.yolo_pose import write_yolo_pose
-from fiftyone_legpose import legs, review
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.label_import import import_labels
+from fiftyone_legpose.review.labels_import import import_labels
+from fiftyone_legpose.review.pull import pull
+from fiftyone_legpose.review.push import push
+from fiftyone_legpose.review.status import status
 from tests.cvat_server import CvatServer
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.reviewing import SIZE, frame_ids, labels, people, snapshot, states
@@ -143,19 +146,19 @@ def test_labels_that_are_there_and_frames_that_are_out_stay(video, tmp_path):
 def test_a_pull_does_not_replace_labels_that_were_imported_since(video, server, tmp_path):
     chosen = [frame_ids(video)[i] for i in (0, 1, 4)]
     frame_review.mark(video, chosen, state=fields.SELECTED)
-    review.push(video, "round1")
+    push(video, "round1")
     server.complete_jobs(1)
-    review.pull(video)
+    pull(video)
     source = export(tmp_path / "e.zip", {"short_00001": [person(1)], "short_00002": []})
     import_labels(video, source, keypoint_order="left_first", overwrite=True, confirm_empty=True)
     before = snapshot(video, fields.GROUND_TRUTH)
     server.move_point(1, 0, "left_knee", (50.0, 60.0))
     server.move_point(1, 2, "left_knee", (50.0, 60.0))
     server.complete_jobs(1)
-    summary = review.pull(video, "round1")
+    summary = pull(video, "round1")
     assert (summary.imported, summary.written, summary.elsewhere) == (2, 1, 0)
     assert snapshot(video, fields.GROUND_TRUTH)[:2] == before[:2]
-    [told] = review.status(video)
+    [told] = status(video)
     assert told.by_state == {"corrected": 2, "empty": 1}
     assert told.done
 
@@ -179,9 +182,9 @@ def interrupted(monkeypatch: pytest.MonkeyPatch):
 def test_an_interrupted_import_is_completed_by_the_next(video, server, tmp_path, interrupted):
     chosen = [frame_ids(video)[i] for i in (0, 1)]
     frame_review.mark(video, chosen, state=fields.SELECTED)
-    review.push(video, "round1")
+    push(video, "round1")
     server.complete_jobs(1)
-    review.pull(video)
+    pull(video)
     frame_review.mark(video, [frame_ids(video)[4]], state=fields.SELECTED)
     source = export(tmp_path / "e.zip", {f"short_{i:05d}": [person(i)] for i in (1, 5, 6)})
 
@@ -195,7 +198,7 @@ def test_an_interrupted_import_is_completed_by_the_next(video, server, tmp_path,
     assert frame_review.read(video).key.tolist()[:2] == ["round1", "round1"]
     assert run(overwrite=True).unchanged == 3
     before = snapshot(video, fields.GROUND_TRUTH)
-    summary = review.pull(video, "round1")
+    summary = pull(video, "round1")
     assert (summary.imported, summary.written) == (1, 0)
     assert snapshot(video, fields.GROUND_TRUTH) == before
 
@@ -212,12 +215,12 @@ def test_frames_without_labels_are_empty_only_if_somebody_says_so(video, tmp_pat
 
 def test_an_export_of_a_push_is_known_by_the_names_it_gave(video, server, tmp_path):
     frame_review.mark(video, [frame_ids(video)[7]], state=fields.SELECTED)
-    review.push(video, "round1")
+    push(video, "round1")
     (tmp_path / "e.zip").write_bytes(server.export(1))
     with_key = import_labels(video, tmp_path / "e.zip", keypoint_order="left_first")
     assert (with_key.written, with_key.out) == (0, 1)
     server.complete_jobs(1)
-    review.pull(video)
+    pull(video)
     again = import_labels(video, tmp_path / "e.zip", keypoint_order="left_first")
     assert again.unchanged == 1
 

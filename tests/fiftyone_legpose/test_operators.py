@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import cli, evaluation, review, rounds, training
+from fiftyone_legpose import cli, evaluation, rounds, training
 from fiftyone_legpose.cvat.run import load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import GROUP
@@ -22,6 +22,7 @@ from fiftyone_legpose.operators import OPERATORS, running, worker
 from fiftyone_legpose.operators.evaluate import _switch
 from fiftyone_legpose.operators.forms import as_path
 from fiftyone_legpose.prediction import predict as prediction
+from fiftyone_legpose.review import push
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.registry import SHIPPED, get_version
 from tests.cvat_server import Fault
@@ -269,7 +270,7 @@ def test_the_newest_round_that_is_out_is_offered(predicted, tmp_path):
     frames = frame_review.read(predicted).frame_ids
     for number in (1, 9, 10, 2):
         view = predicted.select_frames([frames[number]])
-        review.push(view, f"round{number}", backup=tmp_path / f"{number}.zip")
+        push.push(view, f"round{number}", backup=tmp_path / f"{number}.zip")
     form = operator("pull").resolve_input(app_context(predicted, "pull")).type
     assert form.properties["key"].default == "round2"
     state = fields.CORRECTED
@@ -355,11 +356,11 @@ def test_an_interrupted_push_is_completed_through_the_form(predicted, cvat_serve
     monkeypatch.setenv("FIFTYONE_CVAT_TOKEN", cvat_server.token)
     cvat_server.arm({6: Fault(500)})
     with pytest.raises(CvatError):
-        review.push(predicted, "first")
+        push.push(predicted, "first")
     form = operator("push").resolve_input(app_context(predicted, "push")).to_json()
     assert form["type"]["properties"]["key"]["default"] == "first"
     assert refusals("push", predicted, key="first") == []
-    review.push(predicted, "first")
+    push.push(predicted, "first")
     frame_review.mark(predicted, reviewing.frame_ids(predicted)[4:5], state=fields.SELECTED)
     [told] = refusals("push", predicted, key="first")
     assert "already" in told

@@ -17,11 +17,15 @@ from cvat_bridge.errors import (
 )
 from cvat_bridge.poses import Pose, to_track
 from cvat_bridge.skeleton import SkeletonLabel
-from fiftyone_legpose import legs, review, review_back
+from fiftyone_legpose import legs
 from fiftyone_legpose.cvat import run
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose import matching
+from fiftyone_legpose.review import pull as pull_module
+from fiftyone_legpose.review.pull import pull
+from fiftyone_legpose.review.push import push
+from fiftyone_legpose.review.status import count_selected, status
 from tests.cvat_server import CvatServer, Fault
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.reviewing import frame_ids, labels, people, snapshot, states
@@ -65,7 +69,7 @@ def undo_pull(video: fo.Dataset) -> None:
 def test_push_sends_the_selected_frames_alone_with_everything_the_model_placed(dataset, server):
     before = snapshot(dataset, fields.PREDICTIONS)
     select(dataset, 1, 4, 5)
-    summary = review.push(dataset, "round1")
+    summary = push(dataset, "round1")
     [task] = server.tasks.values()
     assert [frame.name[-11:] for frame in task.frames] == [f"_{i:06d}.jpg" for i in (1, 2, 3)]
     assert all(frame.name.startswith("round1_") for frame in task.frames)
@@ -96,7 +100,7 @@ def test_the_right_stills_leave(video, server, short_clip):
     import cv2
 
     select(video, 10, 2)
-    review.push(video, "round1")
+    push(video, "round1")
     [task] = server.tasks.values()
     capture = cv2.VideoCapture(str(short_clip))
     frames = [capture.read()[1] for _ in range(reviewing.CLIP_FRAMES)]
@@ -108,8 +112,8 @@ def test_the_right_stills_leave(video, server, short_clip):
 
 def test_no_secret_and_no_file_name_reaches_the_server_or_the_dataset(dataset, server):
     select(dataset, 0)
-    review.push(dataset, "round1", token=None, user=server.user, password=server.password)
-    review.push(
+    push(dataset, "round1", token=None, user=server.user, password=server.password)
+    push(
         dataset.select_frames(frame_ids(dataset)[1])
         if dataset.media_type == "video"
         else dataset.select(frame_ids(dataset)[1]),
@@ -128,37 +132,37 @@ def test_no_secret_and_no_file_name_reaches_the_server_or_the_dataset(dataset, s
 
 def test_views_of_frames_and_clips_send_their_own_frames(video, server):
     early = video.match_frames(F("frame_number") <= 2)
-    assert review.push(early, "one").frames == 2
+    assert push(early, "one").frames == 2
     clips = video.to_clips([[[5, 6]]])
-    assert review.push(clips, "two").frames == 2
+    assert push(clips, "two").frames == 2
     assert [i + 1 for i, state in enumerate(states(video)) if state == "out"] == [1, 2, 5, 6]
 
 
 def test_frames_that_are_out_or_reviewed_are_refused_unless_told_otherwise(video, server):
     chosen = select(video, 0, 1, 4)
-    review.push(video, "round1")
+    push(video, "round1")
     server.complete_jobs(1)
-    review.pull(video)
+    pull(video)
     select(video, 5)
-    review.push(video, "round2")
+    push(video, "round2")
     with pytest.raises(DatasetError, match=r"3 are reviewed in run 'round1'; 1 are out in run 'ro"):
-        review.push(video.match_frames(F("frame_number") <= 6), "round3")
+        push(video.match_frames(F("frame_number") <= 6), "round3")
     assert len(server.tasks) == 2
-    again = review.push(video.select_frames(chosen[:1]), "round3", again=True)
+    again = push(video.select_frames(chosen[:1]), "round3", again=True)
     assert again.frames == 1
     assert states(video)[0] == "out"
 
 
 def test_pushing_the_same_again_sends_nothing_and_a_taken_key_is_refused(video, server):
     select(video, 0, 1)
-    first = review.push(video, "round1")
+    first = push(video, "round1")
     server.arm({})
-    second = review.push(video, "round1")
+    second = push(video, "round1")
     assert (second.sent, second.frames, second.links) == (False, 2, first.links)
     assert server.log == []
     select(video, 5)
     with pytest.raises(DatasetError, match="1 of these frames are not in it"):
-        review.push(video, "round1")
+        push(video, "round1")
     assert len(server.tasks) == 1
 
 
@@ -166,21 +170,21 @@ def test_pushing_the_same_again_sends_nothing_and_a_taken_key_is_refused(video, 
 def test_a_key_that_cannot_name_stills_is_refused(video, server, key):
     select(video, 0)
     with pytest.raises(DatasetError, match="use up to 48 letters"):
-        review.push(video, key)
+        push(video, key)
     assert video.list_annotation_runs() == []
 
 
 def test_nothing_to_send_is_said(video, server):
     with pytest.raises(DatasetError, match="run select first"):
-        review.push(video, "round1")
+        push(video, "round1")
     select(video, 0)
     with pytest.raises(DatasetError, match="no field 'other'"):
-        review.push(video, "round1", label_field="other")
+        push(video, "round1", label_field="other")
     assert video.list_annotation_runs() == []
 
 
 def test_a_name_in_place_of_a_dataset_is_told(video):
-    asked = [(review.push, "round1"), (review.pull, "round1"), (review.status,)]
+    asked = [(push, "round1"), (pull, "round1"), (status,)]
     for verb, *key in asked:
         with pytest.raises(DatasetError, match=r"pass fo\.load_dataset"):
             verb(video.name, *key)
@@ -192,23 +196,23 @@ def test_a_frame_that_cannot_be_decoded_is_named_and_nothing_stays_behind(video,
     sample.save()
     select(video, 0, 12)
     with pytest.raises(DatasetError, match=r"short.mp4, frame 20 cannot be sent"):
-        review.push(video, "round1")
+        push(video, "round1")
     assert server.tasks == {}
     assert video.list_annotation_runs() == []
-    assert review.push(video.match_frames(F("frame_number") == 1), "round1").frames == 1
+    assert push(video.match_frames(F("frame_number") == 1), "round1").frames == 1
 
 
 def test_a_wrong_login_leaves_nothing_behind(video, server, monkeypatch):
     select(video, 0)
     schema = set(video.get_frame_field_schema())
     with pytest.raises(LoginError):
-        review.push(video, "round1", token="wrong")
+        push(video, "round1", token="wrong")
     monkeypatch.delenv("FIFTYONE_CVAT_TOKEN")
     with pytest.raises(LoginError, match="FIFTYONE_CVAT_TOKEN"):
-        review.push(video, "round1")
+        push(video, "round1")
     monkeypatch.delenv("FIFTYONE_CVAT_URL")
     with pytest.raises(AddressError, match="push to a backup"):
-        review.push(video, "round1")
+        push(video, "round1")
     assert video.list_annotation_runs() == []
     assert states(video)[0] == "selected"
     assert set(video.get_frame_field_schema()) == schema
@@ -217,50 +221,50 @@ def test_a_wrong_login_leaves_nothing_behind(video, server, monkeypatch):
 def test_a_push_that_is_refused_can_be_tried_with_other_settings(video, server):
     select(video, 0, 1)
     with pytest.raises(NotFoundError, match="no user 'anna'"):
-        review.push(video, "round1", assignee="anna")
+        push(video, "round1", assignee="anna")
     with connect(server.url, token=server.token) as cvat:
         cvat.project("theirs", Skeleton("legs", ("hip", "knee")))
     with pytest.raises(ConflictError, match="another label"):
-        review.push(video, "round1", project="theirs")
+        push(video, "round1", project="theirs")
     assert video.list_annotation_runs() == []
     assert server.tasks == {}
     server.add_user("ana")
-    assert review.push(video, "round1", assignee="ana").frames == 2
+    assert push(video, "round1", assignee="ana").frames == 2
     assert len(server.tasks) == 1
 
 
 def test_status_tells_where_each_frame_is(video, server):
-    assert review.status(video) == []
-    assert review.count_selected(video) == 0
+    assert status(video) == []
+    assert count_selected(video) == 0
     select(video, *range(6))
-    assert review.count_selected(video) == 6
-    review.push(video, "round1", segment_size=2)
+    assert count_selected(video) == 6
+    push(video, "round1", segment_size=2)
     server.reopen_jobs(1, [1])
     server.complete_jobs(1, [2])
-    assert review.count_selected(video) == 0
-    [told] = review.status(video)
+    assert count_selected(video) == 0
+    [told] = status(video)
     assert told.by_state == {"new": 2, "in progress": 2, "completed": 2}
     assert [job.state for job in told.jobs] == ["new", "in progress", "completed"]
     assert (told.to_pull, told.done) == (2, False)
-    review.pull(video)
-    assert review.status(video, "round1")[0].by_state == {
+    pull(video)
+    assert status(video, "round1")[0].by_state == {
         "new": 2,
         "in progress": 2,
         "corrected": 2,
     }
     server.complete_jobs(1)
-    review.pull(video)
+    pull(video)
     server.arm({})
-    assert review.status(video)[0].done
+    assert status(video)[0].done
     assert server.log == []  # what is done needs no server
     with pytest.raises(DatasetError, match="no push 'other'; it has: round1"):
-        review.status(video, "other")
+        status(video, "other")
 
 
 def test_pull_writes_completed_frames_alone_and_says_what_changed(dataset, server):
     positions = (0, 1, 4, 5, 6, 7)
     select(dataset, *positions)
-    review.push(dataset, "round1", segment_size=3)
+    push(dataset, "round1", segment_size=3)
     predictions = snapshot(dataset, fields.PREDICTIONS)
     before = people(dataset, fields.PREDICTIONS, 0)[0].points[2]
     server.move_point(1, 0, "left_knee", before + (3.0, 4.0), visibility=2)
@@ -272,7 +276,7 @@ def test_pull_writes_completed_frames_alone_and_says_what_changed(dataset, serve
     server.assign_jobs(1, "ana")
     server.complete_jobs(1, [0])
     started = datetime.now(UTC)
-    summary = review.pull(dataset)
+    summary = pull(dataset)
     assert (summary.written, summary.waiting, summary.empty) == (3, 3, 1)
     found = summary.corrections
     assert (found.changed, found.added, found.deleted, found.untouched) == (1, 1, 2, 3)
@@ -299,54 +303,54 @@ def test_pull_writes_completed_frames_alone_and_says_what_changed(dataset, serve
 
 def test_pulling_twice_changes_nothing_and_later_completes(dataset, server):
     select(dataset, 0, 1, 4, 5)
-    review.push(dataset, "round1", segment_size=2)
+    push(dataset, "round1", segment_size=2)
     server.move_point(1, 0, "left_knee", (50.0, 60.0))
     server.complete_jobs(1, [0])
-    review.pull(dataset)
+    pull(dataset)
     truth, reviews = snapshot(dataset, fields.GROUND_TRUTH), snapshot(dataset, fields.REVIEW)
-    second = review.pull(dataset)
+    second = pull(dataset)
     assert (second.written, second.unchanged) == (0, 2)
     assert snapshot(dataset, fields.GROUND_TRUTH) == truth
     assert snapshot(dataset, fields.REVIEW) == reviews
     server.complete_jobs(1, [1])
-    third = review.pull(dataset)
+    third = pull(dataset)
     assert (third.written, third.unchanged, third.waiting) == (2, 2, 0)
     assert snapshot(dataset, fields.GROUND_TRUTH)[:2] == truth[:2]
     with pytest.raises(DatasetError, match="no push is out"):
-        review.pull(dataset)
+        pull(dataset)
     # A reviewer who opens a finished job again is heard again.
     server.move_point(1, 0, "left_knee", (51.0, 60.0))
     server.complete_jobs(1)
-    assert review.pull(dataset, "round1").written == 1
+    assert pull(dataset, "round1").written == 1
     assert people(dataset, fields.GROUND_TRUTH, 0)[0].points[2, 0] == pytest.approx(51.0)
 
 
 def test_deleted_frames_and_tasks_are_told_and_stay_out(video, server):
     select(video, *range(4))
-    review.push(video, "round1", frames_per_task=2)
+    push(video, "round1", frames_per_task=2)
     server.delete_frame(1, 1)
     server.complete_jobs(1)
     del server.tasks[2]
-    summary = review.pull(video)
+    summary = pull(video)
     assert (summary.written, summary.deleted_frames, summary.waiting) == (1, 1, 2)
     assert summary.gone == [f"{server.url}/tasks/2"]
-    [told] = review.status(video)
+    [told] = status(video)
     assert told.gone == summary.gone
     assert told.by_state == {"corrected": 1, "deleted": 1, "out": 2}
     assert (told.to_pull, told.done) == (0, False)
     assert states(video)[:4] == ["corrected", "out", "out", "out"]
     server.restore_frame(1, 1)
-    assert review.status(video)[0].to_pull == 1
-    assert review.pull(video).written == 1
+    assert status(video)[0].to_pull == 1
+    assert pull(video).written == 1
 
 
 def test_a_run_whose_last_frames_were_deleted_in_cvat_is_done(video, server):
     select(video, 0, 1)
-    review.push(video, "round1")
+    push(video, "round1")
     server.delete_frame(1, 0)
     server.complete_jobs(1)
-    review.pull(video)
-    assert review.status(video)[0].done
+    pull(video)
+    assert status(video)[0].done
 
 
 def test_frames_that_are_deleted_from_the_dataset_meanwhile_are_counted(
@@ -354,26 +358,26 @@ def test_frames_that_are_deleted_from_the_dataset_meanwhile_are_counted(
 ):
     images = reviewing.image_dataset(dataset_name, tmp_path, 4)
     chosen = select(images, 0, 1)
-    review.push(images, "round1")
+    push(images, "round1")
     images.delete_samples(chosen[:1])
     server.complete_jobs(1)
-    summary = review.pull(images)
+    summary = pull(images)
     assert (summary.written, summary.missing) == (1, 1)
-    [told] = review.status(images)
+    [told] = status(images)
     assert told.done
     assert told.by_state == {"missing": 1, "corrected": 1}
 
 
 def test_a_frame_that_went_out_again_is_written_by_the_later_run_alone(video, server):
     chosen = select(video, 0, 1)
-    review.push(video, "round1")
-    review.push(video.select_frames(chosen[:1]), "round2", again=True)
+    push(video, "round1")
+    push(video.select_frames(chosen[:1]), "round2", again=True)
     server.move_point(1, 0, "left_knee", (10.0, 10.0))
     server.move_point(2, 0, "left_knee", (20.0, 20.0))
     server.complete_jobs(1)
     server.complete_jobs(2)
-    review.pull(video, "round2")
-    summary = review.pull(video, "round1")
+    pull(video, "round2")
+    summary = pull(video, "round1")
     assert (summary.written, summary.elsewhere) == (1, 1)
     assert people(video, fields.GROUND_TRUTH, 0)[0].points[2, 0] == pytest.approx(20.0)
 
@@ -382,17 +386,17 @@ def test_of_a_view_of_videos_only_selected_frames_leave_the_house(dataset_name, 
     video = reviewing.video_dataset(dataset_name, short_clip, short_clip)
     chosen = set(select(video, 1, 2, 12 + 3))
     first = video[:1]
-    summary = review.push(first, "round1")
+    summary = push(first, "round1")
     assert summary.frames == 2
     assert chosen.issuperset(frame_review.read(video).ids(fields.OUT))
     with pytest.raises(DatasetError, match="select first"):
-        review.push(first, "round2")
+        push(first, "round2")
 
 
 def test_a_track_that_a_reviewer_draws_is_nobody_who_is_there(dataset_name, short_clip, server):
     video = reviewing.video_dataset(dataset_name, short_clip, short_clip)
     select(video, 0, 1, 12, 13)
-    review.push(video, "round1")
+    push(video, "round1")
     [task] = server.tasks.values()
     for frame in range(4):
         server.remove_skeleton(task.id, frame)
@@ -402,7 +406,7 @@ def test_a_track_that_a_reviewer_draws_is_nobody_who_is_there(dataset_name, shor
     server.draw(task.id, {"tracks": [to_track({0: drawn, 1: drawn}, known, frame_count=2)]})
     server.complete_jobs(task.id)
     for _ in range(2):
-        review.pull(video, "round1")
+        pull(video, "round1")
         found = [people(video, fields.GROUND_TRUTH, position) for position in (0, 1)]
         assert [[pose.track_id for pose in poses] for poses in found] == [[1, 2], [1, 2]]
 
@@ -411,13 +415,13 @@ def test_tracks_are_stretches_of_one_person_of_one_video(dataset_name, short_cli
     video = reviewing.video_dataset(dataset_name, short_clip, short_clip)
     positions = [0, 1, 5, 6, 7, 12 + 4, 12 + 5]
     select(video, *positions)
-    review.push(video, "round1", as_tracks=True)
+    push(video, "round1", as_tracks=True)
     [task] = server.tasks.values()
     starts = sorted(track["frame"] for track in task.tracks)
     assert starts == [0, 0, 2, 2, 5, 5]
     assert task.shapes == []
     server.complete_jobs(task.id)
-    summary = review.pull(video)
+    summary = pull(video)
     assert summary.corrections.untouched == 2 * len(positions)
     for position in positions:
         pulled = people(video, fields.GROUND_TRUTH, position)
@@ -441,11 +445,11 @@ def test_a_push_that_goes_on_leaves_alone_what_is_back(video, server, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(run.CvatSkeletonResults, "save", die_at_the_second)
         with pytest.raises(Killed):
-            review.push(video, "round1", frames_per_task=2)
+            push(video, "round1", frames_per_task=2)
     server.complete_jobs(1)
-    review.pull(video, "round1")
+    pull(video, "round1")
     assert states(video)[:6] == ["corrected", "corrected", None, None, "selected", "selected"]
-    review.push(video, "round1")
+    push(video, "round1")
     assert states(video)[:6] == ["corrected", "corrected", None, None, "out", "out"]
 
 
@@ -465,15 +469,15 @@ def test_a_push_that_breaks_off_again_knows_what_it_had_sent(video, server, monk
         with monkeypatch.context() as patch:
             patch.setattr(run.CvatSkeletonResults, "save", dying)
             with pytest.raises(Killed):
-                review.push(video, "round1", frames_per_task=2)
+                push(video, "round1", frames_per_task=2)
 
     select(video, 0, 1, 4, 5, 6, 7)
     push_until(2)
     server.complete_jobs(2)
-    assert review.pull(video, "round1").written == 2
+    assert pull(video, "round1").written == 2
     push_until(1)
-    assert review.status(video)[0].by_state == {"new": 2, "corrected": 2, "unsent": 2}
-    review.push(video, "round1")
+    assert status(video)[0].by_state == {"new": 2, "corrected": 2, "unsent": 2}
+    push(video, "round1")
     found = states(video)
     assert [found[i] for i in (0, 1, 4, 5, 6, 7)] == ["out"] * 2 + ["corrected"] * 2 + ["out"] * 2
 
@@ -489,7 +493,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
         sent = sum(len(task.frames) for task in server.tasks.values())
         assert out in (0, sent, sent - 2)
         with pytest.raises(DatasetError, match="round1"):
-            review.push(video.select_frames(chosen[:3]), "other")
+            push(video.select_frames(chosen[:3]), "other")
 
     original = {
         "mark": frame_review.mark,
@@ -517,7 +521,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
         monkeypatch.setattr(frame_review, "mark", dying("mark"))
         monkeypatch.setattr(run.CvatSkeletonResults, "save", dying("save"))
         try:
-            review.push(video, "round1", frames_per_task=2)
+            push(video, "round1", frames_per_task=2)
             killed = False
         except Killed:
             killed = True
@@ -531,25 +535,25 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
         if stop == 3:  # FiftyOne deletes old results before it writes new ones
             video._doc.annotation_runs["round1"].results.delete()
             assert run.load_results(video, "round1") is None
-        [told] = review.status(video)
+        [told] = status(video)
         assert told.begun or told.frames == 4
-        review.push(video, "round1")
+        push(video, "round1")
         assert sorted(len(task.frames) for task in server.tasks.values()) == [2, 2]
         assert [states(video)[i] for i in (0, 1, 4, 5)] == ["out"] * 4
-        assert not review.status(video)[0].begun
+        assert not status(video)[0].begun
     assert stops >= 8
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_fault_at_any_request_of_a_pull_loses_nothing(video, server, when):
     select(video, 0, 1, 4, 5)
-    review.push(video, "round1", frames_per_task=2)
+    push(video, "round1", frames_per_task=2)
     server.move_point(1, 0, "left_knee", (50.0, 60.0))
     server.remove_skeleton(2, 1)
     server.complete_jobs(1)
     server.complete_jobs(2)
     server.arm({})
-    review.pull(video)
+    pull(video)
     requests = len(server.log)
     truth = [people(video, fields.GROUND_TRUTH, i) for i in (0, 1, 4, 5)]
     for number in range(requests):
@@ -557,21 +561,21 @@ def test_a_fault_at_any_request_of_a_pull_loses_nothing(video, server, when):
         # An answer of 500 is not repeated by itself, so the pull ends there.
         server.arm({number: Fault(500, when)})
         try:
-            review.pull(video, "round1")
+            pull(video, "round1")
         except ServerError:
             server.arm({})
-            review.pull(video, "round1")
+            pull(video, "round1")
         assert [people(video, fields.GROUND_TRUTH, i) for i in (0, 1, 4, 5)] == truth
         assert [states(video)[i] for i in (0, 1, 4, 5)] == ["corrected"] * 4
 
 
 def test_a_pull_stopped_at_any_write_is_completed_by_the_next(video, server, monkeypatch):
     select(video, 0, 1, 4, 5)
-    review.push(video, "round1", frames_per_task=2)
+    push(video, "round1", frames_per_task=2)
     server.remove_skeleton(1, 0)
     for task in (1, 2):
         server.complete_jobs(task)
-    for module, name in ((review_back, "write_labels"), (frame_review, "mark")):
+    for module, name in ((pull_module, "write_labels"), (frame_review, "mark")):
         for stop in (1, 2):
             calls, original = [], getattr(module, name)
 
@@ -584,11 +588,11 @@ def test_a_pull_stopped_at_any_write_is_completed_by_the_next(video, server, mon
             with monkeypatch.context() as patch:
                 patch.setattr(module, name, dying)
                 with pytest.raises(KeyboardInterrupt):
-                    review.pull(video, "round1")
+                    pull(video, "round1")
             for i in (0, 1, 4, 5):
                 corrected = states(video)[i] == "corrected"
                 assert not corrected or labels(video, fields.GROUND_TRUTH)[i] is not None
-            review.pull(video, "round1")
+            pull(video, "round1")
             assert [states(video)[i] for i in (0, 1, 4, 5)] == ["corrected"] * 4
             assert [len(people(video, fields.GROUND_TRUTH, i)) for i in (0, 1, 4, 5)] == [
                 1,
@@ -601,58 +605,58 @@ def test_a_pull_stopped_at_any_write_is_completed_by_the_next(video, server, mon
 
 def test_a_renamed_run_is_pulled_under_its_new_key(video, server):
     select(video, 0, 1)
-    review.push(video, "round1")
+    push(video, "round1")
     video.rename_annotation_run("round1", "monday")
     server.complete_jobs(1)
-    summary = review.pull(video)
+    summary = pull(video)
     assert (summary.key, summary.written) == ("monday", 2)
-    assert review.status(video)[0].done
+    assert status(video)[0].done
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_fault_during_a_push_is_mended_by_the_next(video, server, when):
     chosen = select(video, 0, 1)
     server.arm({})
-    review.push(video, "round0")
+    push(video, "round0")
     requests = len(server.log)
     for number in range(when == "after", requests, 4):
         server.reset()
         key = f"round{number + 1}"
         server.arm({number: Fault(500, when)})
         try:
-            review.push(video.select_frames(chosen), key, again=True)
+            push(video.select_frames(chosen), key, again=True)
         except ServerError:
             server.arm({})
-            review.push(video.select_frames(chosen), key, again=True)
+            push(video.select_frames(chosen), key, again=True)
         [task] = server.tasks.values()
         assert len(task.frames) == 2
         assert len(task.shapes) == 4
-        assert review.status(video, key)[0].by_state == {"new": 2}
+        assert status(video, key)[0].by_state == {"new": 2}
 
 
 def test_tasks_that_were_renamed_while_a_push_was_broken_are_found_again(video, server):
     chosen = select(video, 0, 1, 4, 5)
     server.arm({})
-    review.push(video, "round0", frames_per_task=2)
+    push(video, "round0", frames_per_task=2)
     last = max(i for i, (method, _) in enumerate(server.log) if method == "PUT")
     server.reset()
     server.arm({last: Fault(500, "after")})
     with pytest.raises(ServerError):
-        review.push(video.select_frames(chosen), "round1", again=True, frames_per_task=2)
+        push(video.select_frames(chosen), "round1", again=True, frames_per_task=2)
     assert [len(task.frames) for task in server.tasks.values()] == [2, 2]
     for task in server.tasks.values():
         task.name = f"for Ana, {task.id}"
-    summary = review.push(video, "round1")
+    summary = push(video, "round1")
     assert summary.links == [f"{server.url}/tasks/{number}" for number in (1, 2)]
     assert [len(task.shapes) for task in server.tasks.values()] == [4, 4]
-    assert review.status(video, "round1")[0].by_state == {"new": 4}
+    assert status(video, "round1")[0].by_state == {"new": 4}
 
 
 def test_a_run_deleted_or_cleaned_up_lets_its_frames_go(video, server):
     select(video, 0, 1)
-    review.push(video, "round1", segment_size=1)
+    push(video, "round1", segment_size=1)
     server.complete_jobs(1, [0])
-    review.pull(video)
+    pull(video)
     truth = snapshot(video, fields.GROUND_TRUTH)
     video.load_annotation_results("round1").cleanup()
     assert server.tasks == {}
@@ -661,22 +665,22 @@ def test_a_run_deleted_or_cleaned_up_lets_its_frames_go(video, server):
     assert video.list_annotation_runs() == []
     assert not video.has_frame_field(SHOWN)
     assert snapshot(video, fields.GROUND_TRUTH) == truth
-    assert review.push(video, "round1").frames == 1
+    assert push(video, "round1").frames == 1
 
 
 def test_a_key_that_is_free_again_takes_no_task_with_other_frames(dataset, server):
     first, second = frame_ids(dataset)[:2], frame_ids(dataset)[4:6]
     choose = dataset.select_frames if dataset.media_type == "video" else dataset.select
-    review.push(choose(first), "round1")
+    push(choose(first), "round1")
     dataset.delete_annotation_run("round1")  # its task stays in CVAT
-    assert review.push(choose(second), "round1").links == [f"{server.url}/tasks/2"]
+    assert push(choose(second), "round1").links == [f"{server.url}/tasks/2"]
     server.complete_jobs(1)
-    assert review.pull(dataset).written == 0
+    assert pull(dataset).written == 0
     server.complete_jobs(2)
-    assert review.pull(dataset).written == 2
+    assert pull(dataset).written == 2
     assert states(dataset)[4:6] == ["corrected", "corrected"]
     dataset.delete_annotation_run("round1")
-    again = review.push(choose(first), "round1")
+    again = push(choose(first), "round1")
     assert again.links == [f"{server.url}/tasks/1"]
     assert len(server.tasks) == 2
 
@@ -686,7 +690,7 @@ def test_names_that_a_push_was_stored_with_stay(video, server, broken):
     """Versions before named stills and tasks by dataset and key alone."""
     select(video, 0, 1, 4, 5)
     server.arm({})
-    review.push(video, "round1", frames_per_task=2)
+    push(video, "round1", frames_per_task=2)
     results = run.load_results(video, "round1")
     results.task_name = f"legpose-{video._doc.id}-round1"
     results.frames["name"] = [f"round1_abcdef_{i:06d}" for i in range(1, 5)]
@@ -697,12 +701,12 @@ def test_names_that_a_push_was_stored_with_stay(video, server, broken):
     if broken:  # before the second task was noted
         results.tasks, results.complete = results.tasks[:1], False
     results.save()
-    assert review.push(video, "round1").sent == broken
+    assert push(video, "round1").sent == broken
     assert len(server.tasks) == 2
-    assert review.status(video)[0].by_state == {"new": 4}
+    assert status(video)[0].by_state == {"new": 4}
     for number in server.tasks:
         server.complete_jobs(number)
-    assert review.pull(video).written == 4
+    assert pull(video).written == 4
 
 
 def test_a_push_goes_on_after_a_video_was_deleted(dataset_name, short_clip, server):
@@ -710,25 +714,25 @@ def test_a_push_goes_on_after_a_video_was_deleted(dataset_name, short_clip, serv
     second = reviewing.CLIP_FRAMES
     select(clips, 0, 1, second, second + 1, second + 4, second + 5)
     server.arm({})
-    review.push(clips, "round0", frames_per_task=3)
+    push(clips, "round0", frames_per_task=3)
     posts = [i for i, request in enumerate(server.log) if request == ("POST", "/api/tasks")]
     frame_review.mark(clips, frame_review.read(clips).ids(fields.OUT), state=fields.SELECTED)
     server.reset()
     server.arm({posts[1]: Fault(500)})
     with pytest.raises(ServerError):
-        review.push(clips, "round1", frames_per_task=3)
+        push(clips, "round1", frames_per_task=3)
     server.arm({})
     sent = [frame.name for frame in server.tasks[1].frames]
     assert len(sent) == 3
 
     clips.delete_samples([clips.first().id])
-    summary = review.push(clips, "round1")
+    summary = push(clips, "round1")
     assert (summary.frames, summary.missing) == (4, 2)
     assert [len(task.frames) for task in server.tasks.values()] == [3, 3]
     assert [frame.name for frame in server.tasks[1].frames] == sent
     for number in server.tasks:
         server.complete_jobs(number)
-    pulled = review.pull(clips, "round1")
+    pulled = pull(clips, "round1")
     assert (pulled.written, pulled.missing) == (4, 2)
     assert pulled.corrections.changed == 0
     for position in (0, 1, 4, 5):
@@ -740,15 +744,15 @@ def test_a_push_goes_on_after_a_video_was_deleted(dataset_name, short_clip, serv
 
 def test_another_server_with_the_same_task_number_is_noticed(video, server):
     select(video, 0)
-    review.push(video, "round1")
+    push(video, "round1")
     server.reset()
     other = reviewing.video_dataset(video.name + "-other", video.first().filepath)
     select(other, 0)
-    review.push(other, "round1")
+    push(other, "round1")
     server.complete_jobs(1)
     with pytest.raises(ConflictError, match="Is this the right server"):
-        review.pull(video)
-    [told] = review.status(video)
+        pull(video)
+    [told] = status(video)
     assert told.by_state == {"out": 1}
     assert told.gone == [f"{server.url}/tasks/1"]
     with pytest.raises(ConflictError, match="Is this the right server"):
@@ -760,32 +764,32 @@ def test_another_server_with_the_same_task_number_is_noticed(video, server):
 def test_the_login_does_not_go_where_a_dataset_says(video, server, monkeypatch):
     """A dataset from elsewhere can name any host."""
     select(video, 0)
-    review.push(video, "round1")
+    push(video, "round1")
     with CvatServer() as theirs:
         results = video.load_annotation_results("round1", cache=False)
         results.url = theirs.url
         results.save()
         monkeypatch.delenv("FIFTYONE_CVAT_URL")
         for verb in (
-            lambda: review.pull(video),
-            lambda: review.status(video),
+            lambda: pull(video),
+            lambda: status(video),
             lambda: video.load_annotation_results("round1", cache=False).cleanup(),
             lambda: video.load_annotations("round1"),
         ):
             with pytest.raises(AddressError, match=f"went to {theirs.url}, .*set FIFTYONE_CVAT_U"):
                 verb()
         assert theirs.log == []
-    review.pull(video, url=server.url)
-    assert review.status(video, url=server.url)[0].by_state == {"new": 1}
+    pull(video, url=server.url)
+    assert status(video, url=server.url)[0].by_state == {"new": 1}
 
 
 def test_progress_ends_with_everything_done(video, server):
     told = []
     select(video, 0, 1)
-    review.push(video, "round1", progress=lambda done, total, message: told.append((done, total)))
+    push(video, "round1", progress=lambda done, total, message: told.append((done, total)))
     assert told[-1] == (2, 2)
     assert told == sorted(told)
     server.complete_jobs(1)
     told.clear()
-    review.pull(video, progress=lambda done, total, message: told.append((done, total)))
+    pull(video, progress=lambda done, total, message: told.append((done, total)))
     assert told[-1] == (2, 2)

@@ -11,10 +11,11 @@ import pytest
 from cvat_bridge.errors import AddressError, FormatError
 from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
-from fiftyone_legpose.cvat.outgoing import handover_name
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.review import pull, push
+from fiftyone_legpose.review.handover import handover_name
+from fiftyone_legpose.review.pull import pull
+from fiftyone_legpose.review.push import push
 from fiftyone_legpose.rounds import loop, loop_state
 from fiftyone_legpose.training_run import training_folder
 from fiftyone_legpose.videos.load import load

@@ -1,4 +1,4 @@
-"""Where a push stands: each frame by what is next for it."""
+"""status: where each push stands, frame by frame."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,10 +8,12 @@ import fiftyone as fo
 
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Job
-from fiftyone_legpose.cvat.login import Login
+from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.returned import check_frames
 from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.checks import check_collection
+from fiftyone_legpose.review.runs import known_key, review_keys
 
 ELSEWHERE = "elsewhere"
 """State, in a run, of a frame that went out again in a later run."""
@@ -56,6 +58,47 @@ class RunStatus:
         """Whether every frame came back that can."""
         settled = (*_SETTLED, DELETED)
         return sum(self.by_state.get(state, 0) for state in settled) == self.frames
+
+
+def status(
+    dataset: fo.Dataset,
+    key: str | None = None,
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    organization: str | None = None,
+) -> list[RunStatus]:
+    """Tell where pushes stand: frames by state, jobs and links.
+
+    Runs that are done are told from the dataset alone, without asking the server.
+
+    Parameters
+    ----------
+    dataset
+        Image or video dataset.
+    key
+        Of one push; None tells of all.
+    url, token, user, password, organization
+        As for `push`.
+
+    Returns
+    -------
+    list of RunStatus
+        By key; empty where nothing was ever pushed.
+    """
+    check_collection(dataset)
+    keys = review_keys(dataset) if key is None else [known_key(dataset, key)]
+    login = find_login(
+        url=url, token=token, user=user, password=password, organization=organization
+    )
+    return [run_status(dataset, one, login) for one in keys]
+
+
+def count_selected(dataset: fo.Dataset) -> int:
+    """Count the frames that are selected and were not pushed yet."""
+    return len(frame_review.read(dataset).ids(fields.SELECTED))
 
 
 def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:

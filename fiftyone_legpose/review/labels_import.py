@@ -17,15 +17,15 @@ from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.frames import write_labels
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.label_sources import (
+from fiftyone_legpose.pose.matching import same_people
+from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.review.label_sources import (
     Labels,
     check_login,
     parse_source,
     read_labels,
     write_pictures,
 )
-from fiftyone_legpose.pose.matching import same_people
-from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos.load import load
 
 KeypointOrder = Literal["left_first", "right_first"] | Sequence[str]

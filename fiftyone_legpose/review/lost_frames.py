@@ -9,7 +9,7 @@ from cvat_bridge.server import Server
 from fiftyone_legpose.cvat.login import find_login
 from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
-from fiftyone_legpose.review import PullSummary
+from fiftyone_legpose.review.pull_summary import PullSummary
 
 _FREE = "to be selected again"
 _LATER = f"{_FREE} when the rest of the round is back"

@@ -1,23 +1,98 @@
-"""A pull step by step: what came back becomes ground truth, on the right frames, once."""
+"""pull: corrections of finished frames into the ground truth, once, on the right frames."""
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.cvat.returned import Returned
-from fiftyone_legpose.cvat.run import CvatSkeletonResults
+from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.returned import Returned, from_file, from_server
+from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
+from fiftyone_legpose.dataset.checks import check_collection
 from fiftyone_legpose.dataset.frames import write_labels
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose.matching import match_people, same_people
+from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.review.pull_summary import PullSummary
+from fiftyone_legpose.review.runs import known_key, only_open_key
 
-if TYPE_CHECKING:
-    from fiftyone_legpose.review import PullSummary
+
+def pull(
+    dataset: fo.Dataset,
+    key: str | None = None,
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    organization: str | None = None,
+    export: str | Path | None = None,
+    progress: Report | bool | None = None,
+) -> PullSummary:
+    """Fetch corrections into `ground_truth`, from jobs that are marked completed.
+
+    Predictions stay as they are. A frame confirmed to show nobody becomes an empty
+    `fo.Keypoints`. Called again it changes nothing, or completes what was not finished before.
+
+    Parameters
+    ----------
+    dataset
+        Image or video dataset.
+    key
+        Of the push; None takes the only one that is out.
+    url, token, user, password, organization
+        As for `push`.
+    export
+        Read this file instead of asking a server: an export "Ultralytics YOLO Pose 1.0" of the
+        run's task, or its backup. Files do not tell which jobs are completed, so **all of their
+        frames count as completed**.
+    progress
+        See `fiftyone_legpose.progress.reporting`.
+
+    Returns
+    -------
+    PullSummary
+
+    Raises
+    ------
+    DatasetError
+        There is no such push, or it never went out.
+    CvatError
+        The server or the file is not what is needed.
+    """
+    check_collection(dataset)
+    export = None if export is None else Path(export).expanduser()
+    key = only_open_key(dataset) if key is None else known_key(dataset, key)
+    results = load_results(dataset, key)
+    if results is None or not (results.complete or results.tasks):
+        raise DatasetError(f"Push {key!r} was interrupted before it was sent: push it again.")
+    if results.file and export is None:
+        raise DatasetError(
+            f"Push {key!r} went out as a file: pull it from the export of its task (export)."
+        )
+    declare_ground_truth(dataset, results)
+    summary = PullSummary(key, len(results.frames["id"]))
+    login = find_login(
+        url=url, token=token, user=user, password=password, organization=organization
+    )
+    with reporting("pull", progress) as report:
+        report(0, summary.frames, "asking" if export is None else "reading")
+        if export is not None:
+            summary.file = str(export)
+            take_in(dataset, results, from_file(results, export), summary)
+        else:
+            with login.connect(results.url) as server:
+                for part in from_server(results, server):
+                    take_in(dataset, results, part, summary)
+                    report(summary.frames - summary.waiting, summary.frames, "writing")
+        report(summary.frames, summary.frames, "done")
+    return summary
 
 
 def declare_ground_truth(dataset: fo.Dataset, results: CvatSkeletonResults) -> None:

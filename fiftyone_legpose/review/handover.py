@@ -1,0 +1,74 @@
+"""A push as a file that a person carries to CVAT."""
+
+from pathlib import Path
+
+import fiftyone as fo
+
+from cvat_bridge.backup import read_task_name, write_backup
+from cvat_bridge.errors import FormatError
+from fiftyone_legpose.cvat.run import load_results
+from fiftyone_legpose.errors import DatasetError, writing
+from fiftyone_legpose.files import file_sha256
+from fiftyone_legpose.progress import Report
+
+
+def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None:
+    """Write a registered push as a task backup.
+
+    The same push gives the same file again, without frames that were deleted from the dataset.
+    """
+    backend = dataset.get_annotation_info(key).config.build()
+    results, outgoing = backend.prepare(dataset.load_annotation_view(key), key)
+    known = load_results(dataset, key)
+    if known is not None and known.tasks:
+        raise DatasetError(
+            f"Push {key!r} went to {known.url}, so it cannot go out as a file too: choose another "
+            "key and say so (again)."
+        )
+    task_name = f"{results.task_name}-1"
+    if path.is_file() and not _holds_task(path, task_name):
+        raise DatasetError(
+            f"{path} is there already and not of push {key!r} of dataset {dataset.name!r}: give "
+            "another file or folder, or move that one away first."
+        )
+    total = len(outgoing.frame_ids)
+    report(0, total, "writing")
+    try:
+        with writing(path):
+            write_backup(
+                path,
+                task_name,
+                results.to_skeleton(),
+                outgoing.to_frames(),
+                segment_size=backend.config.segment_size or 0,
+                image_quality=backend.config.image_quality,
+                as_tracks=backend.config.as_tracks,
+            )
+    except FormatError as error:
+        raise DatasetError(str(error)) from None
+    report(total, total, "written")
+    written = file_sha256(path)
+    if known is None or not known.complete:
+        results.file = results.complete = True
+        results.file_sha256 = [written]
+        backend.mark_out(results, range(total))
+        results.save()
+    elif written not in known.file_sha256:
+        known.file_sha256.append(written)
+        known.people = results.people
+        known.save()
+
+
+def _holds_task(path: Path, name: str) -> bool:
+    try:
+        return read_task_name(path) == name
+    except FormatError:
+        return False
+
+
+def handover_name(dataset: fo.Dataset, key: str) -> str:
+    """Name the file of a run, without suffix: two datasets may share a folder.
+
+    Not by the dataset's name, which may tell of a person and leaves the clinic with the file.
+    """
+    return f"{key}-{str(dataset._doc.id)[-6:]}"

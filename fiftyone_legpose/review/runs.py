@@ -1,0 +1,66 @@
+"""Which pushes a dataset has, and which of them are open."""
+
+import fiftyone as fo
+
+from fiftyone_legpose.cvat.announce import BACKEND
+from fiftyone_legpose.cvat.run import is_begun, load_results
+from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.errors import DatasetError
+
+
+def count_missing(dataset: fo.Dataset, key: str) -> int:
+    """Count the frames of a push that are not in the dataset any more."""
+    results = load_results(dataset, key)
+    sent = set(results.frames["id"]) if results else set()
+    return len(sent.difference(frame_review.read(dataset).frame_ids))
+
+
+def review_keys(dataset: fo.Dataset) -> list[str]:
+    """List the keys of all pushes of a dataset."""
+    runs = dataset.list_annotation_runs(method=BACKEND)
+    return [key for key in runs if dataset.get_annotation_info(key).config.predictions is not None]
+
+
+def open_first(dataset: fo.Dataset) -> list[str]:
+    """List the keys of all pushes, those that are out before the others, the newest first."""
+    video = dataset.media_type == "video"
+    collection = dataset._frame_collection if video else dataset._sample_collection
+    out = collection.distinct(f"{fields.REVIEW}.key", {f"{fields.REVIEW}.state": fields.OUT})
+    pushed_at = {key: dataset.get_annotation_info(key).timestamp for key in review_keys(dataset)}
+    return sorted(pushed_at, key=lambda key: (key in out, pushed_at[key]), reverse=True)
+
+
+def begun_keys(dataset: fo.Dataset) -> list[str]:
+    """List the keys of the pushes that were interrupted before all of their frames were sent."""
+    return [key for key in review_keys(dataset) if is_begun(dataset, key)]
+
+
+def known_key(dataset: fo.Dataset, key: str) -> str:
+    """Refuse a key that no push of the dataset has.
+
+    Raises
+    ------
+    DatasetError
+    """
+    keys = review_keys(dataset)
+    if key not in keys:
+        known = ", ".join(keys) or "none"
+        raise DatasetError(f"Dataset {dataset.name!r} has no push {key!r}; it has: {known}.")
+    return key
+
+
+def only_open_key(dataset: fo.Dataset) -> str:
+    """Give the key of the only push that is out.
+
+    Raises
+    ------
+    DatasetError
+        None is out, or several are.
+    """
+    reviews = frame_review.read(dataset)
+    pairs = zip(reviews.state, reviews.key, strict=True)
+    out = sorted({key for state, key in pairs if state == fields.OUT and key})
+    if len(out) == 1:
+        return out[0]
+    told = f"{len(out)} pushes are out ({', '.join(out)})" if out else "no push is out"
+    raise DatasetError(f"Of dataset {dataset.name!r} {told}: name the one to pull.")

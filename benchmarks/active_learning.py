@@ -37,7 +37,7 @@ from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
 from fiftyone_legpose.intervals import interval, resample
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.selection.select import select
-from fiftyone_legpose.training import train
+from fiftyone_legpose.training.train import train
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
 from fiftyone_legpose.zoo.weights import find_weights

@@ -19,7 +19,7 @@ _HOMES = {
     "status": "review.status",
     "pull": "review.pull",
     "import_labels": "review.labels_import",
-    "train": "training",
+    "train": "training.train",
     "evaluate": "evaluation",
     "export": "exporting",
     "loop": "rounds",

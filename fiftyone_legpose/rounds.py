@@ -36,9 +36,9 @@ from fiftyone_legpose.review.pull import pull
 from fiftyone_legpose.review.push import push
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.selection.strategies import Strategy
-from fiftyone_legpose.training import run_key_of
-from fiftyone_legpose.training import train as train_verb
-from fiftyone_legpose.training_run import begun_trainings, is_training_begun
+from fiftyone_legpose.training.train import run_key_of
+from fiftyone_legpose.training.train import train as train_verb
+from fiftyone_legpose.training.trainer_run import begun_trainings, is_training_begun
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
 

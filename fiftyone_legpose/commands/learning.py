@@ -80,7 +80,7 @@ def train_command(
     ] = False,
 ) -> None:
     """Fine-tune the model on corrected frames; other --key value go to ultralytics."""
-    from fiftyone_legpose.training import train
+    from fiftyone_legpose.training.train import train
 
     summary = train(
         open_collection(dataset, view),

@@ -66,7 +66,7 @@ class Train(Verb):
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the new version's name and what to start from."""
         from fiftyone_legpose.panels.glance import glance
-        from fiftyone_legpose.training import OPTIMIZERS
+        from fiftyone_legpose.training.train import OPTIMIZERS
 
         reviewed = glance(ctx.dataset).reviewed
         if not reviewed and not is_labelled(ctx):
@@ -144,7 +144,7 @@ class Train(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Train."""
-        from fiftyone_legpose.training import train
+        from fiftyone_legpose.training.train import train
 
         given = {name: options[name] for name in OPTIONS if options.get(name) is not None}
         given["base"] = given_path(options, "checkpoint") or given["base"]

@@ -17,7 +17,7 @@ from fiftyone_legpose.review.handover import handover_name
 from fiftyone_legpose.review.pull import pull
 from fiftyone_legpose.review.push import push
 from fiftyone_legpose.rounds import loop, loop_state
-from fiftyone_legpose.training_run import training_folder
+from fiftyone_legpose.training.trainer_run import training_folder
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo import registry
 from tests.conftest import make_clip

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.splits import check_split, split_frames
+from fiftyone_legpose.training.splits import check_split, split_frames
 
 _GROUPS = st.lists(st.sampled_from([f"subject {i}" for i in range(9)]), min_size=2, max_size=60)
 

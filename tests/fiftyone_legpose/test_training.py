@@ -16,13 +16,15 @@ import yaml
 
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import read_yolo_pose
-from fiftyone_legpose import legs, training, training_run
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
 from fiftyone_legpose.errors import DatasetError, TrainingError, WeightsError
-from fiftyone_legpose.training import train
-from fiftyone_legpose.training_data import collect_frames, write_training_data
+from fiftyone_legpose.training import train as training
+from fiftyone_legpose.training import trainer_run
+from fiftyone_legpose.training.data import collect_frames, write_training_data
+from fiftyone_legpose.training.train import train
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import find_base, load_base
@@ -259,7 +261,7 @@ def test_the_same_call_gives_the_same_weights(walks, zoo):
 _KILLED = """
 import os, signal, sys, json
 import fiftyone as fo
-from fiftyone_legpose.training import train
+from fiftyone_legpose.training.train import train
 fo.config.model_zoo_dir = sys.argv[1]
 def die(done, total, message):
     if done > 1:
@@ -346,19 +348,19 @@ def test_a_training_that_was_killed_at_its_very_end_is_finished(tmp_path, monkey
         if source == "last":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_run, "_copy_whole", killed)
+    monkeypatch.setattr(trainer_run, "_copy_whole", killed)
     (tmp_path / "checkpoints").mkdir()
     trainer = SimpleNamespace(
         save_dir=tmp_path / "run", best="best", last="last", best_fitness=1, fitness=1, stop=True
     )
     with pytest.raises(KeyboardInterrupt):
-        training_run.keep_checkpoint(trainer)
+        trainer_run.keep_checkpoint(trainer)
     assert (tmp_path / "checkpoints" / "finished").exists()
 
 
 def test_two_processes_do_not_train_the_same_version(walks, zoo):
     with (
-        training_run.training_folder("night", {}, None),
+        trainer_run.training_folder("night", {}, None),
         pytest.raises(TrainingError, match="Another process"),
     ):
         train(walks, name="night", **QUICK)

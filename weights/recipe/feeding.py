@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.training_data import BOX_MARGIN
+from fiftyone_legpose.training.data import BOX_MARGIN
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.picture_folder import FEWEST_POINTS
 

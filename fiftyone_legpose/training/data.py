@@ -19,7 +19,7 @@ from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import read_poses
 from fiftyone_legpose.errors import DatasetError, UnreadableError
-from fiftyone_legpose.splits import Side, Split, check_split, split_frames
+from fiftyone_legpose.training.splits import Side, Split, check_split, split_frames
 from fiftyone_legpose.videos.decoding import read_frames
 
 BOX_MARGIN = 0.08

@@ -15,16 +15,17 @@ from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.errors import TrainingError, WeightsError
-from fiftyone_legpose.evaluation import Evaluation, evaluate
+from fiftyone_legpose.evaluation import Evaluation
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.splits import Side
-from fiftyone_legpose.training_data import (
+from fiftyone_legpose.training import promotion
+from fiftyone_legpose.training.data import (
     BOX_MARGIN,
     TrainingFrames,
     collect_frames,
     write_training_data,
 )
-from fiftyone_legpose.training_run import discard_training, run_trainer, training_folder
+from fiftyone_legpose.training.splits import Side
+from fiftyone_legpose.training.trainer_run import discard_training, run_trainer, training_folder
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import Base, find_base, knows_legs
 from fiftyone_legpose.zoo.registry import Version
@@ -267,9 +268,12 @@ def train(
     to_promote = promote and summary.promoted is None
     if to_promote or (compare and not (before and before.evaluation)):
         judges = dataset if isinstance(val, float | int | str) else source_dataset(val)
-        summary = _compare(summary, frames, judges, gt_field, device, progress)
+        comparison = promotion.compare_with_default(
+            version, frames, judges, gt_field=gt_field, device=device, progress=progress
+        )
+        summary = replace(summary, comparison=comparison)
         if to_promote:
-            summary = _promote(summary)
+            summary = replace(summary, promoted=promotion.promote(version, comparison))
     # Last, so that a call that was killed before is not taken for done.
     _register(dataset, summary)
     return summary
@@ -432,49 +436,6 @@ def _stored_run(dataset: fo.Dataset, version: Version) -> Any:
         return None
     config = dataset.get_run_info(key).config
     return config if config.weights_sha256 == version.sha256 else None
-
-
-def _compare(
-    summary: TrainSummary,
-    frames: TrainingFrames,
-    dataset: fo.Dataset,
-    gt_field: str,
-    device: str,
-    progress: Report | bool | None,
-) -> TrainSummary:
-    """Evaluate the default and a version on its validation frames, unless they are the same."""
-    new, old = summary.version.name, registry.current_version()
-    if new == old:
-        return summary
-    ids = [frame.frame_id for frame in frames.side("val")]
-    view = dataset.select_frames(ids) if dataset.media_type == "video" else dataset.select(ids)
-    comparison = evaluate(
-        view,
-        weights=[old, new],
-        gt_field=gt_field,
-        device="0" if "," in device else device,
-        # A handful of frames: exporting to a faster runtime would take longer than it saves.
-        backend="torch",
-        # The split has seen to it; where it was told not to, the summary says so.
-        trained_on=True,
-        progress=progress,
-    )
-    return replace(summary, comparison=comparison)
-
-
-def _promote(summary: TrainSummary) -> TrainSummary:
-    """Make a version the default if it beats the one that is."""
-    comparison = summary.comparison
-    if comparison is None:
-        return replace(summary, promoted=True)  # it is the default
-    name = comparison.names[1]
-    better = comparison.better(name)
-    if better is None:
-        # One video alone gives no interval: then the plain number has to do.
-        better = (comparison.changes[name]["oks"].difference or 0.0) > 0
-    if better:
-        registry.use_version(summary.version.name)
-    return replace(summary, promoted=better)
 
 
 def _register(dataset: fo.Dataset, summary: TrainSummary) -> None:

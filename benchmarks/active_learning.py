@@ -31,10 +31,10 @@ import yaml
 
 from benchmarks import SHARED
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.comparison import Comparison, compare, summarize
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
-from fiftyone_legpose.intervals import interval, resample
+from fiftyone_legpose.evaluation.comparison import Comparison, compare, summarize
+from fiftyone_legpose.evaluation.intervals import interval, resample
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.training.train import train

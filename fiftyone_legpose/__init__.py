@@ -20,7 +20,7 @@ _HOMES = {
     "pull": "review.pull",
     "import_labels": "review.labels_import",
     "train": "training.train",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.evaluate",
     "export": "exporting",
     "loop": "rounds",
     "loop_state": "rounds",

@@ -162,7 +162,7 @@ def evaluate_command(
     json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
 ) -> None:
     """Compare predictions or weights with the corrections, joint by joint."""
-    from fiftyone_legpose.evaluation import evaluate
+    from fiftyone_legpose.evaluation.evaluate import evaluate
 
     result = evaluate(
         open_collection(dataset, view),

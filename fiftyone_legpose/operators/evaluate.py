@@ -100,8 +100,8 @@ class Evaluate(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Evaluate."""
-        from fiftyone_legpose.evaluation import evaluate
-        from fiftyone_legpose.evaluation_results import HEADLINES, show
+        from fiftyone_legpose.evaluation.evaluate import evaluate
+        from fiftyone_legpose.evaluation.result import HEADLINES, show
         from fiftyone_legpose.zoo import registry
 
         versions = [version.name for version in registry.list_versions()]

@@ -6,9 +6,9 @@ from typing import Any, Final
 import numpy as np
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.comparison import PCK_THRESHOLDS
 from fiftyone_legpose.dataset import fields
-from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
+from fiftyone_legpose.evaluation.comparison import PCK_THRESHOLDS
+from fiftyone_legpose.evaluation.result import HEADLINES, Evaluation, show
 from fiftyone_legpose.panels.tracks import Track, curve
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_legpose.dataset import fields
-from fiftyone_legpose.evaluation_results import METHOD as EVALUATION_METHOD
+from fiftyone_legpose.evaluation.result import METHOD as EVALUATION_METHOD
 from fiftyone_legpose.zoo import registry
 
 

@@ -128,7 +128,7 @@ class LegPose(foo.Panel):
         )
 
     def _read_evaluation(self, ctx: Any) -> None:
-        from fiftyone_legpose.evaluation_results import list_evaluations, load_evaluation
+        from fiftyone_legpose.evaluation.result import list_evaluations, load_evaluation
 
         keys = list_evaluations(ctx.dataset)
         if not keys:

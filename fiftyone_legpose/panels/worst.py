@@ -4,7 +4,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_legpose.evaluation_results import Evaluation
+from fiftyone_legpose.evaluation.result import Evaluation
 
 _FRAMES = 10
 

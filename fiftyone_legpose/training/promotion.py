@@ -2,7 +2,7 @@
 
 import fiftyone as fo
 
-from fiftyone_legpose.evaluation import Evaluation, evaluate
+from fiftyone_legpose.evaluation.evaluate import Evaluation, evaluate
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.training.data import TrainingFrames
 from fiftyone_legpose.zoo import registry

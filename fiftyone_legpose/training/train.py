@@ -15,7 +15,7 @@ from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.errors import TrainingError, WeightsError
-from fiftyone_legpose.evaluation import Evaluation
+from fiftyone_legpose.evaluation.evaluate import Evaluation
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.training import promotion
 from fiftyone_legpose.training.data import (

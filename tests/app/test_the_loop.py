@@ -11,7 +11,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.appearance import CORRECTION_COLOR, PREDICTION_COLOR
 from fiftyone_legpose.dataset.pose_table import read_poses
-from fiftyone_legpose.evaluation_results import list_evaluations
+from fiftyone_legpose.evaluation.result import list_evaluations
 from fiftyone_legpose.operators import OPERATORS
 from tests.app.reviewer import correct, labelled
 

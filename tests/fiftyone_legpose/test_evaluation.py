@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs, metrics
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.evaluation import evaluate, frame_errors, list_evaluations, load_evaluation
+from fiftyone_legpose.evaluation import metrics
+from fiftyone_legpose.evaluation.evaluate import (
+    evaluate,
+    frame_errors,
+    list_evaluations,
+    load_evaluation,
+)
 from fiftyone_legpose.pose import geometry
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.registry import Version
@@ -239,7 +245,7 @@ def test_frames_outside_the_last_evaluation_have_no_error(dataset):
 
 
 def test_a_missed_person_makes_the_worst_frame():
-    from fiftyone_legpose.comparison import compare
+    from fiftyone_legpose.evaluation.comparison import compare
 
     points = np.random.default_rng(0).uniform(0, 300, (2, 10, 2))
     some = metrics.Persons(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fiftyone_legpose import comparison, intervals, legs, metrics
-from fiftyone_legpose.metrics import Persons
+from fiftyone_legpose import legs
+from fiftyone_legpose.evaluation import comparison, intervals, metrics
+from fiftyone_legpose.evaluation.metrics import Persons
 from fiftyone_legpose.pose import geometry
 
 STANDING = np.array(

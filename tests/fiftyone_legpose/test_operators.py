@@ -13,11 +13,12 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import cli, evaluation, rounds
+from fiftyone_legpose import cli, rounds
 from fiftyone_legpose.cvat.run import load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
+from fiftyone_legpose.evaluation import evaluate as evaluation
 from fiftyone_legpose.operators import OPERATORS, running, worker
 from fiftyone_legpose.operators.evaluate import _switch
 from fiftyone_legpose.operators.forms import as_path

@@ -6,7 +6,7 @@ import pytest
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
-from fiftyone_legpose.evaluation import evaluate
+from fiftyone_legpose.evaluation.evaluate import evaluate
 from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.glance import Glance, glance, next_step
 from fiftyone_legpose.panels.leg_pose import LegPose

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.metrics import Persons
+from fiftyone_legpose.evaluation.metrics import Persons
 from weights.recipe.card import (
     Truth,
     measure,

@@ -12,8 +12,8 @@ import typer
 
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.comparison import Comparison, compare, summarize
-from fiftyone_legpose.metrics import Persons, auc
+from fiftyone_legpose.evaluation.comparison import Comparison, compare, summarize
+from fiftyone_legpose.evaluation.metrics import Persons, auc
 from fiftyone_legpose.pose.geometry import CORRECT_WITHIN, leg_length
 from weights.recipe.shipping import WEIGHTS
 

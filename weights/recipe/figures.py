@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.comparison import compare
+from fiftyone_legpose.evaluation.comparison import compare
 from weights.recipe.card import MIN_SCORE, load_model, predict_all, read_truth
 from weights.recipe.clothing import Layer
 from weights.recipe.mesh import load_mesh

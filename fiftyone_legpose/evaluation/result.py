@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.intervals import Change, Estimate
+from fiftyone_legpose.evaluation.intervals import Change, Estimate
 
 METHOD = "legpose-evaluate"
 """What the custom runs of evaluations say in ``config.method``."""

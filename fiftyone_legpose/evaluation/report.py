@@ -11,12 +11,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.comparison import PCK_THRESHOLDS
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import UnreadableError, writing
-from fiftyone_legpose.evaluation_results import HEADLINES, Evaluation, show
-from fiftyone_legpose.intervals import Estimate
+from fiftyone_legpose.evaluation.comparison import PCK_THRESHOLDS
+from fiftyone_legpose.evaluation.intervals import Estimate
+from fiftyone_legpose.evaluation.result import HEADLINES, Evaluation, show
 from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.videos import decoding
 

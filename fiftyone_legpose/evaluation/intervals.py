@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from fiftyone_legpose.comparison import Comparison, summarize
+from fiftyone_legpose.evaluation.comparison import Comparison, summarize
 
 Verdict = Literal["better", "worse", "no clear difference", "unknown"]
 

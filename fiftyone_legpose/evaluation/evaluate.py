@@ -12,21 +12,22 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField
 
-from fiftyone_legpose import legs, metrics
-from fiftyone_legpose.comparison import Comparison, compare
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
 from fiftyone_legpose.dataset.fields import VIDEO, error_field
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.evaluation_results import (
+from fiftyone_legpose.evaluation import metrics
+from fiftyone_legpose.evaluation.comparison import Comparison, compare
+from fiftyone_legpose.evaluation.intervals import estimate
+from fiftyone_legpose.evaluation.result import (
     Evaluation,
     list_evaluations,
     load_evaluation,
     store_evaluation,
 )
-from fiftyone_legpose.intervals import estimate
 from fiftyone_legpose.pose.geometry import CORRECT_WITHIN
 from fiftyone_legpose.prediction.runtimes import Backend
 from fiftyone_legpose.progress import Report, reporting
@@ -201,7 +202,7 @@ def evaluate(
         _write_errors(source_dataset(view), material, predicted, errors)
         store_evaluation(view, result)
         if report is not None:
-            from fiftyone_legpose.report import worst_frames, write_report
+            from fiftyone_legpose.evaluation.report import worst_frames, write_report
 
             pictures = worst_frames(
                 material.truth, material.tables, material.used, errors, worst, min_score

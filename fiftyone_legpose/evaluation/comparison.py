@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.metrics import BINS, OKS_THRESHOLDS, Persons, coco_match, swaps
+from fiftyone_legpose.evaluation.metrics import BINS, OKS_THRESHOLDS, Persons, coco_match, swaps
 from fiftyone_legpose.pose.geometry import (
     CORRECT_WITHIN,
     FOUND_FROM,

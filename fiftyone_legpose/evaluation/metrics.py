@@ -1,7 +1,7 @@
 """What a pose is worth: OKS, AP, leg length, swaps, calibration of confidence.
 
 Pure functions on arrays: G true persons, P predicted persons, K keypoints. Nothing here knows
-FiftyOne or a model. `fiftyone_legpose.comparison` puts them together.
+FiftyOne or a model. `fiftyone_legpose.evaluation.comparison` puts them together.
 """
 
 from collections.abc import Sequence

@@ -35,11 +35,11 @@ from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
 from fiftyone_legpose.evaluation.comparison import Comparison, compare, summarize
 from fiftyone_legpose.evaluation.intervals import interval, resample
+from fiftyone_legpose.exports.yolo_pose_dataset import YOLOPoseDataset
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.training.train import train
 from fiftyone_legpose.videos.load import load
-from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
 from fiftyone_legpose.zoo.weights import find_weights
 from weights.recipe.card import MIN_SCORE, Truth, load_model, predict_all, read_truth
 from weights.recipe.learning import SETTINGS, clinic_training

@@ -21,7 +21,7 @@ _HOMES = {
     "import_labels": "review.labels_import",
     "train": "training.train",
     "evaluate": "evaluation.evaluate",
-    "export": "exporting",
+    "export": "exports.trajectories",
     "loop": "rounds",
     "loop_state": "rounds",
 }

@@ -162,7 +162,7 @@ def export_command(
     gt_field: Annotated[str, typer.Option(help="The corrections.")] = fields.GROUND_TRUTH,
 ) -> None:
     """Write trajectories: one row for each frame, person and keypoint."""
-    from fiftyone_legpose.exporting import export
+    from fiftyone_legpose.exports.trajectories import export
 
     summary = export(
         open_collection(dataset, view),

@@ -53,7 +53,7 @@ class Export(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Export."""
-        from fiftyone_legpose.exporting import export
+        from fiftyone_legpose.exports.trajectories import export
 
         summary = export(
             ctx.target_view(),

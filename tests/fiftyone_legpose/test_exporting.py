@@ -9,10 +9,11 @@ import pyarrow.parquet
 import pytest
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose import exporting, legs
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.exporting import export
+from fiftyone_legpose.exports import trajectories
+from fiftyone_legpose.exports.trajectories import export
 from tests.fiftyone_legpose.walking import SIZE, walk
 
 FRAMES = 5
@@ -55,7 +56,7 @@ def read(path) -> list[dict[str, str]]:
 def test_every_keypoint_is_a_row(videos, tmp_path):
     summary = export(videos, tmp_path / "out" / "legs.csv")
     rows = read(tmp_path / "out" / "legs.csv")
-    assert list(rows[0]) == exporting.SCHEMA.names
+    assert list(rows[0]) == trajectories.SCHEMA.names
     # Of video a: three frames with two persons, one with one, one empty; five of video b.
     assert len(rows) == summary.rows == (3 * 2 + 1 + 5) * 10
     assert (summary.frames, summary.corrected_frames) == (9, 2)
@@ -142,7 +143,7 @@ def test_parquet_holds_the_same_as_csv(videos, tmp_path):
     export(videos, tmp_path / "legs.csv")
     export(videos, tmp_path / "legs.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "legs.parquet")
-    assert table.schema.equals(exporting.SCHEMA)
+    assert table.schema.equals(trajectories.SCHEMA)
     read_back = pyarrow.csv.read_csv(tmp_path / "legs.csv")
     assert read_back.num_rows == table.num_rows
     for name in ("x_px", "time_s", "track", "corrected", "keypoint"):
@@ -210,7 +211,7 @@ def test_images_have_no_time(dataset_name, tmp_path):
 def test_a_failure_leaves_the_old_file_and_no_half_one(videos, tmp_path, monkeypatch):
     target = tmp_path / "legs.csv"
     target.write_text("old")
-    rows = exporting._rows
+    rows = trajectories._rows
     calls = []
 
     def fail_second(*args, **options):
@@ -219,7 +220,7 @@ def test_a_failure_leaves_the_old_file_and_no_half_one(videos, tmp_path, monkeyp
             raise KeyboardInterrupt
         return rows(*args, **options)
 
-    monkeypatch.setattr(exporting, "_rows", fail_second)
+    monkeypatch.setattr(trajectories, "_rows", fail_second)
     with pytest.raises(KeyboardInterrupt):
         export(videos, target)
     assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
@@ -245,7 +246,7 @@ def test_a_full_disk_leaves_the_old_file(videos, tmp_path, monkeypatch):
     def fill(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(exporting, "_rows", fill)
+    monkeypatch.setattr(trajectories, "_rows", fill)
     with pytest.raises(DatasetError, match=r"legs.csv cannot be written: No space left"):
         export(videos, target)
     assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]
@@ -261,7 +262,7 @@ def test_a_tilde_is_the_home_folder(videos, tmp_path, monkeypatch):
 
 def test_two_exports_to_one_file_at_a_time_do_not_mix(videos, tmp_path, monkeypatch):
     target = tmp_path / "legs.csv"
-    rows = exporting._rows
+    rows = trajectories._rows
     nested = []
 
     def export_again(*args, **options):
@@ -270,7 +271,7 @@ def test_two_exports_to_one_file_at_a_time_do_not_mix(videos, tmp_path, monkeypa
             export(videos, target)
         return rows(*args, **options)
 
-    monkeypatch.setattr(exporting, "_rows", export_again)
+    monkeypatch.setattr(trajectories, "_rows", export_again)
     summary = export(videos, target)
     assert len(read(target)) == summary.rows
     assert [p.name for p in tmp_path.iterdir()] == ["legs.csv"]

@@ -17,7 +17,7 @@ from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.keypoint_labels import declare, to_keypoints, to_poses
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
+from fiftyone_legpose.exports.yolo_pose_dataset import YOLOPoseDataset
 
 SIZE = (160, 120)
 FIELD = "ground_truth"

@@ -11,8 +11,8 @@ import fiftyone as fo
 import torch
 
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
+from fiftyone_legpose.exports.yolo_pose_dataset import YOLOPoseDataset
 from fiftyone_legpose.training.train import train
-from fiftyone_legpose.yolo_pose_dataset import YOLOPoseDataset
 from weights.recipe.averaging import average
 from weights.recipe.confidence import teach_distance
 from weights.recipe.feeding import Feed

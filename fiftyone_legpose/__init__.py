@@ -22,8 +22,8 @@ _HOMES = {
     "train": "training.train",
     "evaluate": "evaluation.evaluate",
     "export": "exports.trajectories",
-    "loop": "rounds",
-    "loop_state": "rounds",
+    "loop": "rounds.loop",
+    "loop_state": "rounds.loop",
 }
 
 __all__ = sorted(_HOMES)

@@ -224,7 +224,7 @@ def loop_command(
     poll_s: Annotated[float, typer.Option(help="Seconds between looks.")] = 60.0,
 ) -> None:
     """Do what can be done now, and say what the loop waits for."""
-    from fiftyone_legpose.rounds import loop
+    from fiftyone_legpose.rounds.loop import loop
 
     state = loop(
         open_dataset(dataset),

@@ -83,7 +83,7 @@ class Loop(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Go on with the loop."""
-        from fiftyone_legpose.rounds import loop
+        from fiftyone_legpose.rounds.loop import loop
 
         folder: str | Path | None = given_path(options, "handover")
         if folder is None and cvat_missing(ctx):

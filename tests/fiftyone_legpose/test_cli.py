@@ -8,12 +8,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from fiftyone_legpose import doctor, rounds
+from fiftyone_legpose import doctor
 from fiftyone_legpose.cli import app, main
 from fiftyone_legpose.commands.learning import _pass_through
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.evaluation import evaluate as evaluation
 from fiftyone_legpose.prediction import predict as prediction
+from fiftyone_legpose.rounds import loop as rounds
 from fiftyone_legpose.training import train as training
 from fiftyone_legpose.videos import load as videos
 

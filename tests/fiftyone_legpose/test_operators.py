@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import cli, rounds
+from fiftyone_legpose import cli
 from fiftyone_legpose.cvat.run import load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import GROUP
@@ -24,6 +24,7 @@ from fiftyone_legpose.operators.evaluate import _switch
 from fiftyone_legpose.operators.forms import as_path
 from fiftyone_legpose.prediction import predict as prediction
 from fiftyone_legpose.review import push
+from fiftyone_legpose.rounds import loop as rounds
 from fiftyone_legpose.training import train as training
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.registry import SHIPPED, get_version

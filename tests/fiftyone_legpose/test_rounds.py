@@ -9,14 +9,14 @@ import fiftyone as fo
 import pytest
 
 from cvat_bridge.errors import AddressError, FormatError
-from fiftyone_legpose import rounds as loop_module
 from fiftyone_legpose.cli import main
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.review.handover import handover_name
 from fiftyone_legpose.review.pull import pull
 from fiftyone_legpose.review.push import push
-from fiftyone_legpose.rounds import loop, loop_state
+from fiftyone_legpose.rounds import loop as loop_module
+from fiftyone_legpose.rounds.loop import loop, loop_state
 from fiftyone_legpose.training.trainer_run import training_folder
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo import registry
@@ -314,7 +314,7 @@ def test_an_interrupted_push_goes_on_with_its_frames(walks, zoo, server, monkeyp
 _KILLED = """
 import json, os, signal, sys
 import fiftyone as fo
-from fiftyone_legpose.rounds import loop
+from fiftyone_legpose.rounds.loop import loop
 fo.config.model_zoo_dir = sys.argv[1]
 def die(done, total, message):
     if message.startswith("epoch 2/"):

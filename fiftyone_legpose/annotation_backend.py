@@ -1,4 +1,4 @@
-"""Former place of `fiftyone_legpose.cvat.backend`: runs that datasets hold name their class here."""
+"""Former place of `fiftyone_legpose.cvat.backend`: datasets name the class of runs by this path."""
 
 from fiftyone_legpose.cvat.backend import CvatSkeletonBackend, CvatSkeletonBackendConfig
 

@@ -1,4 +1,4 @@
-"""Former place of `fiftyone_legpose.cvat.run`: runs that datasets hold name their class here."""
+"""Former place of `fiftyone_legpose.cvat.run`: datasets name the class of a run by this path."""
 
 from fiftyone_legpose.cvat.run import CvatSkeletonResults
 

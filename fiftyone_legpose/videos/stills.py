@@ -132,7 +132,7 @@ def extract_frames(
         for number, path in enumerate(found):
             report(number, len(found), path.name)
             try:
-                stills[path] = stills.write_stills(
+                stills[path] = write_stills(
                     path, Path(folder).expanduser(), fps=fps, name=path.stem
                 )
             except UnreadableError as error:

@@ -22,8 +22,8 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import dress
-from fiftyone_legpose.panels.glance import glance
 from fiftyone_legpose.panels.leg_pose import LegPose
+from fiftyone_legpose.rounds.standing import read_standing
 
 RESULTS = Path(__file__).parent / "results" / "panel.json"
 NAME = "legpose-benchmark-panel"
@@ -108,7 +108,7 @@ def measure(dataset: fo.Dataset) -> dict[str, float]:
             ctx = ExecutionContext(request, executor=Executor(), operator_uri="@legpose/legpose/p")
             if opened:
                 ctx.panel.state.video = opened[0].panel.state.video
-                ctx.panel.state.glance = opened[0].panel.state.glance
+                ctx.panel.state.standing = opened[0].panel.state.standing
             getattr(panel, name)(ctx)
             opened.append(ctx)
             return panel.render(ctx).to_json()
@@ -116,7 +116,7 @@ def measure(dataset: fo.Dataset) -> dict[str, float]:
         return run
 
     return {
-        "count_s": timed(lambda: glance(dataset)),
+        "count_s": timed(lambda: read_standing(dataset)),
         "open_panel_s": timed(event("on_load", None)),
         "open_video_s": timed(event("on_change_current_sample", sample)),
         "other_curve_s": timed(event("show_curve", sample, value="heel height")),

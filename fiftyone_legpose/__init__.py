@@ -23,7 +23,7 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "export": "exports.trajectories",
     "loop": "rounds.loop",
-    "loop_state": "rounds.loop",
+    "loop_state": "rounds.standing",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,5 +1,5 @@
-"""Former place of `fiftyone_legpose.cvat.run`: datasets name the class of a run by this path."""
+"""Former place of `fiftyone_legpose.cvat.results`: datasets name the class of runs by this path."""
 
-from fiftyone_legpose.cvat.run import CvatSkeletonResults
+from fiftyone_legpose.cvat.results import CvatSkeletonResults
 
 __all__ = ["CvatSkeletonResults"]

@@ -3,7 +3,8 @@
     >>> view.annotate("round1", backend="cvat-skeleton", label_field="keypoints")  # doctest: +SKIP
     >>> dataset.load_annotations("round1")                                         # doctest: +SKIP
 
-`fiftyone_legpose.review` builds on it; what it adds is that predictions stay as they are.
+`fiftyone_legpose.review.backend` builds on it: there predictions stay as they are, and each frame
+has a state.
 """
 
 import logging
@@ -14,21 +15,18 @@ import fiftyone.utils.annotations as foua
 
 from cvat_bridge.server import FRAMES_PER_TASK, Server
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.outgoing import Outgoing, check_key, read_outgoing, skeleton_of
-from fiftyone_legpose.cvat.returned import from_server
-from fiftyone_legpose.cvat.run import (
+from fiftyone_legpose.cvat.results import (
     CvatSkeletonResults,
+    Run,
     class_names,
     is_begun,
     load_results,
-    recall,
 )
-from fiftyone_legpose.dataset import fields, frame_review
-from fiftyone_legpose.dataset.checks import source_dataset
-from fiftyone_legpose.dataset.frames import plain_view
+from fiftyone_legpose.cvat.returned import from_server
+from fiftyone_legpose.dataset.frames import dataset_id, frame_ids, plain_view, source_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.progress import Report
 
@@ -63,8 +61,6 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
     finished_only
         Load the frames of completed jobs alone; the others stay as they are. It belongs to the
         run, so give it to `annotate`.
-    predictions
-        Field that a review run shows to the reviewer; set by `fiftyone_legpose.review`.
     run_name
         Key that the run was registered with; its stills and tasks keep this name.
     """
@@ -86,7 +82,6 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         as_tracks: bool = False,
         frames_per_task: int = FRAMES_PER_TASK,
         finished_only: bool = True,
-        predictions: str | None = None,
         run_name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -99,7 +94,6 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         self.as_tracks = as_tracks
         self.frames_per_task = frames_per_task
         self.finished_only = finished_only
-        self.predictions = predictions
         self.run_name = run_name
         # FiftyOne stores every attribute without an underscore.
         self._login = Login()
@@ -188,7 +182,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
                     "is added in CVAT gets none",
                     ", ".join(info["classes"]),
                 )
-        dataset = samples._root_dataset
+        dataset = source_dataset(samples)
         self._resumed = is_begun(dataset, key)
         earlier = load_results(dataset, key) if self._resumed else None
         if self._resumed:
@@ -216,7 +210,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
                 results = self.send(server, samples, anno_key, resumed=self._resumed)
         except Exception:
             # A run of which nothing was sent would only be in the way of the next attempt.
-            if load_results(samples._root_dataset, anno_key) is None:
+            if load_results(source_dataset(samples), anno_key) is None:
                 self.delete_run(samples, anno_key, cleanup=False)
             raise
         if launch_editor:
@@ -225,8 +219,15 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
 
     def download_annotations(self, results: CvatSkeletonResults) -> dict[str, Any]:
         """Fetch the labels of finished frames; see FiftyOne's base class."""
-        with self.config.login.connect(results.url) as server:
-            returned = list(from_server(results, server, self.config.finished_only))
+        with self.config.login.connect(results.run.url) as server:
+            returned = list(
+                from_server(
+                    results.run,
+                    server,
+                    highest_track=results.highest_track,
+                    finished_only=self.config.finished_only,
+                )
+            )
         for part in returned:
             if part.gone is not None:
                 logger.warning("%s is not in CVAT any more: %d frames", part.gone, part.waiting)
@@ -236,7 +237,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
                 "%d of %d frames of run %r are not loaded: their jobs are not marked completed in "
                 "CVAT",
                 results.waiting,
-                len(results.frames["id"]),
+                len(results.run.frames),
                 results.key,
             )
         return labels
@@ -278,17 +279,16 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             There is nothing to send.
         """
         results, outgoing = self.prepare(samples, key)
-        total = len(outgoing.frame_ids)
-        project = server.project(
-            self.config.project or _project_name(results.to_skeleton()), results.to_skeleton()
-        )
-        results.url, results.project_url = server.url, project.url
+        run, total = results.run, len(outgoing.frame_ids)
+        name = self.config.project or self.project_name(run.skeleton)
+        project = server.project(name, run.skeleton)
+        run.url, run.project_url = server.url, project.url
         earlier = load_results(source_dataset(samples), key) if resumed else None
         if earlier:
             # Replaced one by one as they are found again: a push that breaks off once more must
             # not forget the others.
-            results.tasks = list(earlier.tasks)
-        sent_before = sum(task["frames"] for task in results.tasks)
+            run.tasks = list(earlier.run.tasks)
+        sent_before = run.sent
         sent = range(0)
 
         def progress(step: str, done: int, of: int) -> None:
@@ -299,7 +299,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
 
         pushed = server.push(
             project,
-            results.task_name,
+            run.task_name,
             outgoing.to_frames(),
             frames_per_task=self.config.frames_per_task,
             as_tracks=self.config.as_tracks,
@@ -310,10 +310,10 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             progress=progress,
         )
         for index, task in enumerate(pushed):
-            sent = results.note(index, task)
+            sent = run.add_task(index, task)
             results.save()
-            self.mark_out(results, sent, by=server.user, known=sent.stop <= sent_before)
-        results.complete = True
+            self.on_sent(results, sent, by=server.user, known=sent.stop <= sent_before)
+        run.complete = True
         results.save()
         return results
 
@@ -329,8 +329,8 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         known = load_results(source_dataset(samples), key)
         [info] = self.config.label_schema.values()
         classes = class_names(info)
-        skeleton = skeleton_of(view, field, classes)
-        if classes and self.config.predictions is None:
+        skeleton = skeleton_of(view, field, classes, known=self.known_skeletons)
+        if classes:
             view = _of_classes(view, field, classes)
         outgoing = read_outgoing(
             view,
@@ -339,19 +339,25 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             keypoint_count=len(skeleton.keypoints),
             as_tracks=self.config.as_tracks,
             media_field=self.config.media_field,
-            people=known.people if known else (),
+            people=known.run.people if known else (),
         )
         if known is not None:
-            sent = sum(task["frames"] for task in known.tasks)
-            outgoing = outgoing.as_sent(known.frames, sent)
-        results = CvatSkeletonResults(samples, self.config, key, {}, backend=self)
-        results.take(outgoing, skeleton)
-        if known is not None:
-            results.task_name = known.task_name
-        results._finalize_id_map()
-        return results, outgoing
+            outgoing = known.run.reorder(outgoing)
+            task_name = known.run.task_name
+        else:
+            name = self.config.run_name or key
+            task_name = f"legpose-{dataset_id(view)}-{name}-{outgoing.tag}"
+        run = Run.of(key, outgoing, skeleton, task_name)
+        return CvatSkeletonResults.begin(samples, self.config, key, self, run=run), outgoing
 
-    def mark_out(
+    known_skeletons: tuple[Skeleton, ...] = ()
+    """Skeletons with a drawing of their own, taken where a field has their very keypoints."""
+
+    def project_name(self, skeleton: Skeleton) -> str:
+        """Name the CVAT project where nobody does; a dataset's name can tell whom it shows."""
+        return f"legpose-{skeleton.name}"
+
+    def on_sent(
         self,
         results: CvatSkeletonResults,
         frames: range,
@@ -359,37 +365,26 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         by: str | None = None,
         known: bool = False,
     ) -> None:
-        """Mark frames of a review run as out; the frames of other runs have no such state.
+        """Do what follows when frames have been sent; nothing here.
 
-        What a push that was broken off had sent before (`known`) can be back meanwhile, or out
-        with another run: its state stays. Or it was deleted from the dataset.
+        Parameters
+        ----------
+        results
+            Of the run, saved with these frames.
+        frames
+            Their positions in the run.
+        by
+            The account that sent them.
+        known
+            They had been sent before a push was broken off, and this call found them again.
         """
-        if self.config.predictions is not None:
-            ids = results.frames["id"][frames.start : frames.stop]
-            dataset = source_dataset(results.samples)
-            if known:
-                reviews = frame_review.read(dataset)
-                waiting = set(reviews.frame_ids) - set(reviews.ids(*frame_review.SETTLED))
-                ids = [frame_id for frame_id in ids if frame_id in waiting]
-            frame_review.mark(dataset, ids, state=fields.OUT, key=results.key, by=by)
 
-    def cleanup(self, samples: Any, key: str) -> None:
-        """Forget a review run that is deleted: its frames wait for a reviewer again."""
-        if self.config.predictions is None:
-            return
-        dataset = source_dataset(samples)
-        recall(dataset, key)
-        drop = (
-            dataset.delete_frame_field
-            if dataset.media_type == "video"
-            else dataset.delete_sample_field
-        )
-        drop(self.config.label_field, error_level=2)
+    def on_cleanup(self, results: CvatSkeletonResults) -> None:
+        """Do what follows when the tasks of a run were deleted in CVAT; nothing here."""
 
-    def rename(self, samples: Any, key: str, new_key: str) -> None:
-        """Let the frames of a review run follow when it gets another key."""
-        if self.config.predictions is not None:
-            frame_review.rename_key(source_dataset(samples), key, new_key)
+    def highest_shown_track(self, samples: Any, sample_id: str) -> int:
+        """Tell the highest track number of a sample that the run's own people do not have."""
+        return -1
 
     def _part(self, before: int, total: int) -> int:
         return min(self.config.frames_per_task, total - before)
@@ -398,8 +393,8 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
 def _check_same_frames(earlier: CvatSkeletonResults, samples: Any) -> None:
     """Refuse to go on with an interrupted run on other frames than it began with."""
     dataset = source_dataset(samples)
-    left = set(earlier.frames["id"]) & set(frame_review.read(dataset).frame_ids)
-    if set(frame_review.read(plain_view(samples)).frame_ids) != left:
+    left = set(earlier.run.frames.ids) & set(frame_ids(dataset))
+    if set(frame_ids(samples)) != left:
         raise DatasetError(
             f"Run {earlier.key!r} was interrupted with other frames than these: repeat it with the "
             "view that it began with, or choose another key."
@@ -423,8 +418,3 @@ def _know_field(view: Any, field: str) -> None:
     )
     if not known(field):
         add(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
-
-
-def _project_name(skeleton: Skeleton) -> str:
-    # A dataset's name can tell whom it shows, so it does not name the project.
-    return "legpose" if skeleton == legs.SKELETON else f"legpose-{skeleton.name}"

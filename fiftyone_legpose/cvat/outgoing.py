@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -15,9 +15,8 @@ import numpy as np
 from cvat_bridge.frames import Frame
 from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import pose_table
-from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.dataset.frames import dataset_id, source_dataset
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.videos import decoding
 
@@ -61,39 +60,6 @@ class Outgoing:
             for i in range(len(self.frame_ids))
         ]
 
-    def as_sent(self, known: Mapping[str, Sequence[Any]], sent: int) -> "Outgoing":
-        """Order and name the frames as they went out before.
-
-        Parameters
-        ----------
-        known
-            `CvatSkeletonResults.frames` of then.
-        sent
-            How many of those are in CVAT. They keep their place in a task even where they were
-            deleted from the dataset since; later ones are left out then.
-        """
-        at = {frame_id: i for i, frame_id in enumerate(self.frame_ids)}
-        rows = [row for row, of in enumerate(known["id"]) if of in at or row < sent]
-        places = [at.get(known["id"][row]) for row in rows]
-
-        def filled(values: Sequence[Any], empty: Any) -> list[Any]:
-            return [empty if i is None else values[i] for i in places]
-
-        return replace(
-            self,
-            frame_ids=[known["id"][row] for row in rows],
-            sample_ids=[known["sample_id"][row] for row in rows],
-            names=[known["name"][row] for row in rows],
-            sizes=[
-                tuple(known["size"][row]) if i is None else self.sizes[i]
-                for row, i in zip(rows, places, strict=True)
-            ],
-            filepaths=filled(self.filepaths, ""),
-            numbers=filled(self.numbers, None),
-            poses=filled(self.poses, []),
-            label_ids=filled(self.label_ids, []),
-        )
-
 
 def check_key(key: str) -> None:
     """Refuse the key of a run that cannot name stills.
@@ -109,7 +75,9 @@ def check_key(key: str) -> None:
         )
 
 
-def skeleton_of(collection: Any, field: str, classes: Sequence[Any] = ()) -> Skeleton:
+def skeleton_of(
+    collection: Any, field: str, classes: Sequence[Any] = (), *, known: Sequence[Skeleton] = ()
+) -> Skeleton:
     """Find the skeleton of a keypoint field, as it is to be labelled in CVAT.
 
     Parameters
@@ -120,6 +88,8 @@ def skeleton_of(collection: Any, field: str, classes: Sequence[Any] = ()) -> Ske
         Name of the field, with or without ``frames.``.
     classes
         Classes of the field's labels; the only one names the label in CVAT.
+    known
+        Skeletons with a drawing of their own, taken where the field has their very keypoints.
 
     Raises
     ------
@@ -127,21 +97,23 @@ def skeleton_of(collection: Any, field: str, classes: Sequence[Any] = ()) -> Ske
         The dataset has no skeleton for the field, or one without names.
     """
     bare = field.removeprefix("frames.")
-    known = collection.skeletons.get(bare) or collection.skeletons.get(f"frames.{bare}")
-    known = known or collection.default_skeleton
-    if known is None or not known.labels:
+    found = collection.skeletons.get(bare) or collection.skeletons.get(f"frames.{bare}")
+    found = found or collection.default_skeleton
+    if found is None or not found.labels:
         raise DatasetError(
             f"Dataset {source_dataset(collection).name!r} has no skeleton with names for field "
             f"{bare!r}: set dataset.skeletons = {{..., {bare!r}: fo.KeypointSkeleton(labels=[...], "
             "edges=[...])} first."
         )
-    if tuple(known.labels) == legs.KEYPOINTS:
-        return legs.SKELETON
+    keypoints = tuple(found.labels)
+    for skeleton in known:
+        if skeleton.keypoints == keypoints:
+            return skeleton
     names = [name for name in classes if isinstance(name, str)]
-    edges = {(min(pair), max(pair)): None for line in known.edges or [] for pair in pairwise(line)}
+    edges = {(min(pair), max(pair)): None for line in found.edges or [] for pair in pairwise(line)}
     return Skeleton(
         name=names[0] if len(names) == 1 else bare,
-        keypoints=tuple(known.labels),
+        keypoints=keypoints,
         edges=tuple(edges),
     )
 
@@ -214,7 +186,7 @@ def _name_tag(view: Any, key: str, frame_ids: Sequence[str]) -> str:
     Without them what CVAT holds of another ``round1``, of another dataset or from before the key
     was free again, would fit this one by name.
     """
-    sent = " ".join([str(source_dataset(view)._doc.id), key, *frame_ids])
+    sent = " ".join([dataset_id(view), key, *frame_ids])
     return hashlib.sha256(sent.encode()).hexdigest()[:6]
 
 

@@ -1,19 +1,19 @@
 """What came back of a review run: from its tasks on a server, or from a file."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cvat_bridge.errors import ConflictError, FormatError, NotFoundError
+from cvat_bridge.errors import FormatError, NotFoundError
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.cvat.label_files import read_label_file
+from fiftyone_legpose.cvat.run import Run, SentTask
 from fiftyone_legpose.files import file_sha256
 
 if TYPE_CHECKING:
     from cvat_bridge.server import Job, Server, TaskPoses
-    from fiftyone_legpose.cvat.run import CvatSkeletonResults
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,23 @@ class Returned:
 
 
 def from_server(
-    results: "CvatSkeletonResults", server: "Server", finished_only: bool = True
+    run: Run,
+    server: "Server",
+    *,
+    highest_track: Callable[[str], int],
+    finished_only: bool = True,
 ) -> Iterator[Returned]:
     """Fetch a run's tasks, one after the other.
 
     Parameters
     ----------
-    results
-        Of the run.
+    run
+        What was sent.
     server
         Where its tasks are.
+    highest_track
+        Tells the highest track number of a sample, by its id, -1 where nobody has one: a person
+        whom a reviewer added gets a higher one.
     finished_only
         Leave out frames whose jobs are not all marked completed.
 
@@ -55,40 +62,21 @@ def from_server(
     ConflictError
         A task holds other frames than were sent, or another skeleton.
     """
-    for task in results.tasks:
+    for task in run.tasks:
         try:
             found = server.download(
-                task["id"],
+                task.id,
                 finished_only=finished_only,
-                label=results.to_skeleton(),
-                new_tracks_from=len(results.people),
+                label=run.skeleton,
+                new_tracks_from=len(run.people),
             )
         except NotFoundError:
-            yield Returned({}, waiting=task["frames"], gone=task["url"])
+            yield Returned({}, waiting=task.frames, gone=task.url)
             continue
-        yield _from_task(results, task, found, finished_only)
+        yield _from_task(run, task, found, highest_track, finished_only)
 
 
-def check_frames(
-    results: "CvatSkeletonResults", task: Mapping[str, Any], names: Iterable[str]
-) -> None:
-    """Refuse a task that is not the one that was sent, however equal its number is.
-
-    Raises
-    ------
-    ConflictError
-        It holds other frames.
-    """
-    first = task["first"]
-    expected = results.frames["name"][first : first + task["frames"]]
-    if [PurePosixPath(name).stem for name in names] != expected:
-        raise ConflictError(
-            f"{task['url']} does not hold the frames that run {results.key!r} sent there. Is "
-            "this the right server?"
-        )
-
-
-def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
+def from_file(run: Run, path: str | Path, *, highest_track: Callable[[str], int]) -> Returned:
     """Read an export or task backup of one of a run's tasks; all its frames count as finished.
 
     Raises
@@ -97,21 +85,21 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
         It is no such file, holds no frame of this run, or is the very file that went out.
     """
     path = Path(path)
-    if results.file_sha256 and path.is_file() and file_sha256(path) in results.file_sha256:
+    if run.file_sha256 and path.is_file() and file_sha256(path) in run.file_sha256:
         raise FormatError(
             f"{path} is the file that push wrote, so nobody has corrected it: create a task from "
             "it in CVAT, and pull the export of that task."
         )
-    position = {name: i for i, name in enumerate(results.frames["name"])}
-    sizes = dict(zip(position, map(tuple, results.frames["size"]), strict=True))
-    skeleton = results.to_skeleton()
+    position = {name: i for i, name in enumerate(run.frames.names)}
+    sizes = dict(zip(position, run.frames.sizes, strict=True))
+    skeleton = run.skeleton
     count = len(skeleton.keypoints)
     found = read_label_file(
         path,
         label=skeleton.name,
         sizes=sizes,
         keypoint_count=count,
-        new_tracks_from=len(results.people),
+        new_tracks_from=len(run.people),
     )
     if found.keypoint_names not in (None, skeleton.keypoints):
         raise FormatError(
@@ -123,11 +111,11 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
     if not inside and not deleted:
         first = next(iter(found.poses), "nothing")
         raise FormatError(
-            f"{path} holds no frame of run {results.key!r}: its pictures are named like {first}, "
-            f"those of the run like {results.frames['name'][0]}. Export the task of this run."
+            f"{path} holds no frame of run {run.key!r}: its pictures are named like {first}, "
+            f"those of the run like {run.frames.names[0]}. Export the task of this run."
         )
     return Returned(
-        {i: _decoded(results, i, people) for i, people in sorted(inside.items())},
+        {i: _decoded(run, i, people, highest_track) for i, people in sorted(inside.items())},
         {i: _numbers(people) for i, people in inside.items()},
         waiting=len(position) - len(inside) - deleted,
         deleted=deleted,
@@ -135,10 +123,14 @@ def from_file(results: "CvatSkeletonResults", path: str | Path) -> Returned:
 
 
 def _from_task(
-    results: "CvatSkeletonResults", task: dict[str, Any], found: "TaskPoses", finished_only: bool
+    run: Run,
+    task: SentTask,
+    found: "TaskPoses",
+    highest_track: Callable[[str], int],
+    finished_only: bool,
 ) -> Returned:
-    check_frames(results, task, found.frame_names)
-    first, count = task["first"], task["frames"]
+    run.check_frames(task, found.frame_names)
+    first, count = task.first, task.frames
     frames = found.finished
     if not finished_only:
         frames = frozenset(range(count)) - found.deleted
@@ -147,7 +139,8 @@ def _from_task(
         last |= dict.fromkeys(job.frames, job)
     return Returned(
         poses={
-            first + i: _decoded(results, first + i, found.poses.get(i, [])) for i in sorted(frames)
+            first + i: _decoded(run, first + i, found.poses.get(i, []), highest_track)
+            for i in sorted(frames)
         },
         numbers={first + i: _numbers(found.poses.get(i, [])) for i in frames},
         by={first + i: last[i].assignee for i in frames if i in last},
@@ -165,21 +158,23 @@ def _numbers(people: list[Pose]) -> list[int | None]:
     return [pose.track_id for pose in people]
 
 
-def _decoded(results: "CvatSkeletonResults", frame: int, people: list[Pose]) -> list[Pose]:
+def _decoded(
+    run: Run, frame: int, people: list[Pose], highest_track: Callable[[str], int]
+) -> list[Pose]:
     """Give persons the track id (``index``) that they have in the dataset."""
-    sample = results.frames["sample_id"][frame]
-    known = len(results.people)
+    sample = run.frames.sample_ids[frame]
+    known = len(run.people)
     indices: list[int | None] = []
     for pose in people:
         number = pose.track_id
         if number is None:
             indices.append(None)
         elif number < known:
-            of, index = results.people[number]
+            of, index = run.people[number]
             indices.append(index if of == sample and index >= 0 else None)
         else:
             # A track that the reviewer drew keeps one number through all its frames.
-            indices.append(results.highest_track(sample) + 1 + number - known)
+            indices.append(highest_track(sample) + 1 + number - known)
     return [
         replace(pose, track_id=index if indices.count(index) == 1 else None)
         for pose, index in zip(people, indices, strict=True)

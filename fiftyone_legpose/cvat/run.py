@@ -1,354 +1,229 @@
-"""What is out under a run of the backend `cvat-skeleton`: frames, tasks, persons."""
+"""What is out under one run: its frames, its people, the tasks that hold them."""
 
-import webbrowser
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any
 
-import fiftyone as fo
-import fiftyone.utils.annotations as foua
-
-from cvat_bridge.errors import ConflictError, NotFoundError
-from cvat_bridge.poses import Pose
+from cvat_bridge.errors import ConflictError
 from cvat_bridge.server import PushedTask
 from cvat_bridge.skeleton import Skeleton
-from fiftyone_legpose import legs
-from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.outgoing import Outgoing
-from fiftyone_legpose.cvat.returned import Returned, check_frames
-from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
-from fiftyone_legpose.dataset.checks import source_dataset
-from fiftyone_legpose.pose.matching import match_people
 
 
-class CvatSkeletonResults(foua.AnnotationResults):
-    """What is out under a run, and where; everything but the login is stored."""
+@dataclass
+class RunFrames:
+    """The F frames of a run, in the order in which they went out."""
 
-    def __init__(
-        self,
-        samples: Any,
-        config: Any,
-        anno_key: str,
-        id_map: dict[str, Any],
-        backend: Any = None,
-        **stored: Any,
-    ) -> None:
-        super().__init__(samples, config, anno_key, id_map, backend=backend)
-        self.url: str | None = stored.get("url")
-        self.project_url: str | None = stored.get("project_url")
-        self.complete: bool = stored.get("complete", False)
-        self.file: bool = stored.get("file", False)
-        """Went out as a file instead of to a server."""
-        known = stored.get("file_sha256") or []
-        self.file_sha256: list[str] = [known] if isinstance(known, str) else known
-        """Of each such file, by which it is known if it comes back as it went."""
-        self.task_name: str = stored.get("task_name", "")
-        self.tasks: list[dict[str, Any]] = stored.get("tasks", [])
-        """Each task: ``id``, ``url``, ``first`` (position in the run) and ``frames`` (count)."""
-        self.skeleton: dict[str, Any] = stored.get("skeleton", {})
-        self.frames: dict[str, list[Any]] = stored.get("frames", {})
-        """Columns ``id``, ``sample_id``, ``name``, ``size``, ``labels`` and ``numbers``; a row is a
-        frame. The last two are the ids of its labels and their numbers in CVAT."""
-        self.people: list[list[Any]] = stored.get("people", [])
-        """Sample id and ``index`` of each person, by their number in CVAT."""
-        self.loaded: dict[str, dict[str, Any]] = stored.get("loaded", {})
-        """Ids of the labels that were loaded into another field than the run's, as in `id_map`."""
-        self._waiting = 0
-        self._highest: dict[str, int] = {}
+    ids: list[str] = field(default_factory=list)
+    """Of frame documents, or of samples for images."""
+    sample_ids: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """Of the stills, without suffix."""
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    """Width and height in px."""
+    labels: list[list[str]] = field(default_factory=list)
+    """Ids of the labels of each frame."""
+    numbers: list[list[int | None]] | None = None
+    """Number in CVAT of each label; None where the run was stored before numbers were."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     @classmethod
-    def _from_dict(
-        cls, d: dict[str, Any], samples: Any, config: Any, anno_key: str
-    ) -> "CvatSkeletonResults":
-        return cls(samples, config, anno_key, **d)
+    def from_stored(cls, columns: Mapping[str, Sequence[Any]]) -> "RunFrames":
+        """Read the columns that `to_stored` wrote."""
+        return cls(
+            ids=list(columns.get("id", ())),
+            sample_ids=list(columns.get("sample_id", ())),
+            names=list(columns.get("name", ())),
+            sizes=[(int(width), int(height)) for width, height in columns.get("size", ())],
+            labels=[list(labels) for labels in columns.get("labels", ())],
+            numbers=[list(n) for n in columns["numbers"]] if "numbers" in columns else None,
+        )
 
-    def take(self, outgoing: Outgoing, skeleton: Skeleton) -> None:
-        """Note which frames the run holds and how they are named."""
-        dataset = source_dataset(self.samples)
-        run = self.config.run_name or self.key
-        self.task_name = f"legpose-{dataset._doc.id}-{run}-{outgoing.tag}"
-        self.skeleton = {
-            "name": skeleton.name,
-            "keypoints": list(skeleton.keypoints),
-            "edges": [list(edge) for edge in skeleton.edges],
+    def to_stored(self) -> dict[str, list[Any]]:
+        """Give columns as JSON can hold them."""
+        columns: dict[str, list[Any]] = {
+            "id": self.ids,
+            "sample_id": self.sample_ids,
+            "name": self.names,
+            "size": [list(size) for size in self.sizes],
+            "labels": self.labels,
         }
-        self.frames = {
-            "id": outgoing.frame_ids,
-            "sample_id": outgoing.sample_ids,
-            "name": outgoing.names,
-            "size": [list(size) for size in outgoing.sizes],
-            "labels": outgoing.label_ids,
-            "numbers": [[pose.track_id for pose in people] for people in outgoing.poses],
-        }
-        self.people = [list(person) for person in outgoing.people]
-        self.id_map = {self.schema_field: self._id_map(range(len(outgoing.frame_ids)))}
+        return columns if self.numbers is None else {**columns, "numbers": self.numbers}
 
-    def note(self, index: int, task: PushedTask) -> range:
+
+@dataclass(frozen=True)
+class SentTask:
+    """A task in CVAT and the frames of the run that it holds."""
+
+    id: int
+    url: str
+    first: int
+    """Position in the run of the task's first frame."""
+    frames: int
+    """How many it holds."""
+
+    @property
+    def positions(self) -> range:
+        """Positions in the run of the task's frames."""
+        return range(self.first, self.first + self.frames)
+
+
+@dataclass
+class Run:
+    """What one run has sent, and where."""
+
+    key: str
+    skeleton: Skeleton
+    frames: RunFrames = field(default_factory=RunFrames)
+    people: list[tuple[str, int]] = field(default_factory=list)
+    """Sample id and ``index`` of each person, by their number in CVAT."""
+    task_name: str = ""
+    tasks: list[SentTask] = field(default_factory=list)
+    url: str | None = None
+    """Address of the server."""
+    project_url: str | None = None
+    complete: bool = False
+    """Whether all frames were sent."""
+    file: bool = False
+    """Whether it went out as a file instead of to a server."""
+    file_sha256: list[str] = field(default_factory=list)
+    """Of each such file, by which it is known if it comes back as it went."""
+
+    @classmethod
+    def of(cls, key: str, outgoing: Outgoing, skeleton: Skeleton, task_name: str) -> "Run":
+        """Note which frames a run holds and how they are named; nothing is sent yet."""
+        return cls(
+            key=key,
+            skeleton=skeleton,
+            frames=RunFrames(
+                ids=outgoing.frame_ids,
+                sample_ids=outgoing.sample_ids,
+                names=outgoing.names,
+                sizes=outgoing.sizes,
+                labels=outgoing.label_ids,
+                numbers=[[pose.track_id for pose in people] for people in outgoing.poses],
+            ),
+            people=list(outgoing.people),
+            task_name=task_name,
+        )
+
+    @classmethod
+    def from_stored(cls, key: str, stored: Mapping[str, Any]) -> "Run":
+        """Read what `to_stored` wrote, also of runs of earlier versions."""
+        known = stored.get("file_sha256") or []
+        return cls(
+            key=key,
+            skeleton=_read_skeleton(stored["skeleton"]),
+            frames=RunFrames.from_stored(stored.get("frames", {})),
+            people=[(str(sample), int(index)) for sample, index in stored.get("people", ())],
+            task_name=stored.get("task_name", ""),
+            tasks=[SentTask(**task) for task in stored.get("tasks", ())],
+            url=stored.get("url"),
+            project_url=stored.get("project_url"),
+            complete=stored.get("complete", False),
+            file=stored.get("file", False),
+            file_sha256=[known] if isinstance(known, str) else list(known),
+        )
+
+    def to_stored(self) -> dict[str, Any]:
+        """Give everything but the key as JSON can hold it."""
+        return {
+            "skeleton": _write_skeleton(self.skeleton),
+            "frames": self.frames.to_stored(),
+            "people": [list(person) for person in self.people],
+            "task_name": self.task_name,
+            "tasks": [vars(task) for task in self.tasks],
+            "url": self.url,
+            "project_url": self.project_url,
+            "complete": self.complete,
+            "file": self.file,
+            "file_sha256": self.file_sha256,
+        }
+
+    @property
+    def sent(self) -> int:
+        """How many frames are in tasks."""
+        return sum(task.frames for task in self.tasks)
+
+    def add_task(self, index: int, task: PushedTask) -> range:
         """Note the run's task of this index, from 0, and tell which frames it holds."""
-        first = sum(known["frames"] for known in self.tasks[:index])
-        noted = {"id": task.id, "url": task.url, "first": first, "frames": task.size}
+        first = sum(known.frames for known in self.tasks[:index])
+        noted = SentTask(id=task.id, url=task.url, first=first, frames=task.size)
         self.tasks[index : index + 1] = [noted]
-        return range(first, first + task.size)
+        return noted.positions
 
-    def to_skeleton(self) -> Skeleton:
-        """Give the skeleton that the run was sent with."""
-        if tuple(self.skeleton["keypoints"]) == legs.KEYPOINTS:
-            return legs.SKELETON
-        edges = tuple((int(a), int(b)) for a, b in self.skeleton["edges"])
-        return Skeleton(self.skeleton["name"], tuple(self.skeleton["keypoints"]), edges)
+    def reorder(self, outgoing: Outgoing) -> Outgoing:
+        """Order and name frames as they went out before.
 
-    def highest_track(self, sample_id: str) -> int:
-        """Tell the highest track number of a sample, -1 where nobody has one.
-
-        Of the run's own people and of all that was predicted: what was pulled before must not
-        count, or each pull would number anew.
+        Frames in CVAT keep their place in a task even where they were deleted from the dataset
+        since; frames that were not sent yet are left out then.
         """
-        if sample_id not in self._highest:
-            indices = [index for of, index in self.people if of == sample_id]
-            if self.config.predictions is not None:
-                sample = source_dataset(self.samples).select(sample_id)
-                prefix = "frames." if sample.media_type == "video" else ""
-                _, last = sample.bounds(f"{prefix}{self.config.predictions}.keypoints.index")
-                indices.append(-1 if last is None else last)
-            self._highest[sample_id] = max(indices, default=-1)
-        return self._highest[sample_id]
+        at = {frame_id: i for i, frame_id in enumerate(outgoing.frame_ids)}
+        known = self.frames
+        rows = [row for row, of in enumerate(known.ids) if of in at or row < self.sent]
+        places = [at.get(known.ids[row]) for row in rows]
 
-    @property
-    def schema_field(self) -> str:
-        """The run's field as FiftyOne's label schema has it."""
-        return str(next(iter(self.config.label_schema)))
+        def filled(values: Sequence[Any], empty: Any) -> list[Any]:
+            return [empty if i is None else values[i] for i in places]
 
-    @property
-    def waiting(self) -> int:
-        """Frames that the last load of this session left out: their jobs are not completed."""
-        return self._waiting
+        return replace(
+            outgoing,
+            frame_ids=[known.ids[row] for row in rows],
+            sample_ids=[known.sample_ids[row] for row in rows],
+            names=[known.names[row] for row in rows],
+            sizes=[
+                known.sizes[row] if i is None else outgoing.sizes[i]
+                for row, i in zip(rows, places, strict=True)
+            ],
+            filepaths=filled(outgoing.filepaths, ""),
+            numbers=filled(outgoing.numbers, None),
+            poses=filled(outgoing.poses, []),
+            label_ids=filled(outgoing.label_ids, []),
+        )
 
-    def launch_editor(self) -> None:
-        """Open the first task in the browser."""
-        if self.tasks:
-            webbrowser.open(self.tasks[0]["url"])
+    def numbers_by_label(self, frame: int) -> dict[str, int | None]:
+        """Give the number in CVAT of each label of a frame, as far as it is known."""
+        if self.frames.numbers is None:
+            return {}
+        # Labels that a load has added come last, without a number.
+        return dict(zip(self.frames.labels[frame], self.frames.numbers[frame], strict=False))
 
-    def cleanup(self, *, unfinished: bool = False) -> None:
-        """Delete the run's tasks in CVAT; frames that were not pulled wait for a reviewer again.
-
-        Parameters
-        ----------
-        unfinished
-            Also directly after a load that had to leave frames out, whose corrections are lost.
+    def check_frames(self, task: SentTask, names: Iterable[str]) -> None:
+        """Refuse a task that is not the one that was sent, however equal its number is.
 
         Raises
         ------
         ConflictError
-            A load has left frames out, as with ``load_annotations(..., cleanup=True)`` before all
-            jobs are completed. Or a task is not the one that was sent: the login leads to another
-            server.
+            It holds other frames.
         """
-        if self._waiting and not unfinished:
+        positions = task.positions
+        expected = self.frames.names[positions.start : positions.stop]
+        if [PurePosixPath(name).stem for name in names] != expected:
             raise ConflictError(
-                f"{self._waiting} of the {len(self.frames['id'])} frames of run {self.key!r} "
-                "are in jobs that are not completed. What was made there would be lost, so the "
-                "tasks stay: mark the jobs completed and load again, or delete all with "
-                f"dataset.load_annotation_results({self.key!r}).cleanup(unfinished=True)."
+                f"{task.url} does not hold the frames that run {self.key!r} sent there. Is "
+                "this the right server?"
             )
-        if self.tasks:
-            with self.config.login.connect(self.url) as server:
-                for task in self.tasks:
-                    with suppress(NotFoundError):
-                        check_frames(self, task, server.frames(task["id"])[0])
-                        server.delete_task(task["id"])
-        if self.config.predictions is not None:
-            recall(source_dataset(self.samples), self.key)
-        self.tasks = []
-        self.save()
-
-    def to_labels(self, returned: list[Returned]) -> dict[str, Any]:
-        """Give what came back as FiftyOne merges it, with the ids of the labels that are there."""
-        finished = {i: people for part in returned for i, people in part.poses.items()}
-        numbers = {i: known for part in returned for i, known in part.numbers.items()}
-        self._waiting = sum(part.waiting for part in returned if part.gone is None)
-        self._learn_ids()
-        for field, ids in self.loaded.items():
-            self.id_map[field] = self._restricted(ids, finished)
-        self.id_map[self.schema_field] = self._id_map(finished)
-        present = self._present_labels()
-        labels: dict[str, Any] = {}
-        for i, people in finished.items():
-            shown = present.get(self.frames["id"][i])
-            there = [] if shown is None else shown.keypoints
-            before = [k for k in there if k.id in self.frames["labels"][i]]
-            sent_as = self._numbers_by_label(i)
-            made = _merged(
-                before,
-                people,
-                match_people(
-                    keypoint_labels.to_poses(
-                        fo.Keypoints(keypoints=before), self.frames["size"][i]
-                    ),
-                    people,
-                    before_numbers=[sent_as.get(keypoint.id) for keypoint in before],
-                    after_numbers=numbers[i],
-                ),
-                self.frames["size"][i],
-                self._new_label(),
-            )
-            if _hide_shared_indices(made, there):
-                self.config.label_schema[self.schema_field]["allow_index_edits"] = False
-            self._level(labels, i)[self._leaf(i)] = made
-        return {self.schema_field: {"keypoints": labels}}
-
-    def _new_label(self) -> str | None:
-        """Name the class of a person that a reviewer has added; unknown where there are several."""
-        classes = class_names(self.config.label_schema[self.schema_field])
-        return self.skeleton["name"] if len(classes) < 2 else None
-
-    def _numbers_by_label(self, frame: int) -> dict[str, int | None]:
-        """Give the number in CVAT of each label of a frame; runs of before have none."""
-        if "numbers" not in self.frames:
-            return {}
-        # Labels that a load has added come last, without a number.
-        labels, numbers = self.frames["labels"][frame], self.frames["numbers"][frame]
-        return dict(zip(labels, numbers, strict=False))
-
-    def _id_map(self, frames: Iterable[int]) -> dict[str, Any]:
-        ids: dict[str, Any] = {}
-        for i in frames:
-            self._level(ids, i)[self._leaf(i)] = list(self.frames["labels"][i])
-        return ids
-
-    def _level(self, tree: dict[str, Any], frame: int) -> dict[str, Any]:
-        """Find the mapping that a frame's entry belongs into: by video, or of all frames."""
-        if self._by_video:
-            level: dict[str, Any] = tree.setdefault(self.frames["sample_id"][frame], {})
-            return level
-        return tree
-
-    @property
-    def _by_video(self) -> bool:
-        return self.schema_field.startswith("frames.")
-
-    def _leaf(self, frame: int) -> str:
-        return str(self.frames["id"][frame])
-
-    def _restricted(self, ids: dict[str, Any], frames: Iterable[int]) -> dict[str, Any]:
-        """Leave out of an id map what other frames hold: FiftyOne deletes what does not return."""
-        kept: dict[str, Any] = {}
-        for i in frames:
-            level = ids.get(self.frames["sample_id"][i], {}) if self._by_video else ids
-            if self._leaf(i) in level:
-                self._level(kept, i)[self._leaf(i)] = level[self._leaf(i)]
-        return kept
-
-    def _learn_ids(self) -> None:
-        """Note the labels that FiftyOne added when it merged what came back before."""
-        for field, ids in self.id_map.items():
-            # FiftyOne keeps where frames of views belong under names like _frames.
-            if field != self.schema_field and not field.startswith("_"):
-                _update(self.loaded.setdefault(field, {}), ids)
-        for i, labels in enumerate(self.frames["labels"]):
-            entry = self._level(self.id_map.get(self.schema_field, {}), i).get(self._leaf(i))
-            added = [entry] if isinstance(entry, str) else entry or []
-            labels += [label for label in added if label not in labels]
-
-    def _present_labels(self) -> dict[str, fo.Keypoints | None]:
-        return labels_by_frame(
-            source_dataset(self.samples), self.frames["id"], self.config.label_field
-        )
 
 
-def class_names(info: Mapping[str, Any]) -> list[str]:
-    """List the classes of a field of a label schema, of which some can be given with attributes."""
-    given = [
-        each["classes"] if isinstance(each, Mapping) else [each]
-        for each in info.get("classes") or ()
-    ]
-    return [str(name) for names in given for name in names]
+def _read_skeleton(stored: Mapping[str, Any]) -> Skeleton:
+    layout, colors = stored.get("layout"), stored.get("colors")
+    return Skeleton(
+        stored["name"],
+        tuple(stored["keypoints"]),
+        tuple((int(a), int(b)) for a, b in stored["edges"]),
+        layout=None if layout is None else tuple((float(x), float(y)) for x, y in layout),
+        colors=None if colors is None else tuple(colors),
+    )
 
 
-def load_results(dataset: fo.Dataset, key: str) -> CvatSkeletonResults | None:
-    """Load the results of a run; None if it was interrupted before it had any."""
-    try:
-        results: CvatSkeletonResults | None = dataset.load_annotation_results(key, cache=False)
-    except AttributeError:
-        # FiftyOne replaces stored results in two steps; a run killed in between has lost them.
-        return None
-    return results
-
-
-def recall(dataset: fo.Dataset, key: str) -> None:
-    """Let the frames that are out under a run wait for a reviewer again."""
-    reviews = frame_review.read(dataset)
-    pairs = zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
-    out = [frame_id for frame_id, state, of in pairs if state == fields.OUT and of == key]
-    frame_review.mark(dataset, out, state=fields.SELECTED)
-
-
-def labels_by_frame(
-    dataset: fo.Dataset, frame_ids: list[str], field: str
-) -> dict[str, fo.Keypoints | None]:
-    """Read the labels of some frames of an image or video dataset, by frame id.
-
-    Of a grouped dataset, of all of its slices.
-    """
-    if dataset.media_type == "group":
-        dataset = dataset.select_group_slices(_allow_mixed=True)
-    if dataset._has_frame_fields() and dataset._is_frame_field(f"frames.{field}"):
-        columns = dataset.select_frames(frame_ids).values(["frames.id", f"frames.{field}"])
-        ids, labels = ([cell for sample in column for cell in sample] for column in columns)
-    else:
-        ids, labels = dataset.select(frame_ids).values(["id", field])
-    return dict(zip(ids, labels, strict=True))
-
-
-def _merged(
-    present: list[fo.Keypoint],
-    people: list[Pose],
-    pairs: Iterable[tuple[int, int]],
-    size: Sequence[int],
-    label: str | None,
-) -> dict[str, fo.Keypoint]:
-    """Give the persons of a frame by label id: that of the label that they were, or a new one."""
-    partners = {after: present[before] for before, after in pairs}
-    merged = {}
-    returned = keypoint_labels.to_keypoints(people, (size[0], size[1]), label=label).keypoints
-    for i, keypoint in enumerate(returned):
-        partner = partners.get(i)
-        if partner is not None:
-            keypoint.id = partner.id
-            keypoint.label = partner.label
-            keypoint.index = partner.index if keypoint.index is None else keypoint.index
-        merged[keypoint.id] = keypoint
-    return merged
-
-
-def _hide_shared_indices(made: dict[str, fo.Keypoint], there: list[fo.Keypoint]) -> bool:
-    """Take the ``index`` from labels that share it with another one of their frame.
-
-    FiftyOne knows a label again by its index, whatever its id, and would put one person in the
-    place of the other. Tells whether there are any: then no index may be edited, so that the labels
-    in the dataset keep theirs.
-    """
-    shared = Counter(keypoint.index for keypoint in there if keypoint.index is not None)
-    hidden = [keypoint for keypoint in made.values() if shared[keypoint.index] > 1]
-    for keypoint in hidden:
-        keypoint.index = None
-    return bool(hidden)
-
-
-def _update(known: dict[str, Any], ids: Mapping[str, Any]) -> None:
-    """Add an id map of FiftyOne to another one."""
-    for key, value in ids.items():
-        if isinstance(value, Mapping):
-            _update(known.setdefault(key, {}), value)
-        else:
-            before = known.setdefault(key, [])
-            added = [value] if isinstance(value, str) else value
-            before += [label for label in added if label not in before]
-
-
-def is_begun(dataset: fo.Dataset, key: str) -> bool:
-    """Tell whether a run of this backend was interrupted before all of it was sent."""
-    if key not in dataset.list_annotation_runs(method=BACKEND):
-        return False
-    results = load_results(dataset, key)
-    return results is None or not results.complete
+def _write_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    return {
+        "name": skeleton.name,
+        "keypoints": list(skeleton.keypoints),
+        "edges": [list(edge) for edge in skeleton.edges],
+        "layout": None if skeleton.layout is None else [list(place) for place in skeleton.layout],
+        "colors": None if skeleton.colors is None else list(skeleton.colors),
+    }

@@ -11,9 +11,9 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose.cvat.announce import BACKEND
-from fiftyone_legpose.cvat.run import load_results
-from fiftyone_legpose.dataset.checks import source_dataset
+from fiftyone_legpose.cvat.results import load_results
 from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S
+from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import DatasetError
 
@@ -111,7 +111,7 @@ def _pushed_names(dataset: fo.Dataset, position: dict[str, int]) -> dict[str, in
     for key in dataset.list_annotation_runs(method=BACKEND):
         results = load_results(dataset, key)
         if results is not None:
-            pairs = zip(results.frames["name"], results.frames["id"], strict=True)
+            pairs = zip(results.run.frames.names, results.run.frames.ids, strict=True)
             names |= {name: position[frame] for name, frame in pairs if frame in position}
     return names
 

@@ -1,4 +1,4 @@
-"""Datasets and views: what stands behind a collection that a verb was given."""
+"""What a verb was given: refused where it is no collection that the verb can work on."""
 
 from typing import Any
 
@@ -6,14 +6,8 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose import legs
+from fiftyone_legpose.dataset.frames import is_cut_out
 from fiftyone_legpose.errors import DatasetError
-
-
-def source_dataset(collection: Any) -> fo.Dataset:
-    """Give the dataset that a view, or a view of frames or clips, was made from."""
-    if isinstance(collection, fo.Dataset):
-        return collection
-    return fo.load_dataset(collection.dataset_name)
 
 
 def check_collection(given: Any) -> None:
@@ -55,7 +49,7 @@ def check_whole(collection: Any) -> None:
     check_collection(collection)
     if collection.media_type not in ("video", "image"):
         raise DatasetError(f"videos or images are needed, not {collection.media_type or 'nothing'}")
-    if collection._is_generated:
+    if is_cut_out(collection):
         raise DatasetError(
             "this view holds frames or clips cut out of videos; pass the videos themselves, for "
             "example dataset.match_frames(...)"

@@ -14,8 +14,8 @@ import fiftyone as fo
 import numpy as np
 from bson import ObjectId
 
-from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, OUT, REVIEW, SELECTED
+from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.errors import DatasetError
 
 STATES: Final = (SELECTED, OUT, CORRECTED, EMPTY)
@@ -159,6 +159,14 @@ def mark(
         score, reasons = (old["score"], old["reasons"]) if old is not None else (None, None)
         documents[frame_id] = document(score, reasons or [], state, key=key, by=by, at=at)
     write(dataset, documents)
+
+
+def recall(dataset: fo.Dataset, key: str) -> None:
+    """Let the frames that are out under a run wait for a reviewer again."""
+    reviews = read(dataset)
+    pairs = zip(reviews.frame_ids, reviews.state, reviews.key, strict=True)
+    out = [frame_id for frame_id, state, of in pairs if state == OUT and of == key]
+    mark(dataset, out, state=SELECTED)
 
 
 def rename_key(dataset: fo.Dataset, key: str, new_key: str) -> None:

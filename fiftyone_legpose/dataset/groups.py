@@ -10,8 +10,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE, SUBJECT, VIDEO
+from fiftyone_legpose.dataset.frames import is_cut_out, source_dataset
 
 _NUMBERED = re.compile(r"(.*?)[ _.-]?\d+")
 
@@ -32,7 +32,7 @@ def sample_groups(view: Any) -> tuple[list[str], list[str]]:
         without the number at the end, unless that is the name of several subjects' stills.
     """
     # Of all samples: a view may leave out the ones by which a subject is known.
-    whole = view if view._is_generated else source_dataset(view)
+    whole = view if is_cut_out(view) else source_dataset(view)
     subjects = [f"subject {name}" if name else None for name in _values(whole, SUBJECT)]
     videos = _video_names(whole) if whole.media_type == "video" else _takes(whole, subjects)
     groups = [subject or video for subject, video in zip(subjects, videos, strict=True)]

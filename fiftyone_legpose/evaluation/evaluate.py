@@ -14,8 +14,9 @@ from fiftyone import ViewField
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
-from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
+from fiftyone_legpose.dataset.checks import check_legs, check_whole
 from fiftyone_legpose.dataset.fields import VIDEO, error_field
+from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError

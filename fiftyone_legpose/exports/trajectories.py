@@ -16,8 +16,9 @@ from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
-from fiftyone_legpose.dataset.checks import check_legs, check_whole, source_dataset
+from fiftyone_legpose.dataset.checks import check_legs, check_whole
 from fiftyone_legpose.dataset.file_names import file_names
+from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.pose import geometry

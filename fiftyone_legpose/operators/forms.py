@@ -8,6 +8,7 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.frames import has_value
 from fiftyone_legpose.errors import DatasetError
 
 _NO_DATASET = "Name the dataset: one that is there, or a new one."
@@ -211,6 +212,4 @@ def handover_folder() -> Path:
 def is_labelled(ctx: Any) -> bool:
     """Tell whether a frame has corrections in the field that the form names, or the default one."""
     field = stated(ctx, "gt_field") or fields.GROUND_TRUTH
-    video = ctx.dataset.media_type == "video"
-    collection = ctx.dataset._frame_collection if video else ctx.dataset._sample_collection
-    return collection.find_one({field: {"$ne": None}}, {"_id": 1}) is not None
+    return has_value(ctx.dataset, field)

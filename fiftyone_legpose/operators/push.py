@@ -51,10 +51,10 @@ class Push(Verb):
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the run's name and the way."""
         from cvat_bridge.server import FRAMES_PER_TASK
-        from fiftyone_legpose.panels.glance import glance
         from fiftyone_legpose.review.runs import begun_keys
+        from fiftyone_legpose.rounds.standing import read_standing
 
-        selected, begun = glance(ctx.dataset).selected, begun_keys(ctx.dataset)
+        selected, begun = read_standing(ctx.dataset).selected, begun_keys(ctx.dataset)
         proposed = begun[0] if begun else next_key(ctx.dataset)
         view = stated(ctx, "view")
         told = f"{selected} selected frames go out; the videos stay here."

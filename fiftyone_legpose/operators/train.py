@@ -65,10 +65,10 @@ class Train(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the new version's name and what to start from."""
-        from fiftyone_legpose.panels.glance import glance
+        from fiftyone_legpose.rounds.standing import read_standing
         from fiftyone_legpose.training.train import OPTIMIZERS
 
-        reviewed = glance(ctx.dataset).reviewed
+        reviewed = read_standing(ctx.dataset).reviewed
         if not reviewed and not is_labelled(ctx):
             refuse(inputs, "No frame is corrected yet: select, push, pull first.")
         inputs.str(

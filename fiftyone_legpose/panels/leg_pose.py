@@ -7,9 +7,10 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.frames import is_cut_out
 from fiftyone_legpose.panels import figures
-from fiftyone_legpose.panels.glance import Glance, glance, next_step
 from fiftyone_legpose.panels.worst import worst_frames
+from fiftyone_legpose.rounds.standing import Standing, next_step, read_standing
 
 PLUGIN = "@legpose/legpose"
 GO_TO_FRAME = f"{PLUGIN}/go_to_frame"
@@ -64,7 +65,7 @@ class LegPose(foo.Panel):
         """Read everything again, for example after a verb was run."""
         if ctx.dataset is None:
             return
-        ctx.panel.state.glance = asdict(glance(ctx.dataset))
+        ctx.panel.state.standing = asdict(read_standing(ctx.dataset))
         self._read_video(ctx)
         self._read_evaluation(ctx)
 
@@ -153,11 +154,11 @@ class LegPose(foo.Panel):
         """Lay the panel out."""
         panel = types.Object()
         state = ctx.panel.state
-        seen = Glance(**state.glance) if state.glance else None
+        seen = Standing(**state.standing) if state.standing else None
         if ctx.current_sample and state.video:
             self._render_video(panel, state)
         if seen:
-            panel.md(glance_line(seen), name="counts")
+            panel.md(standing_line(seen), name="counts")
             self._render_steps(panel, seen)
             if not state.video and seen.predicted and seen.media == "video":
                 panel.md("Open a video to see it over time here.", name="no_video")
@@ -168,7 +169,7 @@ class LegPose(foo.Panel):
         view = types.GridView(orientation="vertical", gap=2, pad=2)
         return types.Property(panel, view=view)
 
-    def _render_steps(self, panel: types.Object, seen: Glance) -> None:
+    def _render_steps(self, panel: types.Object, seen: Standing) -> None:
         step = next_step(seen)
         panel.md(f"**Next:** {step.reason}", name="next_reason")
         buttons = panel.h_stack("steps", gap=1, align_y="center")
@@ -270,7 +271,7 @@ class LegPose(foo.Panel):
         panel.list("worst", types.Object(), view=table)
 
 
-def glance_line(seen: Glance) -> str:
+def standing_line(seen: Standing) -> str:
     """Write the counts as one line, which wraps in a narrow panel as no table does."""
     counts = {
         f"{seen.media}{'' if seen.samples == 1 else 's'}": seen.samples,
@@ -292,7 +293,7 @@ def _sample_in_view(ctx: Any) -> str | None:
     if chosen is None or ctx.dataset.media_type != "video":
         return None
     # In a view of clips the App speaks of the clip; the video is what it was cut out of.
-    return str(ctx.view[chosen].sample_id if ctx.view._is_generated else chosen)
+    return str(ctx.view[chosen].sample_id if is_cut_out(ctx.view) else chosen)
 
 
 def _open(ctx: Any, sample: str, frame: int) -> None:

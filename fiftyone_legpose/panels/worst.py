@@ -27,17 +27,17 @@ def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, 
     """
     from fiftyone_legpose.dataset.fields import error_field
     from fiftyone_legpose.dataset.file_names import file_names
+    from fiftyone_legpose.dataset.frames import raw
 
     field = error_field(list(evaluation.fields.values())[-1])
-    video = dataset.media_type == "video"
     # Straight from the documents: the App's own sort would go through every frame of every video.
-    collection = dataset._frame_collection if video else dataset._sample_collection
     found = list(
-        collection.find({field: {"$gt": 0}}, {field: 1, "frame_number": 1, "_sample_id": 1})
+        raw(dataset)
+        .find({field: {"$gt": 0}}, {field: 1, "frame_number": 1, "_sample_id": 1})
         .sort(field, -1)
         .limit(_FRAMES)
     )
-    samples = [str(row["_sample_id"] if video else row["_id"]) for row in found]
+    samples = [str(row.get("_sample_id", row["_id"])) for row in found]
     view = dataset.select(samples)
     names = dict(zip(view.values("id"), file_names(view), strict=True))
     return [

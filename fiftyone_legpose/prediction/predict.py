@@ -15,9 +15,8 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose.dataset import fields, keypoint_labels
-from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import SOURCE
-from fiftyone_legpose.dataset.frames import plain_view
+from fiftyone_legpose.dataset.frames import source_dataset, without_clips
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.prediction.annotated_video import write_annotated_videos
 from fiftyone_legpose.prediction.label_writer import (
@@ -142,7 +141,7 @@ def predict(
         raise DatasetError("repair_swaps looks at tracks: leave track on.")
     found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
     dataset = source_dataset(dataset_or_view)
-    view = plain_view(dataset_or_view) if dataset_or_view._is_clips else dataset_or_view
+    view = without_clips(dataset_or_view)
     settings = {"conf": conf, "imgsz": imgsz, "track": tracker}
     if flip_test:
         settings["flip_test"] = True

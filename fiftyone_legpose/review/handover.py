@@ -6,7 +6,8 @@ import fiftyone as fo
 
 from cvat_bridge.backup import read_task_name, write_backup
 from cvat_bridge.errors import FormatError
-from fiftyone_legpose.cvat.run import load_results
+from fiftyone_legpose.cvat.results import load_results
+from fiftyone_legpose.dataset.frames import dataset_id
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.files import file_sha256
 from fiftyone_legpose.progress import Report
@@ -20,12 +21,12 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
     backend = dataset.get_annotation_info(key).config.build()
     results, outgoing = backend.prepare(dataset.load_annotation_view(key), key)
     known = load_results(dataset, key)
-    if known is not None and known.tasks:
+    if known is not None and known.run.tasks:
         raise DatasetError(
-            f"Push {key!r} went to {known.url}, so it cannot go out as a file too: choose another "
-            "key and say so (again)."
+            f"Push {key!r} went to {known.run.url}, so it cannot go out as a file too: choose "
+            "another key and say so (again)."
         )
-    task_name = f"{results.task_name}-1"
+    task_name = f"{results.run.task_name}-1"
     if path.is_file() and not _holds_task(path, task_name):
         raise DatasetError(
             f"{path} is there already and not of push {key!r} of dataset {dataset.name!r}: give "
@@ -38,7 +39,7 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
             write_backup(
                 path,
                 task_name,
-                results.to_skeleton(),
+                results.run.skeleton,
                 outgoing.to_frames(),
                 segment_size=backend.config.segment_size or 0,
                 image_quality=backend.config.image_quality,
@@ -48,14 +49,14 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
         raise DatasetError(str(error)) from None
     report(total, total, "written")
     written = file_sha256(path)
-    if known is None or not known.complete:
-        results.file = results.complete = True
-        results.file_sha256 = [written]
-        backend.mark_out(results, range(total))
+    if known is None or not known.run.complete:
+        results.run.file = results.run.complete = True
+        results.run.file_sha256 = [written]
+        backend.on_sent(results, range(total))
         results.save()
-    elif written not in known.file_sha256:
-        known.file_sha256.append(written)
-        known.people = results.people
+    elif written not in known.run.file_sha256:
+        known.run.file_sha256.append(written)
+        known.run.people = results.run.people
         known.save()
 
 
@@ -71,4 +72,4 @@ def handover_name(dataset: fo.Dataset, key: str) -> str:
 
     Not by the dataset's name, which may tell of a person and leaves the clinic with the file.
     """
-    return f"{key}-{str(dataset._doc.id)[-6:]}"
+    return f"{key}-{dataset_id(dataset)[-6:]}"

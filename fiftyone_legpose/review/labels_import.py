@@ -13,8 +13,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.login import find_login
 from fiftyone_legpose.cvat.still_names import StillNames
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
-from fiftyone_legpose.dataset.checks import source_dataset
-from fiftyone_legpose.dataset.frames import write_labels
+from fiftyone_legpose.dataset.frames import source_dataset, write
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose.matching import same_people
@@ -231,7 +230,7 @@ class _Frames:
                 summary.persons += len(people)
                 summary.empty += not people
         summary.written += len(written)
-        write_labels(self.dataset, fields.GROUND_TRUTH, written)
+        write(self.dataset, fields.GROUND_TRUTH, written)
         for state, ids in marks.items():
             frame_review.mark(self.dataset, ids, state=state, by=BY)
 

@@ -7,7 +7,7 @@ import fiftyone as fo
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Server
 from fiftyone_legpose.cvat.login import find_login
-from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
+from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.review.pull_summary import PullSummary
 
@@ -52,7 +52,7 @@ def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[st
         ]
     if not summary.gone and not summary.deleted_frames:
         return []
-    with find_login().connect(results.url) as server:
+    with find_login().connect(results.run.url) as server:
         lost, causes, kept = _lost(results, server, set(out))
     fate = _LATER
     if lost == set(out):
@@ -73,16 +73,17 @@ def _lost(
     """Find the frames that are lost, the causes in words, and what is missing but not given up."""
     lost: set[str] = set()
     causes, kept = [], []
-    for number, task in enumerate(results.tasks, 1):
-        ids = results.frames["id"][task["first"] : task["first"] + task["frames"]]
+    for number, task in enumerate(results.run.tasks, 1):
+        positions = task.positions
+        ids = results.run.frames.ids[positions.start : positions.stop]
         waiting = {frame_id for frame_id in ids if frame_id in out}
         if not waiting:
             continue
         try:
-            _, deleted = server.frames(task["id"])
+            _, deleted = server.frames(task.id)
         except NotFoundError:
-            told = f"{task['url']} is gone: its {len(waiting)} frames of {results.key}"
-            reason = _reason_to_wait(results, server, f"{results.task_name}-{number}")
+            told = f"{task.url} is gone: its {len(waiting)} frames of {results.key}"
+            reason = _reason_to_wait(results, server, f"{results.run.task_name}-{number}")
             if reason is None:
                 causes.append(f"{told} are")
                 lost |= waiting
@@ -90,17 +91,17 @@ def _lost(
                 kept.append(f"{told} stay out, because {reason}")
             continue
         if missing := {ids[frame] for frame in deleted} & waiting:
-            causes.append(f"{len(missing)} frames of {task['url']} were deleted in CVAT and are")
+            causes.append(f"{len(missing)} frames of {task.url} were deleted in CVAT and are")
             lost |= missing
     return lost, causes, kept
 
 
 def _reason_to_wait(results: CvatSkeletonResults, server: Server, name: str) -> str | None:
     """Say why a task that is not found may still be somewhere, or None."""
-    if server.url != results.url:
+    if server.url != results.run.url:
         return (
-            f"they went to {results.url} and this is {server.url}. Set FIFTYONE_CVAT_URL to the "
-            "server that has the task."
+            f"they went to {results.run.url} and this is {server.url}. Set FIFTYONE_CVAT_URL to "
+            "the server that has the task."
         )
     try:
         other = server.find_task(name)

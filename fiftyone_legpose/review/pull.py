@@ -1,6 +1,7 @@
 """pull: corrections of finished frames into the ground truth, once, on the right frames."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ import fiftyone as fo
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.cvat.returned import Returned, from_file, from_server
-from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.checks import check_collection
-from fiftyone_legpose.dataset.frames import write_labels
+from fiftyone_legpose.dataset.frames import select, write
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError
@@ -70,26 +71,29 @@ def pull(
     export = None if export is None else Path(export).expanduser()
     key = only_open_key(dataset) if key is None else known_key(dataset, key)
     results = load_results(dataset, key)
-    if results is None or not (results.complete or results.tasks):
+    if results is None or not (results.run.complete or results.run.tasks):
         raise DatasetError(f"Push {key!r} was interrupted before it was sent: push it again.")
-    if results.file and export is None:
+    if results.run.file and export is None:
         raise DatasetError(
             f"Push {key!r} went out as a file: pull it from the export of its task (export)."
         )
     declare_ground_truth(dataset, results)
-    summary = PullSummary(key, len(results.frames["id"]))
+    summary = PullSummary(key, len(results.run.frames))
     login = find_login(
         url=url, token=token, user=user, password=password, organization=organization
     )
     with reporting("pull", progress) as report:
         report(0, summary.frames, "asking" if export is None else "reading")
+        states = _states(dataset)
         if export is not None:
             summary.file = str(export)
-            take_in(dataset, results, from_file(results, export), summary)
+            part = from_file(results.run, export, highest_track=results.highest_track)
+            write_part(dataset, results, part, states, summary)
         else:
-            with login.connect(results.url) as server:
-                for part in from_server(results, server):
-                    take_in(dataset, results, part, summary)
+            with login.connect(results.run.url) as server:
+                tracks = results.highest_track
+                for part in from_server(results.run, server, highest_track=tracks):
+                    write_part(dataset, results, part, states, summary)
                     report(summary.frames - summary.waiting, summary.frames, "writing")
         report(summary.frames, summary.frames, "done")
     return summary
@@ -104,7 +108,7 @@ def declare_ground_truth(dataset: fo.Dataset, results: CvatSkeletonResults) -> N
         It has another skeleton.
     """
     known = dataset.skeletons.get(fields.GROUND_TRUTH)
-    if known is not None and list(known.labels or []) != results.skeleton["keypoints"]:
+    if known is not None and tuple(known.labels or ()) != results.run.skeleton.keypoints:
         raise DatasetError(
             f"The field {fields.GROUND_TRUTH!r} of dataset {dataset.name!r} has another skeleton "
             f"than push {results.key!r}: rename or delete the field first."
@@ -112,13 +116,30 @@ def declare_ground_truth(dataset: fo.Dataset, results: CvatSkeletonResults) -> N
     declare_like(dataset, fields.GROUND_TRUTH, results.config.label_field)
 
 
-def take_in(
-    dataset: fo.Dataset, results: CvatSkeletonResults, part: Returned, summary: "PullSummary"
+def write_part(
+    dataset: fo.Dataset,
+    results: CvatSkeletonResults,
+    part: Returned,
+    states: Mapping[str, tuple[str | None, str | None]],
+    summary: PullSummary,
 ) -> None:
     """Write the finished frames of one task or file, and count them.
 
     Ground truth is written before the state, and both only where they differ, so that a pull that
     was interrupted anywhere is completed by the next one.
+
+    Parameters
+    ----------
+    dataset
+        That the run belongs to.
+    results
+        Of the run.
+    part
+        What came back.
+    states
+        State and key of every frame of the dataset, by its id, before this pull.
+    summary
+        Counts what is written.
     """
     summary.waiting += part.waiting
     summary.deleted_frames += part.deleted
@@ -127,8 +148,7 @@ def take_in(
     positions = list(part.poses)
     if not positions:
         return
-    ids = {i: results.frames["id"][i] for i in positions}
-    states = _states(dataset)
+    ids = {i: results.run.frames.ids[i] for i in positions}
     there = [i for i in positions if ids[i] in states]
     summary.missing += len(positions) - len(there)
     imported = {i for i in there if states[ids[i]] in frame_review.IMPORTED}
@@ -136,7 +156,7 @@ def take_in(
     summary.imported += len(imported)
     summary.elsewhere += len(there) - len(mine) - len(imported)
     frame_ids = [ids[i] for i in mine]
-    view = dataset.select_frames(frame_ids) if _is_video(dataset) else dataset.select(frame_ids)
+    view = select(dataset, frame_ids)
     shown = people_by_frame(pose_table.read_poses(view, results.config.label_field))
     stored = pose_table.read_poses(view, fields.GROUND_TRUTH)
     looked_at = dict(zip(stored.frame_ids, stored.looked_at.tolist(), strict=True))
@@ -144,7 +164,7 @@ def take_in(
     labels: dict[str, fo.Keypoints | None] = {}
     marks: dict[tuple[str, Any, Any], list[str]] = defaultdict(list)
     for i in mine:
-        frame_id, size = ids[i], tuple(results.frames["size"][i])
+        frame_id, size = ids[i], results.run.frames.sizes[i]
         people = _with_tracks(shown[frame_id], part.poses[i])
         summary.corrections.add(shown[frame_id], people)
         state = fields.CORRECTED if people else fields.EMPTY
@@ -156,16 +176,12 @@ def take_in(
         summary.written += 1
         if not same:
             labels[frame_id] = keypoint_labels.to_keypoints(
-                people, size, label=results.skeleton["name"], made_by=results.key
+                people, size, label=results.run.skeleton.name, made_by=results.key
             )
         marks[state, part.by.get(i), part.at.get(i)].append(frame_id)
-    write_labels(dataset, fields.GROUND_TRUTH, labels)
+    write(dataset, fields.GROUND_TRUTH, labels)
     for (state, by, at), marked in marks.items():
         frame_review.mark(dataset, marked, state=state, key=results.key, by=by, at=at)
-
-
-def _is_video(dataset: fo.Dataset) -> bool:
-    return bool(dataset.media_type == "video")
 
 
 def _states(dataset: fo.Dataset) -> dict[str, tuple[str | None, str | None]]:

@@ -16,18 +16,18 @@ from cvat_bridge.errors import (
 )
 from cvat_bridge.server import FRAMES_PER_TASK
 from fiftyone_legpose.cvat.announce import BACKEND
-from fiftyone_legpose.cvat.backend import CvatSkeletonBackendConfig
 from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.outgoing import check_key
-from fiftyone_legpose.cvat.run import is_begun, load_results
+from fiftyone_legpose.cvat.results import is_begun, load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
-from fiftyone_legpose.dataset.checks import check_collection, source_dataset
+from fiftyone_legpose.dataset.checks import check_collection
 from fiftyone_legpose.dataset.fields import SHOWN_PREFIX
-from fiftyone_legpose.dataset.frames import frame_ids, write_labels
+from fiftyone_legpose.dataset.frames import frame_ids, names_frames, select, source_dataset, write
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.review.backend import ReviewBackendConfig
 from fiftyone_legpose.review.handover import send_file
 from fiftyone_legpose.review.runs import begun_keys, count_missing, review_keys
 
@@ -182,13 +182,13 @@ def _pushed(
     table = pose_table.read_poses(dataset.load_annotation_view(key), results.config.label_field)
     return PushSummary(
         key=key,
-        frames=len(results.frames["id"]) - count_missing(dataset, key),
+        frames=len(results.run.frames) - count_missing(dataset, key),
         persons=len(table.points),
         points=int((table.visibility > 0).sum()),
         occluded=int((table.visibility == 1).sum()),
         missing=missing,
-        links=[task["url"] for task in results.tasks],
-        project=results.project_url,
+        links=[task.url for task in results.run.tasks],
+        project=results.run.project_url,
         backup=None if backup is None else str(backup),
         sent=sent,
     )
@@ -206,29 +206,19 @@ def choose(view: Any) -> Any:
         raise DatasetError("push needs a collection of videos or of images that is not empty.")
     dataset = source_dataset(view)
     ids = _wanted_ids(view)
-    if not ids and _is_whole(view):
+    if not ids and not names_frames(view):
         raise DatasetError(
             f"No frame of {_called(view)} is selected: run select first, or give a view of the "
             "frames to send."
         )
     if not ids:
         raise DatasetError("There are no frames in this view: nothing can be sent.")
-    return dataset.select_frames(ids) if dataset.media_type == "video" else dataset.select(ids)
+    return select(dataset, ids)
 
 
 def _wanted_ids(view: Any) -> list[str]:
     """Take the selected frames of a dataset or of whole videos, and all frames of another view."""
-    return frame_review.read(view).ids(fields.SELECTED) if _is_whole(view) else frame_ids(view)
-
-
-def _is_whole(view: Any) -> bool:
-    """Tell whether nobody has said which frames: a dataset, or a view that only chooses videos."""
-    if isinstance(view, fo.Dataset):
-        return True
-    if view.media_type != "video" or view._is_generated:
-        return False
-    said = (fo.SelectFrames, fo.ExcludeFrames, fo.MatchFrames)
-    return not any(isinstance(stage, said) for stage in view._stages)
+    return frame_ids(view) if names_frames(view) else frame_review.read(view).ids(fields.SELECTED)
 
 
 def _called(view: Any) -> str:
@@ -274,7 +264,7 @@ def refuse_taken(dataset: fo.Dataset, key: str, view: Any) -> None:
             f"Dataset {dataset.name!r} has another annotation run {key!r}: choose another key."
         )
     results = load_results(dataset, key)
-    new = set(_wanted_ids(view)) - set(results.frames["id"] if results else ())
+    new = set(_wanted_ids(view)) - set(results.run.frames.ids if results else ())
     if new:
         raise DatasetError(
             f"Push {key!r} is out already, and {len(new)} of these frames are not in it: choose "
@@ -300,7 +290,7 @@ def show(chosen: Any, key: str, label_field: str) -> None:
         keypoint_labels.to_keypoints(people[frame_id], size)
         for frame_id, size in zip(table.frame_ids, sizes, strict=True)
     ]
-    write_labels(dataset, shown, dict(zip(table.frame_ids, labels, strict=True)))
+    write(dataset, shown, dict(zip(table.frame_ids, labels, strict=True)))
 
 
 def register(chosen: Any, key: str, label_field: str, settings: dict[str, Any]) -> None:
@@ -310,7 +300,7 @@ def register(chosen: Any, key: str, label_field: str, settings: dict[str, Any]) 
     edits = ("additions", "deletions", "label_edits", "index_edits", "spatial_edits")
     info = {"type": "keypoints", "classes": [], "existing_field": True}
     schema = {path: info | {f"allow_{edit}": True for edit in edits}}
-    config = CvatSkeletonBackendConfig(BACKEND, schema, predictions=label_field, **settings)
+    config = ReviewBackendConfig(BACKEND, schema, predictions=label_field, **settings)
     config.build().register_run(chosen, key, overwrite=False)
 
 

@@ -3,29 +3,30 @@
 import fiftyone as fo
 
 from fiftyone_legpose.cvat.announce import BACKEND
-from fiftyone_legpose.cvat.run import is_begun, load_results
+from fiftyone_legpose.cvat.results import is_begun, load_results
 from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.frames import frame_ids, raw
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.review.backend import ReviewBackendConfig
 
 
 def count_missing(dataset: fo.Dataset, key: str) -> int:
     """Count the frames of a push that are not in the dataset any more."""
     results = load_results(dataset, key)
-    sent = set(results.frames["id"]) if results else set()
-    return len(sent.difference(frame_review.read(dataset).frame_ids))
+    sent = set(results.run.frames.ids) if results else set()
+    return len(sent.difference(frame_ids(dataset)))
 
 
 def review_keys(dataset: fo.Dataset) -> list[str]:
     """List the keys of all pushes of a dataset."""
     runs = dataset.list_annotation_runs(method=BACKEND)
-    return [key for key in runs if dataset.get_annotation_info(key).config.predictions is not None]
+    configs = {key: dataset.get_annotation_info(key).config for key in runs}
+    return [key for key, config in configs.items() if isinstance(config, ReviewBackendConfig)]
 
 
 def open_first(dataset: fo.Dataset) -> list[str]:
     """List the keys of all pushes, those that are out before the others, the newest first."""
-    video = dataset.media_type == "video"
-    collection = dataset._frame_collection if video else dataset._sample_collection
-    out = collection.distinct(f"{fields.REVIEW}.key", {f"{fields.REVIEW}.state": fields.OUT})
+    out = raw(dataset).distinct(f"{fields.REVIEW}.key", {f"{fields.REVIEW}.state": fields.OUT})
     pushed_at = {key: dataset.get_annotation_info(key).timestamp for key in review_keys(dataset)}
     return sorted(pushed_at, key=lambda key: (key in out, pushed_at[key]), reverse=True)
 

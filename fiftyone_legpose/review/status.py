@@ -9,10 +9,10 @@ import fiftyone as fo
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Job
 from fiftyone_legpose.cvat.login import Login, find_login
-from fiftyone_legpose.cvat.returned import check_frames
-from fiftyone_legpose.cvat.run import CvatSkeletonResults, load_results
+from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_collection
+from fiftyone_legpose.dataset.frames import frame_ids
 from fiftyone_legpose.review.runs import known_key, review_keys
 
 ELSEWHERE = "elsewhere"
@@ -105,33 +105,33 @@ def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
     """Tell where a push stands; the server is asked only if frames are out."""
     results = load_results(dataset, key)
     if results is None:
-        frames = len(frame_review.read(dataset.load_annotation_view(key)).frame_ids)
+        frames = len(frame_ids(dataset.load_annotation_view(key)))
         return RunStatus(key, True, frames, {"unsent": frames})
     states = _states(dataset, results)
     status = RunStatus(
         key,
-        begun=not results.complete,
+        begun=not results.run.complete,
         frames=len(states),
         by_state=Counter(states),
-        links=[task["url"] for task in results.tasks],
-        file=results.file,
+        links=[task.url for task in results.run.tasks],
+        file=results.run.file,
     )
-    if status.done or not results.tasks:
+    if status.done or not results.run.tasks:
         return status
-    with login.connect(results.url) as server:
-        for task in results.tasks:
+    with login.connect(results.run.url) as server:
+        for task in results.run.tasks:
             try:
-                names, deleted = server.frames(task["id"])
-                check_frames(results, task, names)
+                names, deleted = server.frames(task.id)
+                results.run.check_frames(task, names)
             except (NotFoundError, ConflictError):
-                status.gone.append(task["url"])
+                status.gone.append(task.url)
                 continue
-            jobs = server.jobs(task["id"])
+            jobs = server.jobs(task.id)
             status.jobs.extend(jobs)
             # A frame that several jobs cover is where its most unfinished job is.
             for job in sorted(jobs, key=lambda job: job.finished, reverse=True):
                 for frame in job.frames:
-                    at = task["first"] + frame
+                    at = task.first + frame
                     if states[at] not in _SETTLED:
                         states[at] = DELETED if frame in deleted else job.state
     return replace(status, by_state=Counter(states))
@@ -141,9 +141,9 @@ def _states(dataset: fo.Dataset, results: CvatSkeletonResults) -> list[str]:
     """Tell, for each frame of a run, what the dataset knows of it."""
     reviews = frame_review.read(dataset)
     known = dict(zip(reviews.frame_ids, zip(reviews.state, reviews.key, strict=True), strict=True))
-    sent = sum(task["frames"] for task in results.tasks) if results.tasks else None
+    sent = results.run.sent if results.run.tasks else None
     states = []
-    for position, frame_id in enumerate(results.frames["id"]):
+    for position, frame_id in enumerate(results.run.frames.ids):
         state, key = known.get(frame_id, (MISSING, None))
         if state == MISSING:
             states.append(MISSING)

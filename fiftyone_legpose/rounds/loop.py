@@ -5,16 +5,14 @@ dataset and the registry of weights hold anyway; a call does whatever can be don
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import fiftyone as fo
-import numpy as np
 
 from cvat_bridge.errors import (
     AddressError,
@@ -24,8 +22,7 @@ from cvat_bridge.errors import (
     ServerTroubleError,
 )
 from fiftyone_legpose.cvat.login import find_login
-from fiftyone_legpose.cvat.run import is_begun
-from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.prediction.predict import predict
@@ -34,74 +31,20 @@ from fiftyone_legpose.review.handover import handover_name
 from fiftyone_legpose.review.lost_frames import release_lost
 from fiftyone_legpose.review.pull import pull
 from fiftyone_legpose.review.push import push
+from fiftyone_legpose.rounds.standing import LoopState, loop_state, version_name
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.selection.strategies import Strategy
-from fiftyone_legpose.training.train import run_key_of
 from fiftyone_legpose.training.train import train as train_verb
-from fiftyone_legpose.training.trainer_run import begun_trainings, is_training_begun
+from fiftyone_legpose.training.trainer_run import is_training_begun
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
 
 logger = logging.getLogger(__name__)
 
-Stage = Literal["push", "review", "train", "done"]
 
-_KEY = "loop_round{}"
-_KEY_PATTERN = re.compile(r"loop_round(\d+)")
 _LONGEST_PAUSE_S = 900.0
 _PASSING = (AddressError, NotCvatError, ServerTroubleError, BusyError)
 """What a server that restarts, its proxy or the way to it answers with for a while."""
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round of a loop.
-
-    Attributes
-    ----------
-    number
-        From 1.
-    key
-        Of its annotation run on the dataset.
-    stage
-        What comes next: frames go out (push), a person reviews them, training, or nothing.
-    out, corrected, empty
-        Frames that are with the reviewer, that came back corrected, and that came back as showing
-        nobody.
-    version
-        Name of the weights trained after the round, where there are any.
-    """
-
-    number: int
-    key: str
-    stage: Stage
-    out: int
-    corrected: int
-    empty: int
-    version: str | None
-
-
-@dataclass(frozen=True)
-class LoopState:
-    """Where a loop stands.
-
-    Attributes
-    ----------
-    rounds
-        Those that have begun, in order.
-    weights
-        Name of the version that is the default now.
-    next_step
-        In words: whom or what the loop waits for.
-    notes
-        What `loop` came across and a person should know, such as frames that were deleted in CVAT;
-        logged as well.
-    """
-
-    rounds: tuple[Round, ...]
-    weights: str
-    next_step: str
-    notes: tuple[str, ...] = ()
 
 
 def loop(
@@ -264,7 +207,7 @@ def _go_on(
         state = replace(state, notes=tuple(notes))
         current = state.rounds[-1]
         if current.stage == "train":
-            name = _version_name(dataset, current.number)
+            name = version_name(dataset, current.number)
             train_verb(dataset, name=name, progress=progress, **(training or {}))
         elif current.stage == "push":
             # A push that was interrupted goes on with the frames that it had.
@@ -296,7 +239,7 @@ def _finish_training(
 ) -> None:
     """Go on with a training that was interrupted, before corrections that came since change it."""
     for round_ in loop_state(dataset, min_new=min_new).rounds:
-        name = _version_name(dataset, round_.number)
+        name = version_name(dataset, round_.number)
         if round_.stage == "train" and (registry.has_version(name) or is_training_begun(name)):
             train_verb(dataset, name=name, progress=progress, **training)
 
@@ -324,84 +267,6 @@ def _watch(go_on: Callable[[], LoopState], state: LoopState, poll_s: float) -> L
     return state
 
 
-def loop_state(
-    dataset: fo.Dataset,
-    *,
-    rounds: int | None = None,
-    train: bool = True,
-    min_new: int | None = None,
-) -> LoopState:
-    """Tell where each round of a loop stands.
-
-    Parameters
-    ----------
-    dataset
-        The loop's dataset.
-    rounds, train, min_new
-        As `loop` is called; without `rounds` only those that have begun are told.
-
-    Returns
-    -------
-    LoopState
-    """
-    reviews = frame_review.read(dataset)
-    begun = _begun(dataset, reviews)
-    found = [_round(dataset, reviews, number, train, min_new) for number in range(1, begun + 1)]
-    if rounds is not None and begun < rounds and (not found or found[-1].stage == "done"):
-        found.append(Round(begun + 1, _KEY.format(begun + 1), "push", 0, 0, 0, None))
-    return LoopState(tuple(found), registry.current_version(), _next_step(found, rounds))
-
-
-def _begun(dataset: fo.Dataset, reviews: frame_review.Reviews) -> int:
-    """Count the rounds that have begun: with an annotation run, or frames that were pushed."""
-    names = {*dataset.list_annotation_runs(), *(key for key in reviews.key if key is not None)}
-    numbers = [int(match[1]) for name in names if (match := _KEY_PATTERN.fullmatch(name))]
-    return max(numbers, default=0)
-
-
-def _round(
-    dataset: fo.Dataset,
-    reviews: frame_review.Reviews,
-    number: int,
-    train: bool,
-    min_new: int | None,
-) -> Round:
-    key, name = _KEY.format(number), _version_name(dataset, number)
-    states = reviews.state[reviews.key == key]
-    out, corrected, empty = (
-        int(np.sum(states == state)) for state in (fields.OUT, fields.CORRECTED, fields.EMPTY)
-    )
-    trained = registry.has_version(name) and dataset.has_run(run_key_of(name))
-    enough = out == 0 if min_new is None else corrected + empty >= min_new or out == 0
-    stage: Stage = "review"
-    if is_begun(dataset, key):
-        stage = "push"
-    elif trained or (enough and not (train and corrected + empty)):
-        stage = "done"
-    elif enough:
-        stage = "train"
-    return Round(number, key, stage, out, corrected, empty, name if trained else None)
-
-
-def _next_step(rounds: list[Round], wanted: int | None) -> str:
-    if not rounds:
-        return "nothing has begun: call loop"
-    last = rounds[-1]
-    settled = last.corrected + last.empty
-    if last.stage == "push":
-        return f"round {last.number} is to be predicted, selected and pushed: call loop"
-    if last.stage == "review":
-        return (
-            f"round {last.number} ({last.key}) is with the reviewer: {settled} of "
-            f"{settled + last.out} frames are back"
-        )
-    if last.stage == "train":
-        return f"round {last.number} is reviewed and not trained on: call loop"
-    if wanted is not None and last.number >= wanted:
-        return f"all {wanted} rounds are done"
-    return f"round {last.number} is done"
-
-
 def _pull(
     dataset: fo.Dataset,
     key: str,
@@ -424,15 +289,3 @@ def _pull(
 
 def _export_file(dataset: fo.Dataset, key: str, folder: Path) -> Path:
     return folder / f"{handover_name(dataset, key)}-export.zip"
-
-
-def _version_name(dataset: fo.Dataset, number: int) -> str:
-    """Name the weights of a round, as they are named already where they are there or begun."""
-    # The id tells datasets apart whose names are alike, or that were deleted and made anew. It
-    # stays when a dataset is renamed, and what was trained before bears the name of then.
-    ending = f"-{str(dataset._doc.id)[-6:]}-round{number}"
-    for known in (*(version.name for version in registry.list_versions()), *begun_trainings()):
-        if known.endswith(ending):
-            return known
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-") or "dataset"
-    return slug[:40] + ending

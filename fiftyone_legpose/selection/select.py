@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from fiftyone_legpose.dataset import fields, frame_review
-from fiftyone_legpose.dataset.checks import check_whole, source_dataset
+from fiftyone_legpose.dataset.checks import check_whole
 from fiftyone_legpose.dataset.fields import VIDEO
-from fiftyone_legpose.dataset.frames import frame_ids
+from fiftyone_legpose.dataset.frames import frame_ids, source_dataset
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.dataset.spacing import Timeline

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import fiftyone as fo
 
-from fiftyone_legpose.dataset.checks import source_dataset
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
+from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.errors import TrainingError, WeightsError
 from fiftyone_legpose.evaluation.evaluate import Evaluation

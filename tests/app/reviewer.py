@@ -11,7 +11,7 @@ from cvat_bridge.pose_sets import Frame, PoseSet
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import write_yolo_pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.cvat.run import load_results
+from fiftyone_legpose.cvat.results import load_results
 
 
 def correct(dataset: fo.Dataset, handover: Path, labels: Path, target: Path) -> Path:
@@ -24,7 +24,7 @@ def correct(dataset: fo.Dataset, handover: Path, labels: Path, target: Path) -> 
     results = load_results(dataset, "round1")
     frames = {}
     for name, size, frame_id in zip(
-        backup.frame_names, backup.sizes, results.frames["id"], strict=True
+        backup.frame_names, backup.sizes, results.run.frames.ids, strict=True
     ):
         poses = [
             Pose(np.where(p[:, 2:] > 0, p[:, :2], np.nan), p[:, 2].astype(int))

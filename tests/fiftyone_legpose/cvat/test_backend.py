@@ -15,7 +15,7 @@ import fiftyone_legpose  # noqa: F401  (announces the backend)
 from cvat_bridge.errors import CvatError
 from fiftyone_legpose.cvat.announce import announce_backend
 from fiftyone_legpose.cvat.backend import CvatSkeletonBackendConfig
-from fiftyone_legpose.cvat.run import load_results
+from fiftyone_legpose.cvat.results import load_results
 from fiftyone_legpose.errors import DatasetError
 from tests.cvat_server import CvatServer, Fault
 
@@ -212,7 +212,7 @@ def test_an_interrupted_annotate_goes_on_with_its_own_frames_alone(case, server)
         one(ids[:2]).annotate("r1", **another, label_type="keypoints", classes=["dog"])
     assert server.log == []
     done = one(ids[:2]).annotate("r1", **options)
-    assert [task["frames"] for task in done.tasks] == [1, 1]
+    assert [task.frames for task in done.run.tasks] == [1, 1]
     assert len(server.tasks) == 2
 
 
@@ -228,7 +228,7 @@ def test_a_failed_annotate_forgets_no_task_that_was_sent(case, server):
         view.annotate("r1", **options)
     with pytest.raises(CvatError):
         view.annotate("r1", **options, token="wrong")
-    assert [task["id"] for task in load_results(dataset, "r1").tasks] == [1]
+    assert [task.id for task in load_results(dataset, "r1").run.tasks] == [1]
 
 
 def test_a_new_field_is_annotated_from_nothing(case, server):

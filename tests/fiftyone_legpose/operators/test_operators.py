@@ -14,7 +14,7 @@ from fiftyone.operators.executor import ExecutionError
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
 from fiftyone_legpose import cli
-from fiftyone_legpose.cvat.run import load_results
+from fiftyone_legpose.cvat.results import load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError

@@ -8,10 +8,10 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.evaluation.evaluate import evaluate
 from fiftyone_legpose.panels import figures
-from fiftyone_legpose.panels.glance import Glance, glance, next_step
 from fiftyone_legpose.panels.leg_pose import LegPose
 from fiftyone_legpose.panels.tracks import Track, curve, read_track
 from fiftyone_legpose.panels.worst import worst_frames
+from fiftyone_legpose.rounds.standing import Standing, next_step, read_standing
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.plugin_fixtures import NAME, app_context
 
@@ -53,19 +53,19 @@ def test_the_counts_are_those_of_the_dataset(video):
     mark(video, fields.OUT, 2)
     mark(video, fields.CORRECTED, 4)
     mark(video, fields.EMPTY, 5, 6)
-    seen = glance(video)
+    seen = read_standing(video)
     assert (seen.samples, seen.frames, seen.predicted) == (1, 12, 11)
     assert (seen.selected, seen.out, seen.corrected, seen.empty) == (2, 1, 1, 2)
     assert seen.weights == "1"
 
 
 def test_pictures_are_counted_too(dataset_name, tmp_path):
-    seen = glance(reviewing.image_dataset(dataset_name, tmp_path))
+    seen = read_standing(reviewing.image_dataset(dataset_name, tmp_path))
     assert (seen.media, seen.samples, seen.frames, seen.predicted) == ("image", 4, 4, 4)
 
 
 def test_an_empty_dataset_asks_for_videos(dataset_name):
-    assert next_step(glance(fo.Dataset(dataset_name))).verb == "load"
+    assert next_step(read_standing(fo.Dataset(dataset_name))).verb == "load"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_empty_dataset_asks_for_videos(dataset_name):
 def test_the_button_is_what_comes_next(counts, verb):
     nothing = dict.fromkeys(("predicted", "selected", "out", "corrected", "empty"), 0)
     base = {"media": "video", "samples": 1, "frames": 9, "weights": "1", **nothing}
-    seen = Glance(**{**base, "trained": 0, "evaluations": 0, **counts})
+    seen = Standing(**{**base, "trained": 0, "evaluations": 0, **counts})
     step = next_step(seen)
     assert step.verb == verb
     assert step.label

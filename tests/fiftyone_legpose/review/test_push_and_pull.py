@@ -18,7 +18,7 @@ from cvat_bridge.errors import (
 from cvat_bridge.poses import Pose, to_track
 from cvat_bridge.skeleton import SkeletonLabel
 from fiftyone_legpose import legs
-from fiftyone_legpose.cvat import run
+from fiftyone_legpose.cvat import results as results_module
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose import matching
@@ -434,7 +434,7 @@ def test_a_push_that_goes_on_leaves_alone_what_is_back(video, server, monkeypatc
         pass
 
     select(video, 0, 1, 4, 5)
-    save = run.CvatSkeletonResults.save
+    save = results_module.CvatSkeletonResults.save
     saved = iter(range(9))
 
     def die_at_the_second(results):
@@ -443,7 +443,7 @@ def test_a_push_that_goes_on_leaves_alone_what_is_back(video, server, monkeypatc
         save(results)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run.CvatSkeletonResults, "save", die_at_the_second)
+        patch.setattr(results_module.CvatSkeletonResults, "save", die_at_the_second)
         with pytest.raises(Killed):
             push(video, "round1", frames_per_task=2)
     server.complete_jobs(1)
@@ -458,7 +458,7 @@ def test_a_push_that_breaks_off_again_knows_what_it_had_sent(video, server, monk
         pass
 
     def push_until(save_number: int) -> None:
-        save = run.CvatSkeletonResults.save
+        save = results_module.CvatSkeletonResults.save
         saved = iter(range(9))
 
         def dying(results):
@@ -467,7 +467,7 @@ def test_a_push_that_breaks_off_again_knows_what_it_had_sent(video, server, monk
             save(results)
 
         with monkeypatch.context() as patch:
-            patch.setattr(run.CvatSkeletonResults, "save", dying)
+            patch.setattr(results_module.CvatSkeletonResults, "save", dying)
             with pytest.raises(Killed):
                 push(video, "round1", frames_per_task=2)
 
@@ -497,7 +497,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
 
     original = {
         "mark": frame_review.mark,
-        "save": run.CvatSkeletonResults.save,
+        "save": results_module.CvatSkeletonResults.save,
     }
     stops = 0
     for stop in range(12):
@@ -519,7 +519,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
             return run
 
         monkeypatch.setattr(frame_review, "mark", dying("mark"))
-        monkeypatch.setattr(run.CvatSkeletonResults, "save", dying("save"))
+        monkeypatch.setattr(results_module.CvatSkeletonResults, "save", dying("save"))
         try:
             push(video, "round1", frames_per_task=2)
             killed = False
@@ -534,7 +534,7 @@ def test_an_interrupted_push_goes_on_and_no_frame_is_out_without_a_task(video, s
         check()
         if stop == 3:  # FiftyOne deletes old results before it writes new ones
             video._doc.annotation_runs["round1"].results.delete()
-            assert run.load_results(video, "round1") is None
+            assert results_module.load_results(video, "round1") is None
         [told] = status(video)
         assert told.begun or told.frames == 4
         push(video, "round1")
@@ -575,7 +575,7 @@ def test_a_pull_stopped_at_any_write_is_completed_by_the_next(video, server, mon
     server.remove_skeleton(1, 0)
     for task in (1, 2):
         server.complete_jobs(task)
-    for module, name in ((pull_module, "write_labels"), (frame_review, "mark")):
+    for module, name in ((pull_module, "write"), (frame_review, "mark")):
         for stop in (1, 2):
             calls, original = [], getattr(module, name)
 
@@ -691,15 +691,15 @@ def test_names_that_a_push_was_stored_with_stay(video, server, broken):
     select(video, 0, 1, 4, 5)
     server.arm({})
     push(video, "round1", frames_per_task=2)
-    results = run.load_results(video, "round1")
+    results = results_module.load_results(video, "round1")
     results.task_name = f"legpose-{video._doc.id}-round1"
-    results.frames["name"] = [f"round1_abcdef_{i:06d}" for i in range(1, 5)]
+    results.run.frames.names = [f"round1_abcdef_{i:06d}" for i in range(1, 5)]
     for number, task in server.tasks.items():
         task.name = f"{results.task_name}-{number}"
         for i, frame in enumerate(task.frames):
             frame.name = f"round1_abcdef_{2 * (number - 1) + i + 1:06d}.jpg"
     if broken:  # before the second task was noted
-        results.tasks, results.complete = results.tasks[:1], False
+        results.run.tasks, results.run.complete = results.run.tasks[:1], False
     results.save()
     assert push(video, "round1").sent == broken
     assert len(server.tasks) == 2

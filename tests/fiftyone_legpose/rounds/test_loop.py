@@ -16,7 +16,9 @@ from fiftyone_legpose.review.handover import handover_name
 from fiftyone_legpose.review.pull import pull
 from fiftyone_legpose.review.push import push
 from fiftyone_legpose.rounds import loop as loop_module
-from fiftyone_legpose.rounds.loop import loop, loop_state
+from fiftyone_legpose.rounds import standing
+from fiftyone_legpose.rounds.loop import loop
+from fiftyone_legpose.rounds.standing import loop_state
 from fiftyone_legpose.training.trainer_run import training_folder
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo import registry
@@ -296,7 +298,7 @@ def test_an_interrupted_push_goes_on_with_its_frames(walks, zoo, server, monkeyp
     def cut(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fiftyone_legpose.review.send", cut)
+    monkeypatch.setattr("fiftyone_legpose.review.push.send", cut)
     with pytest.raises(KeyboardInterrupt):
         loop(walks, rounds=1, **OPTIONS)
     [begun] = loop_state(walks).rounds
@@ -358,7 +360,7 @@ def test_files_go_to_and_fro_and_a_killed_loop_goes_on(walks, zoo, tmp_path, cva
 
 def test_part_of_a_round_is_enough_where_that_is_said(walks, zoo):
     ids = frame_review.read(walks).frame_ids
-    key = loop_module._KEY.format(1)
+    key = standing._KEY.format(1)
     frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
     frame_review.mark(walks, ids[3:8], state=fields.OUT, key=key)
     assert loop_state(walks).rounds[0].stage == "review"
@@ -377,7 +379,7 @@ def test_what_the_loop_is_told_of_training_reaches_it(walks, zoo, monkeypatch):
 
     monkeypatch.setattr(loop_module, "train_verb", note)
     ids = frame_review.read(walks).frame_ids
-    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
+    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=standing._KEY.format(1))
     for given in ({}, {"imgsz": 320, "epochs": 3}, {"training": {"lr0": 0.1}}):
         with pytest.raises(KeyboardInterrupt):
             loop(walks, rounds=1, count=3, **given)
@@ -415,7 +417,7 @@ def test_a_training_that_was_interrupted_goes_on_before_more_is_pulled(walks, zo
 
     monkeypatch.setattr(loop_module, "train_verb", cut)
     monkeypatch.setattr(loop_module, "_pull", lambda *_: done.append("pull") or [])
-    ids, key = frame_review.read(walks).frame_ids, loop_module._KEY.format(1)
+    ids, key = frame_review.read(walks).frame_ids, standing._KEY.format(1)
     frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=key)
     frame_review.mark(walks, ids[3:8], state=fields.OUT, key=key)
     options = {"rounds": 1, "count": 3, "min_new": 3}
@@ -423,7 +425,7 @@ def test_a_training_that_was_interrupted_goes_on_before_more_is_pulled(walks, zo
         loop(walks, **options)
     assert done == ["pull", "train"]
     # What is pulled changes the labels, and with other labels the training would start anew.
-    with training_folder(loop_module._version_name(walks, 1), {"labels": "as they were"}, None):
+    with training_folder(standing._version_name(walks, 1), {"labels": "as they were"}, None):
         pass
     done.clear()
     with pytest.raises(KeyboardInterrupt):
@@ -450,18 +452,18 @@ def test_files_of_two_datasets_in_one_folder_are_told_apart(dataset_name):
 
 def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):
     names = [f"{dataset_name}-{end}" for end in "abc"]  # alike in their first 40 letters
-    versions = [loop_module._version_name(fo.Dataset(name), 1) for name in names]
+    versions = [standing._version_name(fo.Dataset(name), 1) for name in names]
     fo.delete_dataset(names[0])
-    versions.append(loop_module._version_name(fo.Dataset(names[0]), 1))
+    versions.append(standing._version_name(fo.Dataset(names[0]), 1))
     assert len(set(versions)) == 4
     assert all(registry.check_name(version) for version in versions)
 
 
 def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, monkeypatch):
     ids = frame_review.read(walks).frame_ids
-    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=loop_module._KEY.format(1))
-    trained = loop_module._version_name(walks, 1)
-    begun = loop_module._version_name(walks, 2)
+    frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=standing._KEY.format(1))
+    trained = standing._version_name(walks, 1)
+    begun = standing._version_name(walks, 2)
     path = registry.get_version(registry.SHIPPED).path
     version = registry.Version(name=trained, path=path, sha256="", dataset=walks.name)
     registry.add_version(path, version)
@@ -472,8 +474,8 @@ def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, 
     walks.name = f"2024-{before}"
     [done] = loop_state(walks).rounds
     assert (done.stage, done.version) == ("done", trained)
-    assert loop_module._version_name(walks, 2) == begun
-    assert loop_module._version_name(walks, 3).startswith("2024-")
+    assert standing._version_name(walks, 2) == begun
+    assert standing._version_name(walks, 3).startswith("2024-")
     walks.name = before  # which is deleted after the test
 
 

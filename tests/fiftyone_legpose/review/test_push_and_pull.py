@@ -767,7 +767,7 @@ def test_the_login_does_not_go_where_a_dataset_says(video, server, monkeypatch):
     push(video, "round1")
     with CvatServer() as theirs:
         results = video.load_annotation_results("round1", cache=False)
-        results.url = theirs.url
+        results.run.url = theirs.url
         results.save()
         monkeypatch.delenv("FIFTYONE_CVAT_URL")
         for verb in (

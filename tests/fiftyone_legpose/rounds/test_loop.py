@@ -425,7 +425,7 @@ def test_a_training_that_was_interrupted_goes_on_before_more_is_pulled(walks, zo
         loop(walks, **options)
     assert done == ["pull", "train"]
     # What is pulled changes the labels, and with other labels the training would start anew.
-    with training_folder(standing._version_name(walks, 1), {"labels": "as they were"}, None):
+    with training_folder(standing.version_name(walks, 1), {"labels": "as they were"}, None):
         pass
     done.clear()
     with pytest.raises(KeyboardInterrupt):
@@ -452,9 +452,9 @@ def test_files_of_two_datasets_in_one_folder_are_told_apart(dataset_name):
 
 def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):
     names = [f"{dataset_name}-{end}" for end in "abc"]  # alike in their first 40 letters
-    versions = [standing._version_name(fo.Dataset(name), 1) for name in names]
+    versions = [standing.version_name(fo.Dataset(name), 1) for name in names]
     fo.delete_dataset(names[0])
-    versions.append(standing._version_name(fo.Dataset(names[0]), 1))
+    versions.append(standing.version_name(fo.Dataset(names[0]), 1))
     assert len(set(versions)) == 4
     assert all(registry.check_name(version) for version in versions)
 
@@ -462,8 +462,8 @@ def test_versions_of_datasets_with_like_names_are_told_apart(dataset_name):
 def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, monkeypatch):
     ids = frame_review.read(walks).frame_ids
     frame_review.mark(walks, ids[:3], state=fields.CORRECTED, key=standing._KEY.format(1))
-    trained = standing._version_name(walks, 1)
-    begun = standing._version_name(walks, 2)
+    trained = standing.version_name(walks, 1)
+    begun = standing.version_name(walks, 2)
     path = registry.get_version(registry.SHIPPED).path
     version = registry.Version(name=trained, path=path, sha256="", dataset=walks.name)
     registry.add_version(path, version)
@@ -474,8 +474,8 @@ def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, 
     walks.name = f"2024-{before}"
     [done] = loop_state(walks).rounds
     assert (done.stage, done.version) == ("done", trained)
-    assert standing._version_name(walks, 2) == begun
-    assert standing._version_name(walks, 3).startswith("2024-")
+    assert standing.version_name(walks, 2) == begun
+    assert standing.version_name(walks, 3).startswith("2024-")
     walks.name = before  # which is deleted after the test
 
 

@@ -467,7 +467,7 @@ def test_a_dataset_that_was_renamed_keeps_the_weights_of_its_rounds(walks, zoo, 
     path = registry.get_version(registry.SHIPPED).path
     version = registry.Version(name=trained, path=path, sha256="", dataset=walks.name)
     registry.add_version(path, version)
-    walks.register_run(loop_module.run_key_of(trained), walks.init_run(method="test"))
+    walks.register_run(standing.run_key_of(trained), walks.init_run(method="test"))
     with training_folder(begun, {"labels": "as they were"}, None):
         pass
     before = walks.name

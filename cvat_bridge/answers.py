@@ -26,6 +26,14 @@ class RunningError(BusyError):
         self.request_id = request_id
 
 
+class OverloadedError(ServerTroubleError):
+    """Something before the server answered in its place (`OVERLOADED`): it may still be at work."""
+
+
+OVERLOADED = (429, 502, 503, 504)
+"""Answers of an overloaded or restarting server. 500 is not one: CVAT's own come again."""
+
+
 def unreachable(url: str, error: Exception, doing: str) -> ServerError:
     """Return the error for a connection that failed; `doing` begins its message."""
     import urllib3
@@ -80,7 +88,8 @@ def refusal(response: Any, doing: str, url: str) -> ServerError:
     if status == 409:
         return _running(raw, doing)
     if status >= 500 or status == 429:
-        return ServerTroubleError(
+        kind = OverloadedError if status in OVERLOADED else ServerTroubleError
+        return kind(
             f"{doing}: the server failed (HTTP {status}); run this again, and if it fails again "
             "look into the server's log."
         )

@@ -5,24 +5,29 @@ blindly: a task is looked for by its name first, what is there is compared with 
 what cannot be completed is deleted.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import dropwhile
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from cvat_bridge.annotating import (
+    Annotations,
+    Progress,
+    annotate,
+    are_repeated,
+    delete_quietly,
+    delete_task,
+    same_poses,
+)
 from cvat_bridge.errors import (
     ConflictError,
-    CvatError,
     NotFoundError,
     PayloadError,
     RequestFailedError,
 )
 from cvat_bridge.frames import Frame, upload_groups
 from cvat_bridge.payloads import check_annotations, check_subset
-from cvat_bridge.poses import Pose, fits_track, from_annotations, to_shape, to_track
+from cvat_bridge.poses import Pose, fits_track, to_shape, to_track
 from cvat_bridge.reading import (
     find_renamed_task,
     find_task,
@@ -36,11 +41,6 @@ from cvat_bridge.transport import Transport
 
 MAX_NAME_LENGTH = 256
 """Longest name of a project or task that CVAT stores."""
-
-Progress = Callable[[str, int, int], None]
-"""Called as progress(step, done, total); steps are ``"upload"``, ``"wait"``, ``"annotate"``."""
-
-Annotations = dict[str, list[dict[str, Any]]]
 
 
 def push_task(
@@ -90,7 +90,7 @@ def push_task(
         spec["assignee_id"] = _user_id(transport, assignee)
     task = _make(transport, spec, frames, image_quality, progress)
     if annotations["shapes"] or annotations["tracks"]:
-        _annotate(transport, task, project.label, annotations, len(frames), progress)
+        annotate(transport, task, project.label, annotations, len(frames), progress, is_new=True)
     return task, "made"
 
 
@@ -194,7 +194,7 @@ def _make(
         request_id = _upload(transport, task, frames, image_quality, progress)
     except BaseException:
         # Half an upload cannot be completed: CVAT takes the pictures of a task only once.
-        _give_up(transport, task)
+        delete_quietly(transport, task)
         raise
     try:
         transport.wait(
@@ -204,14 +204,9 @@ def _make(
         )
         _check_frames(transport, task, frames)
     except (RequestFailedError, ConflictError):
-        _give_up(transport, task)
+        delete_quietly(transport, task)
         raise
     return task
-
-
-def _give_up(transport: Transport, task: Task) -> None:
-    with suppress(CvatError):
-        delete_task(transport, task.id)
 
 
 def _upload(
@@ -282,7 +277,7 @@ def _complete(
     progress: Progress,
 ) -> Outcome:
     stored = read_annotations(transport, task.id)
-    if _same(stored, annotations, label, frame_count):
+    if same_poses(stored, annotations, label, frame_count):
         return "found"
     drawn = [item for kind in ("shapes", "tracks", "tags") for item in stored.get(kind) or ()]
     # What a person draws, changes or imports is "manual", "semi-auto" or "file", and the first
@@ -290,8 +285,9 @@ def _complete(
     by_hand = any(item.get("source") != "auto" for item in drawn)
     if by_hand or any(job.state != "new" for job in read_jobs(transport, task.id)):
         return "under_review"
-    if not drawn:
-        _annotate(transport, task, label, annotations, frame_count, progress)
+    # CVAT stores persons twice where two requests with them overlap.
+    if not drawn or are_repeated(stored, annotations, label, frame_count):
+        annotate(transport, task, label, annotations, frame_count, progress, is_new=False)
         return "completed"
     if resumed:
         # The push that broke may have had frames or poses that are gone since.
@@ -303,41 +299,6 @@ def _complete(
     )
 
 
-def _annotate(
-    transport: Transport,
-    task: Task,
-    label: SkeletonLabel,
-    annotations: Annotations,
-    frame_count: int,
-    progress: Progress,
-) -> None:
-    count = sum(len(items) for items in annotations.values())
-    progress("annotate", 0, count)
-    # One PUT replaces all annotations at once, so there is never half of them; and 1,000
-    # skeletons in one request take a third of the time of ten requests of 100.
-    transport.request(
-        "PUT",
-        f"/api/tasks/{task.id}/annotations/",
-        doing=f"Sending the poses of task {task.id}",
-        body={"version": 0, "tags": [], **annotations},
-    )
-    same = _same(read_annotations(transport, task.id), annotations, label, frame_count)
-    # A job that is no longer new has a person's first save in it, which is not ours to delete.
-    if not same and all(job.state == "new" for job in read_jobs(transport, task.id)):
-        _give_up(transport, task)
-        raise ConflictError(
-            f"The server stored other poses in task {task.id} than were sent, so the task was "
-            "deleted; look into the server's log, then push again."
-        )
-    progress("annotate", count, count)
-
-
-def delete_task(transport: Transport, task_id: int) -> None:
-    """Delete a task; one that is gone is no error."""
-    with suppress(NotFoundError):
-        transport.request("DELETE", f"/api/tasks/{int(task_id)}", doing=f"Deleting task {task_id}")
-
-
 def _user_id(transport: Transport, name: str) -> int:
     doing = f"Looking for user {name!r}"
     for user in transport.pages("/api/users", doing=doing, username=name):
@@ -347,42 +308,3 @@ def _user_id(transport: Transport, name: str) -> int:
         f"There is no user {name!r} on {transport.url}, or this account cannot see them; check "
         "the name, or leave the assignee out and assign the jobs in CVAT."
     )
-
-
-def _same(
-    stored: Mapping[str, Any], sent: Annotations, label: SkeletonLabel, frame_count: int
-) -> bool:
-    """Tell whether the server's annotations are those that were sent, ids and order aside."""
-    for kind in ("shapes", "tracks", "tags"):
-        if len(stored.get(kind) or ()) != len(sent.get(kind, ())):
-            return False
-    ours, theirs = (
-        from_annotations(
-            {**annotations, "tracks": [_trimmed(track) for track in annotations["tracks"]]},
-            label,
-            frame_count=frame_count,
-        )
-        for annotations in (sent, stored)
-    )
-    return ours.keys() == theirs.keys() and all(
-        Counter(map(_fingerprint, ours[frame])) == Counter(map(_fingerprint, theirs[frame]))
-        for frame in ours
-    )
-
-
-def _fingerprint(pose: Pose) -> tuple[bytes, bytes]:
-    # The API keeps full float precision, so what was sent comes back to the last bit; + 0.0
-    # makes -0.0 the zero that it equals.
-    return pose.visibility.tobytes(), (pose.points + 0.0).tobytes()
-
-
-def _trimmed(track: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a track without the places that its points have before they are first inside.
-
-    CVAT stores none of these (AnnotationIR._slice_track).
-    """
-    elements = []
-    for element in track.get("elements") or ():
-        by_frame = sorted(element["shapes"], key=itemgetter("frame"))
-        elements.append(element | {"shapes": list(dropwhile(itemgetter("outside"), by_frame))})
-    return {**track, "elements": elements}

@@ -46,6 +46,14 @@ def _only(found: list[Task], told: str) -> Task | None:
     return found[0] if found else None
 
 
+def read_update(transport: Transport, task_id: int) -> str:
+    """Return when a task changed last, in the server's words; storing poses is a change."""
+    doing = f"Looking whether task {task_id} changes"
+    path = f"/api/tasks/{int(task_id)}"
+    task = transport.json("GET", path, doing=doing, needs=("updated_date",))
+    return str(task["updated_date"])
+
+
 def read_jobs(transport: Transport, task_id: int) -> list[Job]:
     """List the annotation jobs of a task, by their first frame."""
     doing = f"Reading the jobs of task {task_id}"

@@ -19,16 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cvat_bridge.annotating import Progress, delete_task
 from cvat_bridge.errors import ConflictError, FormatError, PayloadError
 from cvat_bridge.frames import Frame, number_frames
 from cvat_bridge.poses import from_jobs
-from cvat_bridge.pushing import (
-    MAX_NAME_LENGTH,
-    Progress,
-    check_options,
-    delete_task,
-    push_task,
-)
+from cvat_bridge.pushing import MAX_NAME_LENGTH, check_options, push_task
 from cvat_bridge.reading import (
     choose_label,
     compare_label,
@@ -41,7 +36,7 @@ from cvat_bridge.reading import (
 )
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 from cvat_bridge.tasks import Job, Project, PushedTask, Task, TaskPoses
-from cvat_bridge.transport import Transport, open_transport
+from cvat_bridge.transport import Patience, Transport, open_transport
 
 __all__ = ["Job", "Project", "PushedTask", "Server", "Task", "TaskPoses", "connect"]
 
@@ -70,6 +65,7 @@ def connect(
     backoff_s: float = 0.5,
     poll_s: float = 0.2,
     wait_s: float = 3600.0,
+    settle_s: float = 10.0,
 ) -> "Server":
     """Log in to a CVAT server.
 
@@ -96,6 +92,9 @@ def connect(
         answer of 429, 502, 503 or 504, and the factor of the growing pause between.
     poll_s, wait_s
         First pause between looks at background work, and the longest wait for it.
+    settle_s
+        After poses were sent and the connection broke: how long the task must not change before
+        they are sent again (see `cvat_bridge.annotating`).
 
     Returns
     -------
@@ -115,11 +114,7 @@ def connect(
         organization=organization,
         ca_file=ca_file,
         verify=verify,
-        timeout_s=timeout_s,
-        retries=retries,
-        backoff_s=backoff_s,
-        poll_s=poll_s,
-        wait_s=wait_s,
+        patience=Patience(timeout_s, retries, backoff_s, poll_s, wait_s, settle_s),
     )
     return Server(transport, name)
 

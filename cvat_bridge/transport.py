@@ -11,13 +11,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from cvat_bridge.answers import RunningError, failure_reason, refusal, unreachable
+from cvat_bridge.answers import OVERLOADED, RunningError, failure_reason, refusal, unreachable
 from cvat_bridge.errors import (
     AddressError,
     BusyError,
@@ -39,15 +40,42 @@ logger = logging.getLogger(__name__)
 MINIMUM_VERSION = (2, 30)
 """Oldest CVAT that this package talks to: background requests and exports work alike since."""
 
-SAFE_METHODS = ("GET", "HEAD", "PUT", "DELETE")
-"""Methods that mean the same when they are repeated; POST and PATCH are never sent twice."""
+SAFE_METHODS = ("GET", "HEAD", "DELETE")
+"""Methods that mean the same when they are repeated at once, while the first is still at work.
 
-RETRIED_STATUSES = (429, 502, 503, 504)
-"""Answers of an overloaded or restarting server. 500 is not one: CVAT's own come again."""
+PUT is none: CVAT deletes and inserts without a lock (see `cvat_bridge.annotating`).
+"""
 
 _MISTYPED_SCHEME = re.compile(r"https?[:/]*/", re.IGNORECASE)
-_POLL_GROWTH = 1.5
-_POLL_LONGEST_S = 2.0
+POLL_GROWTH = 1.5
+POLL_LONGEST_S = 2.0
+"""Pauses between looks at what the server does grow by this factor up to this length."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a server and how often to ask again; see `cvat_bridge.server.connect`.
+
+    Parameters
+    ----------
+    timeout_s
+        Longest wait for one answer.
+    retries, backoff_s
+        Repeats of what is safe to repeat, and the factor of the growing pause between.
+    poll_s
+        First pause while the server works in the background; it grows to `POLL_LONGEST_S`.
+    wait_s
+        Longest wait for background work.
+    settle_s
+        How long a task must not change before no request is taken to be at work on it.
+    """
+
+    timeout_s: float = 300.0
+    retries: int = 3
+    backoff_s: float = 0.5
+    poll_s: float = 0.2
+    wait_s: float = 3600.0
+    settle_s: float = 10.0
 
 
 class Transport:
@@ -57,19 +85,13 @@ class Transport:
     ----------
     client
         A cvat-sdk client; its API client carries address, TLS settings, retries and login.
-    timeout_s
-        Longest wait for one answer.
-    poll_s
-        First pause while the server works in the background; it grows to 2 s.
-    wait_s
-        Longest wait for background work.
+    patience
+        How long to wait for its answers.
     """
 
-    def __init__(self, client: "Client", *, timeout_s: float, poll_s: float, wait_s: float) -> None:
+    def __init__(self, client: "Client", patience: Patience) -> None:
         self._client = client
-        self._timeout_s = timeout_s
-        self._poll_s = poll_s
-        self._wait_s = wait_s
+        self.patience = patience
 
     @property
     def url(self) -> str:
@@ -125,7 +147,7 @@ class Transport:
                 body=body,
                 post_params=dict(fields) if fields else None,
                 _parse_response=not stream,
-                _request_timeout=(min(self._timeout_s, 20.0), self._timeout_s),
+                _request_timeout=(min(self.patience.timeout_s, 20.0), self.patience.timeout_s),
                 _check_status=False,
             )
         except (urllib3.exceptions.HTTPError, ApiException) as error:
@@ -217,8 +239,8 @@ class Transport:
         BusyError
             If it has not ended after ``wait_s``.
         """
-        deadline = time.monotonic() + self._wait_s
-        pause = self._poll_s
+        deadline = time.monotonic() + self.patience.wait_s
+        pause = self.patience.poll_s
         path = f"/api/requests/{quote(request_id, safe='')}"
         while True:
             state = self.json("GET", path, doing=doing, needs=("status",))
@@ -230,13 +252,13 @@ class Transport:
                 )
             if time.monotonic() > deadline:
                 raise BusyError(
-                    f"{doing}: the server has not finished after {self._wait_s:g} s; it goes on "
+                    f"{doing}: the server has not finished after {self.patience.wait_s:g} s; it goes on "
                     "by itself, so run this again later."
                 )
             if progress is not None:
                 progress(float(state.get("progress") or 0.0))
             time.sleep(pause)
-            pause = min(pause * _POLL_GROWTH, _POLL_LONGEST_S)
+            pause = min(pause * POLL_GROWTH, POLL_LONGEST_S)
 
     def save(self, url: str, path: Path, *, doing: str, check: Callable[[Path], None]) -> None:
         """Download a result to `path`: whole or not at all, replacing what is there.
@@ -286,11 +308,7 @@ def open_transport(
     organization: str | None,
     ca_file: str | Path | None,
     verify: bool,
-    timeout_s: float,
-    retries: int,
-    backoff_s: float,
-    poll_s: float,
-    wait_s: float,
+    patience: Patience,
 ) -> tuple[Transport, str]:
     """Find the server, check its version, log in; parameters as `cvat_bridge.server.connect`.
 
@@ -301,8 +319,8 @@ def open_transport(
     """
     # Files of secrets end with a line break, which no header may hold.
     slug = None if organization is None else _check_slug(organization.strip())
-    client = _client(url, ca_file=ca_file, verify=verify, retries=retries, backoff_s=backoff_s)
-    transport = Transport(client, timeout_s=timeout_s, poll_s=poll_s, wait_s=wait_s)
+    client = _client(url, ca_file=ca_file, verify=verify, patience=patience)
+    transport = Transport(client, patience)
     if transport.url.startswith("http://") and not _is_local(transport.url):
         _warn_of_plain_http(transport.url)
     _check_version(transport)
@@ -331,9 +349,7 @@ def _check_slug(organization: str) -> str:
     return organization
 
 
-def _client(
-    url: str, *, ca_file: str | Path | None, verify: bool, retries: int, backoff_s: float
-) -> "Client":
+def _client(url: str, *, ca_file: str | Path | None, verify: bool, patience: Patience) -> "Client":
     from cvat_sdk import Client
     from cvat_sdk.api_client import ApiClient, Configuration
     from urllib3 import Retry
@@ -350,11 +366,11 @@ def _client(
     configuration = Configuration(host=address, verify_ssl=verify)
     configuration.ssl_ca_cert = str(ca_file) if ca_file is not None else None
     configuration.retries = Retry(
-        total=retries,
+        total=patience.retries,
         # TLS that breaks while a request is on its way: urllib3 repeats even a POST then.
         other=0,
-        backoff_factor=backoff_s,
-        status_forcelist=RETRIED_STATUSES,
+        backoff_factor=patience.backoff_s,
+        status_forcelist=OVERLOADED,
         allowed_methods=SAFE_METHODS,
         raise_on_status=False,
         redirect=0,

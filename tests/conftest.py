@@ -97,10 +97,12 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def cvat_server():
-    """A CVAT server of the test's own; see tests/cvat_server."""
+def cvat_server(monkeypatch: pytest.MonkeyPatch):
+    """A CVAT server of the test's own, which has stored poses as soon as a connection breaks."""
+    from cvat_bridge import connect
     from tests.cvat_server import CvatServer
 
+    monkeypatch.setitem(connect.__kwdefaults__, "settle_s", 0.0)
     with CvatServer() as server:
         yield server
 

@@ -34,6 +34,7 @@ def push(cvat, frames, *, retries=0, progress=None):
         retries=retries,
         backoff_s=0,
         poll_s=0,
+        settle_s=0,
     ) as server:
         project = server.project("gait", SKELETON)
         (task,) = server.push(project, "legpose-1-round", frames, segment_size=2, progress=progress)
@@ -41,7 +42,9 @@ def push(cvat, frames, *, retries=0, progress=None):
 
 
 def pull(cvat, task_id, path):
-    with connect(cvat.url, token=cvat.token, retries=0, backoff_s=0, poll_s=0) as server:
+    with connect(
+        cvat.url, token=cvat.token, retries=0, backoff_s=0, poll_s=0, settle_s=0
+    ) as server:
         result = server.download(task_id, label=SKELETON)
         server.export_yolo_pose(task_id, path)
         return result
@@ -142,7 +145,7 @@ def test_a_push_of_many_tasks_goes_on_where_it_stopped(cvat, make_frames, broken
 
     empty(cvat)
     frames, armed = make_frames(8, people=3, seed=5), True
-    with connect(cvat.url, token=cvat.token, poll_s=0) as server:
+    with connect(cvat.url, token=cvat.token, poll_s=0, settle_s=0) as server:
         with pytest.raises(KeyboardInterrupt):
             push_parts(server)
         armed = False

@@ -6,7 +6,7 @@ and shown by every job; a real server cuts them at the ends of jobs. As there, w
 has before it is first inside is dropped (AnnotationIR._slice_track, read and not recorded).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import dropwhile
 from typing import Any
 
@@ -41,11 +41,29 @@ def read(task: Task, job: Job | None = None) -> dict[str, Any]:
 
 def replace(state: State, task: Task, payload: dict[str, Any]) -> dict[str, Any]:
     """PUT annotations: all or nothing."""
+    return begin_replacing(state, task, payload)()
+
+
+def begin_replacing(
+    state: State, task: Task, payload: dict[str, Any]
+) -> Callable[[], dict[str, Any]]:
+    """Begin a PUT and return what commits it.
+
+    The server locks no task: it deletes what it sees at first and inserts what was sent, so what
+    another PUT commits in between stays.
+    """
     if not task.frames or task.poisoned:
         raise server_error()
     check(state, task, payload, with_ids=False)
-    task.shapes, task.tracks, task.unreadable = [], [], False
-    return add(state, task, payload)
+    seen = {id(item): item for item in (*task.shapes, *task.tracks)}
+
+    def commit() -> dict[str, Any]:
+        task.shapes = [shape for shape in task.shapes if id(shape) not in seen]
+        task.tracks = [track for track in task.tracks if id(track) not in seen]
+        task.unreadable = False
+        return add(state, task, payload)
+
+    return commit
 
 
 def patch(state: State, task: Task, action: str | None, payload: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,9 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.read(length // 2)
             return self.cut()
         body = self.rfile.read(length)
-        if fault and fault.when == "before" and self.act_out(fault):
+        if fault and fault.when == "storing":
+            stand_in.store_later(self.path, body, fault.requests)
+        if fault and fault.when in ("before", "storing") and self.act_out(fault):
             return None
         with stand_in.lock:
             status, answer, headers = self.answer(stand_in, body)

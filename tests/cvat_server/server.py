@@ -1,9 +1,10 @@
 """Start and stop the stand-in, play the reviewer, inject faults."""
 
+import json
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -20,12 +21,15 @@ class Fault:
 
     `kind` is "cut" (the connection breaks), "slow", or the HTTP status of an error page. `when`
     is before the server acts, after it acted but before it answers, or during the upload of the
-    request's body. `page` is what is answered with that status, instead of CVAT's error page.
+    request's body. A PUT of annotations can also be hit while it is "storing": the server's other
+    process goes on serving, and what was sent is there after so many further `requests`. `page` is
+    what is answered with that status, instead of CVAT's error page.
     """
 
     kind: Literal["cut", "slow"] | int
-    when: Literal["before", "after", "during"] = "before"
+    when: Literal["before", "after", "during", "storing"] = "before"
     seconds: float = 0.0
+    requests: int = 0
     page: Any = None
 
 
@@ -74,6 +78,7 @@ class CvatServer:
         self.uploaded_names: list[str] = []
         self.log: list[tuple[str, str]] = []
         self.faults: dict[int, Fault] = {}
+        self._storing: list[tuple[int, Callable[[], Any]]] = []
         if self._http is not None:
             self.state.url = self.url
 
@@ -117,7 +122,27 @@ class CvatServer:
     def next_fault(self, method: str, path: str) -> Fault | None:
         with self.lock:
             self.log.append((method, path))
+            self._storing = [(left - 1, commit) for left, commit in self._storing]
+            self._commit(lambda left: left <= 0)
             return self.faults.pop(len(self.log) - 1, None)
+
+    def finish_storing(self) -> None:
+        """Commit what is still being stored, as time would."""
+        with self.lock:
+            self._commit(lambda left: True)
+
+    def _commit(self, is_due: Callable[[int], bool]) -> None:
+        due = [commit for left, commit in self._storing if is_due(left)]
+        self._storing = [(left, commit) for left, commit in self._storing if not is_due(left)]
+        for commit in due:
+            commit()
+
+    def store_later(self, path: str, body: bytes, requests: int) -> None:
+        """Begin a PUT of annotations that is committed after so many further requests."""
+        with self.lock:
+            task = self.tasks[int(path.split("/")[3])]
+            commit = annotations.begin_replacing(self.state, task, json.loads(body))
+            self._storing.append((requests, commit))
 
     def restart(self) -> None:
         """Restart the server: half uploads are lost, tasks and logins are not."""

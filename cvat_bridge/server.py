@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cvat_bridge.annotating import Progress, delete_task
+from cvat_bridge.connecting import open_transport
 from cvat_bridge.errors import ConflictError, FormatError, PayloadError
 from cvat_bridge.frames import Frame, number_frames
 from cvat_bridge.poses import from_jobs
@@ -36,7 +37,7 @@ from cvat_bridge.reading import (
 )
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 from cvat_bridge.tasks import Job, Project, PushedTask, Task, TaskPoses
-from cvat_bridge.transport import Patience, Transport, open_transport
+from cvat_bridge.transport import Patience, Transport
 
 __all__ = ["Job", "Project", "PushedTask", "Server", "Task", "TaskPoses", "connect"]
 

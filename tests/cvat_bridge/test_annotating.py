@@ -1,4 +1,4 @@
-"""Poses are in a task once, though a server stores them slowly, in two processes, without a lock."""
+"""Poses are in a task once, though a server of two processes stores them without a lock."""
 
 from collections import Counter
 

@@ -65,7 +65,7 @@ def open_transport(
         _warn_of_plain_http(transport.url)
     _check_version(transport)
     if slug is not None:
-        client.organization_slug = slug
+        transport.organization = slug
     if token:
         _use_token(client, token)
     elif user and password:

@@ -74,6 +74,7 @@ def push_task(
     if task is None and resumed:
         task = find_renamed_task(transport, project.id, [str(frame.name) for frame in frames])
     task = _settled(transport, task)
+    user_id = None if assignee is None else _user_id(transport, assignee)
     if task is not None:
         _check_frames(transport, task, frames)
         outcome = _complete(
@@ -85,10 +86,14 @@ def push_task(
             resumed=resumed,
             progress=progress,
         )
+        if user_id is not None and outcome != "under_review":
+            _assign_jobs(transport, task, user_id)
         return task, outcome
-    if assignee is not None:
-        spec["assignee_id"] = _user_id(transport, assignee)
+    if user_id is not None:
+        spec["assignee_id"] = user_id
     task = _make(transport, spec, frames, image_quality, progress)
+    if user_id is not None:
+        _assign_jobs(transport, task, user_id)
     if annotations["shapes"] or annotations["tracks"]:
         annotate(transport, task, project.label, annotations, len(frames), progress, is_new=True)
     return task, "made"
@@ -297,6 +302,16 @@ def _complete(
         "review them: they are of an earlier push. Delete that task in CVAT or push under another "
         "name."
     )
+
+
+def _assign_jobs(transport: Transport, task: Task, user_id: int) -> None:
+    """Give the jobs that nobody has to a user; who is assigned to the task alone sees no job."""
+    for job in read_jobs(transport, task.id):
+        if job.assignee is None and job.state == "new":
+            doing = f"Assigning job {job.id} of task {task.id}"
+            transport.request(
+                "PATCH", f"/api/jobs/{job.id}", doing=doing, body={"assignee": user_id}
+            )
 
 
 def _user_id(transport: Transport, name: str) -> int:

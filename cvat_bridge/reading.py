@@ -46,6 +46,12 @@ def _only(found: list[Task], told: str) -> Task | None:
     return found[0] if found else None
 
 
+def read_organizations(transport: Transport) -> dict[int, str]:
+    """Return the short names of the organisations that this account sees, by id."""
+    listed = transport.pages("/api/organizations", doing="Reading the organisations")
+    return {int(item["id"]): str(item["slug"]) for item in listed}
+
+
 def read_update(transport: Transport, task_id: int) -> str:
     """Return when a task changed last, in the server's words; storing poses is a change."""
     doing = f"Looking whether task {task_id} changes"
@@ -55,7 +61,14 @@ def read_update(transport: Transport, task_id: int) -> str:
 
 
 def read_jobs(transport: Transport, task_id: int) -> list[Job]:
-    """List the annotation jobs of a task, by their first frame."""
+    """List the annotation jobs of a task, by their first frame.
+
+    Raises
+    ------
+    ConflictError
+        If there are none, though the task holds pictures. CVAT finds a task by its number in any
+        organisation and lists jobs of the one that is named, so all would seem to be waiting.
+    """
     doing = f"Reading the jobs of task {task_id}"
     listed = transport.pages("/api/jobs", doing=doing, task_id=int(task_id))
     # Ground-truth jobs and consensus replicas repeat frames of the annotation jobs.
@@ -64,6 +77,12 @@ def read_jobs(transport: Transport, task_id: int) -> list[Job]:
         for item in listed
         if item.get("type", "annotation") == "annotation"
     ]
+    if not jobs and transport.json("GET", f"/api/tasks/{int(task_id)}", doing=doing).get("size"):
+        raise ConflictError(
+            f"Task {task_id} has no jobs in the organisation {transport.organization or ''!r}, as "
+            "if it belonged to another one: give the short name of that one (organization, or "
+            "FIFTYONE_CVAT_ORGANIZATION)."
+        )
     return sorted(jobs, key=lambda job: (job.start_frame, job.id))
 
 

@@ -21,13 +21,13 @@ from typing import Any, Self
 
 from cvat_bridge.annotating import Progress, delete_task
 from cvat_bridge.connecting import open_transport
-from cvat_bridge.errors import ConflictError, FormatError, PayloadError
+from cvat_bridge.errors import FormatError, PayloadError
 from cvat_bridge.frames import Frame, number_frames
 from cvat_bridge.poses import from_jobs
-from cvat_bridge.pushing import MAX_NAME_LENGTH, check_options, push_task
+from cvat_bridge.projects import find_or_make_project
+from cvat_bridge.pushing import check_options, push_task
 from cvat_bridge.reading import (
     choose_label,
-    compare_label,
     find_task,
     read_annotations,
     read_frames,
@@ -146,6 +146,11 @@ class Server:
         self.close()
 
     @property
+    def organization(self) -> str | None:
+        """Short name of the organisation; ``""`` is the personal workspace, None leaves it open."""
+        return self._transport.organization
+
+    @property
     def url(self) -> str:
         """Address of the server."""
         return self._transport.url
@@ -157,38 +162,16 @@ class Server:
     def project(self, name: str, skeleton: Skeleton) -> Project:
         """Return the project of this name whose label is `skeleton`, making it if there is none.
 
+        Where no organisation was named, one of the personal workspace comes first, then that of
+        the only organisation that has one; a new one is personal. What follows happens there.
+
         Raises
         ------
         ConflictError
-            If projects of this name exist, but none with this label; says how they differ.
+            If projects of this name exist, but none with this label; says how they differ. Or if
+            several organisations have one.
         """
-        if not 0 < len(name) <= MAX_NAME_LENGTH:
-            raise PayloadError(f"A project's name has 1 to {MAX_NAME_LENGTH} characters: {name!r}.")
-        doing = f"Looking for project {name!r}"
-        listed = self._transport.pages("/api/projects", doing=doing, name=name)
-        ids = sorted(int(item["id"]) for item in listed if item["name"] == name)
-        told = []
-        for project_id in ids:
-            label, difference = compare_label(self._transport, project_id, skeleton)
-            if label is not None and not difference:
-                return self._project(project_id, name, label)
-            told.append(f"project {project_id}: {difference}")
-        if ids:
-            raise ConflictError(
-                f"A project named {name!r} is there, but with another label ({'; '.join(told)}). "
-                "Choose another project name, or use that project's own skeleton."
-            )
-        made = self._transport.json(
-            "POST",
-            "/api/projects",
-            doing=f"Making project {name!r}",
-            needs=("id",),
-            body={"name": name, "labels": [skeleton.to_label()]},
-        )
-        label, difference = compare_label(self._transport, int(made["id"]), skeleton)
-        if label is None or difference:
-            raise ConflictError(f"The server stored the label of {name!r} otherwise: {difference}.")
-        return self._project(int(made["id"]), name, label, created=True)
+        return find_or_make_project(self._transport, name, skeleton)
 
     def labels(
         self, *, task_id: int | None = None, project_id: int | None = None
@@ -314,7 +297,7 @@ class Server:
         was sent; the poses are sent in one request, read back and compared. A task whose pictures
         never arrived in full is deleted and made anew. Annotations are only sent to a task that
         has none and that nobody has begun to review. A task that is there stays as it was made:
-        `subset`, `segment_size`, `assignee` and `image_quality` are for a new one.
+        `subset`, `segment_size` and `image_quality` are for a new one.
 
         Parameters
         ----------
@@ -335,7 +318,8 @@ class Server:
             Frames of one job; None makes one job. Jobs do not overlap: CVAT would show each
             person twice on the frames that two have in common.
         assignee
-            User name of the reviewer.
+            User name of the reviewer, of the task and of its jobs. Jobs that somebody has, or has
+            begun, stay as they are.
         image_quality
             1 to 100, of the pictures that the reviewer sees; the sent ones are kept as they are.
         resumed
@@ -487,11 +471,6 @@ class Server:
     def delete_task(self, task_id: int) -> None:
         """Delete a task with its pictures and annotations; one that is gone is no error."""
         delete_task(self._transport, task_id)
-
-    def _project(
-        self, project_id: int, name: str, label: SkeletonLabel, *, created: bool = False
-    ) -> Project:
-        return Project(project_id, name, label, f"{self.url}/projects/{project_id}", created)
 
 
 def _report_nothing(step: str, done: int, total: int) -> None:

@@ -13,12 +13,21 @@ Outcome = Literal["made", "completed", "found", "kept", "under_review"]
 
 @dataclass(frozen=True)
 class Project:
-    """A project and its skeleton label; `created` tells whether this call made it."""
+    """A project and its skeleton label.
+
+    Parameters
+    ----------
+    organization
+        Short name of the organisation that it belongs to; ``""`` is the personal workspace.
+    created
+        This call has made it.
+    """
 
     id: int
     name: str
     label: SkeletonLabel
     url: str
+    organization: str = ""
     created: bool = False
 
 

@@ -75,6 +75,16 @@ class Transport:
         """Address of the server, without a slash at the end."""
         return str(self._client.api_map.host)
 
+    @property
+    def organization(self) -> str | None:
+        """Short name of the organisation that is worked in; see `cvat_bridge.server.connect`."""
+        slug = self._client.organization_slug
+        return None if slug is None else str(slug)
+
+    @organization.setter
+    def organization(self, slug: str) -> None:
+        self._client.organization_slug = slug
+
     def request(
         self,
         method: str,

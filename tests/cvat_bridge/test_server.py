@@ -636,6 +636,81 @@ def test_an_organization_that_does_not_exist(cvat_server):
         connect(cvat_server.url, token=cvat_server.token, organization="no-such-org\n")
 
 
+@pytest.fixture
+def clinic(cvat_server):
+    """An organisation whose project `gait` has the skeleton."""
+    cvat_server.add_organization("clinic")
+    with connect(cvat_server.url, token=cvat_server.token, organization="clinic") as server:
+        return server.project("gait", SKELETON)
+
+
+def test_a_project_of_an_organization_takes_its_tasks_there(clinic, server, cvat_server, caplog):
+    project = server.project("gait", SKELETON)
+    assert (project.id, project.organization, project.created) == (clinic.id, "clinic", False)
+    assert "belongs to the organisation 'clinic'" in caplog.text
+    task = server.push_task(project, "round1", [Frame(jpeg(), 64, 48, [PERSON])])
+    assert cvat_server.tasks[task.id].organization == 1
+    assert server.jobs(task.id)
+
+
+def test_a_project_of_the_personal_workspace_comes_first(clinic, server, cvat_server):
+    with connect(cvat_server.url, token=cvat_server.token, organization="") as personal:
+        own = personal.project("gait", SKELETON)
+    project = server.project("gait", SKELETON)
+    assert own.created
+    assert (project.id, project.organization) == (own.id, "")
+    task = server.push_task(project, "round1", [Frame(jpeg(), 64, 48, [PERSON])])
+    assert cvat_server.tasks[task.id].organization is None
+
+
+def test_a_project_that_two_organizations_have_is_not_guessed(clinic, server, cvat_server):
+    cvat_server.add_organization("lab")
+    with connect(cvat_server.url, token=cvat_server.token, organization="lab") as other:
+        other.project("gait", SKELETON)
+    with pytest.raises(ConflictError, match=r"clinic, lab.*say which"):
+        server.project("gait", SKELETON)
+
+
+def test_a_task_whose_jobs_another_organization_keeps_is_not_taken_for_a_waiting_one(
+    clinic, server, cvat_server
+):
+    task = server.push_task(
+        server.project("gait", SKELETON), "round1", [Frame(jpeg(), 64, 48, [PERSON])]
+    )
+    with (
+        connect(cvat_server.url, token=cvat_server.token, organization="") as personal,
+        pytest.raises(ConflictError, match="no jobs in the organisation ''"),
+    ):
+        personal.download(task.id)
+
+
+def test_the_reviewer_of_a_task_has_its_jobs(server, project, cvat_server, make_frames):
+    ana = cvat_server.add_user("ana")
+    frames = make_frames(4, seed=2)
+    task = server.push_task(project, "round1", frames, segment_size=2, assignee="ana")
+    assert cvat_server.tasks[task.id].assignee == ana
+    assert [job.assignee for job in server.jobs(task.id)] == ["ana", "ana"]
+    cvat_server.assign_jobs(task.id, "ben")
+    server.push_task(project, "round1", frames, segment_size=2, assignee="ana")
+    assert [job.assignee for job in server.jobs(task.id)] == ["ben", "ben"]
+
+
+def test_the_jobs_of_a_push_that_broke_get_their_reviewer(
+    server, project, cvat_server, make_frames
+):
+    cvat_server.add_user("ana")
+    frames = make_frames(4, seed=2)
+
+    def interrupt(step, done, total):
+        if step == "annotate":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        server.push_task(project, "round1", frames, progress=interrupt)
+    task = server.push_task(project, "round1", frames, assignee="ana")
+    assert [job.assignee for job in server.jobs(task.id)] == ["ana"]
+
+
 @pytest.mark.parametrize(
     ("url", "error", "told"),
     [

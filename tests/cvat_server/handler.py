@@ -5,6 +5,7 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -111,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command not in ("GET", "HEAD") and "X-CSRFToken" not in self.headers:
             raise Refusal(403, {"detail": "CSRF Failed: CSRF token missing."})
         organization = self.headers.get("X-Organization")
-        if organization:
+        if organization and organization not in stand_in.state.organizations:
             raise Refusal(404, {"detail": f"{organization} organization does not exist."})
 
     def send(self, status: int, answer: Any, headers: dict[str, str]) -> None:
@@ -159,6 +160,17 @@ class Call:
         self.query = query
         self.headers = headers
         self.body = body
+
+    @property
+    def organization(self) -> int | None:
+        """Where what is made belongs: to no organisation if none is named."""
+        return self.state.organizations.get(self.headers.get("X-Organization") or "")
+
+    def within(self, items: Iterable[Any]) -> list[Any]:
+        """Filter a list by the workspace that is named; where none is, everything is listed."""
+        if "X-Organization" not in self.headers:
+            return list(items)
+        return [item for item in items if item.organization == self.organization]
 
     def json(self) -> dict[str, Any]:
         def refuse(text: str) -> None:
@@ -252,15 +264,20 @@ def users(call: Call) -> Answer:
     return call.page([call.state.show_user(i) for i in ids])
 
 
+def organizations(call: Call) -> Answer:
+    shown = call.state.organizations.items()
+    return call.page([{"id": number, "slug": slug, "name": slug} for slug, number in shown])
+
+
 def projects(call: Call) -> Answer:
     wanted = call.query.get("name")
-    found = [p for p in call.state.projects.values() if wanted in (None, p.name)]
+    found = [p for p in call.within(call.state.projects.values()) if wanted in (None, p.name)]
     return call.page([call.state.show_project(p) for p in reversed(found)])
 
 
 def make_project(call: Call) -> Answer:
     given = call.json()
-    project = Project(call.state.new_id("project"), given["name"])
+    project = Project(call.state.new_id("project"), given["name"], call.organization)
     call.state.add_labels(given.get("labels", []), project_id=project.id, task_id=None)
     call.state.projects[project.id] = project
     return ok(call.state.show_project(project), 201)
@@ -312,7 +329,7 @@ def tasks(call: Call) -> Answer:
     query = call.query
     found = [
         task
-        for task in call.state.tasks.values()
+        for task in call.within(call.state.tasks.values())
         if query.get("name") in (None, task.name)
         and query.get("project_id") in (None, str(task.project_id))
     ]
@@ -326,11 +343,14 @@ def make_task(call: Call) -> Answer:
         raise Refusal(400, ["Task must have only one of Label set or project_id"])
     if project_id is not None and project_id not in state.projects:
         raise Refusal(400, ["Project matching query does not exist."])
+    if project_id is not None and state.projects[project_id].organization != call.organization:
+        raise Refusal(400, ["The task and its project should be in the same organization."])
     task = Task(
         state.new_id("task"),
         given["name"],
         project_id,
         subset=given.get("subset", ""),
+        organization=call.organization,
         assignee=given.get("assignee_id"),
         segment_size=given.get("segment_size", 0),
         overlap=given.get("overlap"),
@@ -476,7 +496,7 @@ def jobs(call: Call) -> Answer:
     wanted = call.query.get("task_id")
     found = [
         job
-        for task in call.state.tasks.values()
+        for task in call.within(call.state.tasks.values())
         for job in task.jobs
         if wanted in (None, str(task.id))
     ]
@@ -626,6 +646,7 @@ ROUTES: list[tuple[str, str, Any, bool]] = [
     ("POST", "/api/auth/logout", log_out, True),
     ("GET", "/api/users/self", whoami, True),
     ("GET", "/api/users", users, True),
+    ("GET", "/api/organizations", organizations, True),
     ("GET", "/api/projects", projects, True),
     ("POST", "/api/projects", make_project, True),
     ("GET", f"/api/projects/{_N}", project, True),

@@ -253,6 +253,9 @@ class CvatServer:
             for job in self.tasks[task_id].jobs:
                 job.assignee = user_id
 
+    def add_organization(self, slug: str) -> int:
+        return self.state.organizations.setdefault(slug, len(self.state.organizations) + 1)
+
     def add_user(self, name: str) -> int:
         for user_id, known in self.state.users.items():
             if known == name:

@@ -83,6 +83,7 @@ class Task:
     name: str
     project_id: int | None
     subset: str = ""
+    organization: int | None = None
     assignee: int | None = None
     segment_size: int = 0
     overlap: int | None = None
@@ -111,6 +112,7 @@ class Task:
 class Project:
     id: int
     name: str
+    organization: int | None = None
     created: str = field(default_factory=now)
     updated: str = field(default_factory=now)
 
@@ -175,6 +177,7 @@ class State:
     def __init__(self) -> None:
         self.url = ""
         self.users = {1: "admin"}
+        self.organizations: dict[str, int] = {}
         self.projects: dict[int, Project] = {}
         self.tasks: dict[int, Task] = {}
         self.labels: dict[int, Label] = {}
@@ -332,8 +335,8 @@ class State:
             "updated_date": project.updated,
             "status": "annotation",
             "dimension": "2d" if tasks else None,
-            "organization": None,
-            "organization_id": None,
+            "organization": project.organization,
+            "organization_id": project.organization,
             "target_storage": None,
             "source_storage": None,
             "tasks": {
@@ -402,8 +405,8 @@ class State:
             "guide_id": None,
             "dimension": "2d",
             "subset": task.subset,
-            "organization_id": None,
-            "organization": None,
+            "organization_id": task.organization,
+            "organization": task.organization,
             "target_storage": None,
             "source_storage": None,
             "jobs": {
@@ -444,7 +447,7 @@ class State:
             "issues": {"url": f"{self.url}/api/issues?job_id={job.id}", "count": 0},
             "labels": {"url": f"{self.url}/api/labels?job_id={job.id}"},
             "type": "annotation",
-            "organization": None,
+            "organization": job.task.organization,
             "target_storage": None,
             "source_storage": None,
             "assignee_updated_date": None,

@@ -11,8 +11,10 @@ Frames count from 0 within a task. Whoever ran a push that broke runs the same p
 are found by their names, checked, completed or made anew, never doubled.
 """
 
+import logging
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from inspect import signature
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -23,6 +25,7 @@ from cvat_bridge.annotating import Progress, delete_task
 from cvat_bridge.connecting import open_transport
 from cvat_bridge.errors import FormatError, PayloadError
 from cvat_bridge.frames import Frame, number_frames
+from cvat_bridge.one_at_a_time import one_at_a_time
 from cvat_bridge.poses import from_jobs
 from cvat_bridge.projects import find_or_make_project
 from cvat_bridge.pushing import check_options, push_task
@@ -40,6 +43,8 @@ from cvat_bridge.tasks import Job, Project, PushedTask, Task, TaskPoses
 from cvat_bridge.transport import Patience, Transport
 
 __all__ = ["Job", "Project", "PushedTask", "Server", "Task", "TaskPoses", "connect"]
+
+logger = logging.getLogger(__name__)
 
 FRAMES_PER_TASK = 500
 """Frames of one task in a large push.
@@ -171,7 +176,8 @@ class Server:
             If projects of this name exist, but none with this label; says how they differ. Or if
             several organisations have one.
         """
-        return find_or_make_project(self._transport, name, skeleton)
+        with self._alone(f"project {name}", "making a project"):
+            return find_or_make_project(self._transport, name, skeleton)
 
     def labels(
         self, *, task_id: int | None = None, project_id: int | None = None
@@ -345,19 +351,20 @@ class Server:
             If the server could not read the pictures; the task is deleted.
         """
         named = number_frames(frames)
-        task, outcome = push_task(
-            self._transport,
-            project,
-            name,
-            named,
-            as_tracks=as_tracks,
-            subset=subset,
-            segment_size=segment_size,
-            assignee=assignee,
-            image_quality=image_quality,
-            resumed=resumed,
-            progress=progress or _report_nothing,
-        )
+        with self._alone(f"project {project.id}, task {name}", "making a task"):
+            task, outcome = push_task(
+                self._transport,
+                project,
+                name,
+                named,
+                as_tracks=as_tracks,
+                subset=subset,
+                segment_size=segment_size,
+                assignee=assignee,
+                image_quality=image_quality,
+                resumed=resumed,
+                progress=progress or _report_nothing,
+            )
         return PushedTask(
             id=task.id,
             name=task.name,
@@ -471,6 +478,14 @@ class Server:
     def delete_task(self, task_id: int) -> None:
         """Delete a task with its pictures and annotations; one that is gone is no error."""
         delete_task(self._transport, task_id)
+
+    def _alone(self, what: str, work: str) -> AbstractContextManager[bool]:
+        """Look for something and make it without another process that does the same."""
+
+        def tell(holder: str) -> None:
+            logger.warning("Waiting for another one at work on %s (%s)", what, holder)
+
+        return one_at_a_time(f"{self.url} {what}", work, tell)
 
 
 def _report_nothing(step: str, done: int, total: int) -> None:

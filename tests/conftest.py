@@ -77,6 +77,12 @@ def pytest_sessionfinish() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def locks_of_their_own(monkeypatch: pytest.MonkeyPatch):
+    """Leave no locks in the user's home."""
+    monkeypatch.setattr("cvat_bridge.one_at_a_time.FOLDER", _HOME / "locks")
+
+
 @pytest.fixture(scope="session")
 def sample_clip() -> Path:
     return SAMPLE / "legs_sample.mp4"

@@ -27,6 +27,7 @@ from fiftyone_legpose.cvat.results import (
 )
 from fiftyone_legpose.cvat.returned import from_server
 from fiftyone_legpose.dataset.frames import dataset_id, frame_ids, plain_view, source_dataset
+from fiftyone_legpose.dataset.writing_lock import writing_to
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.progress import Report
 
@@ -206,7 +207,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
     ) -> CvatSkeletonResults:
         """Send the frames of a collection; see FiftyOne's base class."""
         try:
-            with self.config.login.connect() as server:
+            with writing_to(samples, "annotate"), self.config.login.connect() as server:
                 results = self.send(server, samples, anno_key, resumed=self._resumed)
         except Exception:
             # A run of which nothing was sent would only be in the way of the next attempt.

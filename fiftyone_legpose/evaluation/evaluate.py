@@ -19,6 +19,7 @@ from fiftyone_legpose.dataset.fields import VIDEO, error_field
 from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation import metrics
 from fiftyone_legpose.evaluation.comparison import Comparison, compare
@@ -41,6 +42,7 @@ _LOWEST_CONF = 0.01
 """Box confidence from which predictions count for AP, which asks for the whole curve."""
 
 
+@waits_its_turn("dataset_or_view")
 def evaluate(
     dataset_or_view: Any,
     *,

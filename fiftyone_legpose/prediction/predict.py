@@ -17,6 +17,7 @@ import numpy as np
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.dataset.frames import source_dataset, without_clips
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.prediction.annotated_video import write_annotated_videos
 from fiftyone_legpose.prediction.label_writer import (
@@ -57,6 +58,7 @@ class PredictSummary:
     videos_saved: list[str] = field(default_factory=list)
 
 
+@waits_its_turn("dataset_or_view")
 def predict(
     dataset_or_view: Any,
     *,

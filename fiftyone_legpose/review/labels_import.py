@@ -15,6 +15,7 @@ from fiftyone_legpose.cvat.still_names import StillNames
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.frames import source_dataset, write
 from fiftyone_legpose.dataset.pose_table import people_by_frame
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose.matching import same_people
 from fiftyone_legpose.progress import Report, reporting
@@ -66,6 +67,7 @@ class ImportSummary:
     """The dataset was made by this call."""
 
 
+@waits_its_turn("dataset")
 def import_labels(
     dataset: Any,
     source: str | Path,

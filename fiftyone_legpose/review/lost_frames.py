@@ -9,12 +9,14 @@ from cvat_bridge.server import Server
 from fiftyone_legpose.cvat.login import find_login
 from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.review.pull_summary import PullSummary
 
 _FREE = "to be selected again"
 _LATER = f"{_FREE} when the rest of the round is back"
 
 
+@waits_its_turn("dataset")
 def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[str]:
     """Let frames that cannot come back wait for a reviewer again, and say which those are.
 

@@ -17,6 +17,7 @@ from fiftyone_legpose.dataset.checks import check_collection
 from fiftyone_legpose.dataset.frames import select, write
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose.matching import match_people, same_people
 from fiftyone_legpose.progress import Report, reporting
@@ -24,6 +25,7 @@ from fiftyone_legpose.review.pull_summary import PullSummary
 from fiftyone_legpose.review.runs import known_key, only_open_key
 
 
+@waits_its_turn("dataset")
 def pull(
     dataset: fo.Dataset,
     key: str | None = None,

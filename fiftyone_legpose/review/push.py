@@ -25,6 +25,7 @@ from fiftyone_legpose.dataset.fields import SHOWN_PREFIX
 from fiftyone_legpose.dataset.frames import frame_ids, names_frames, select, source_dataset, write
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review.backend import ReviewBackendConfig
@@ -58,6 +59,7 @@ class PushSummary:
     """False if all of it was out before this call."""
 
 
+@waits_its_turn("view")
 def push(
     view: Any,
     key: str,

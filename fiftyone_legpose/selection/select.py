@@ -13,6 +13,7 @@ from fiftyone_legpose.dataset.frames import frame_ids, source_dataset
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.dataset.spacing import Timeline
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.selection import review_score
@@ -25,6 +26,7 @@ DRAWN = "drawn at random"
 """The reason of a frame that `easy_share` chose."""
 
 
+@waits_its_turn("dataset_or_view")
 def select(
     dataset_or_view: Any,
     *,

@@ -11,6 +11,7 @@ from PIL import Image
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos.find_files import Sources, find_files, nothing_loaded, skip_file
@@ -63,6 +64,7 @@ class LoadSummary:
         return notes
 
 
+@waits_its_turn("dataset")
 def load(
     sources: Sources,
     dataset: str | fo.Dataset,

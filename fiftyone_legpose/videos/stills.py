@@ -13,6 +13,7 @@ import fiftyone as fo
 
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S, VIDEO
+from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos.ffmpeg import run_tool, tool_reason
@@ -83,6 +84,7 @@ def _refuse_other_stills(folder: Path, name: str, made: Mapping[Path, Path]) -> 
             )
 
 
+@waits_its_turn("dataset")
 def extract_frames(
     videos: Sources,
     folder: str | Path,

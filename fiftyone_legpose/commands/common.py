@@ -35,8 +35,9 @@ def say(text: str, **style: Any) -> None:
 
 
 def say_facts(facts: Mapping[str, Any]) -> None:
-    """Print numbers with their names in one line, those that are none or nothing left out."""
-    say(", ".join(f"{value} {name}" for name, value in facts.items() if value) or "nothing")
+    """Print numbers with their names in one line, or no line where all of them are 0 or None."""
+    if told := ", ".join(f"{value} {name}" for name, value in facts.items() if value):
+        say(told)
 
 
 def open_dataset(name: str) -> Any:

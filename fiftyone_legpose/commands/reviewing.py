@@ -118,8 +118,20 @@ def push_command(
     )
     if summary.missing:
         say(f"{summary.missing} frames of it are not in the dataset any more.")
+    if summary.organization:
+        say(f"In CVAT's organisation {summary.organization!r}.")
     for link in summary.links:
         say(link)
+    for link in summary.taken_up:
+        say(
+            f"{link} was there already, from an earlier push of this name: what was drawn in it "
+            "stays. For a task with the predictions of now choose another name.",
+            fg="yellow",
+        )
+    for link in summary.gone:
+        say(f"gone: {link}", fg="yellow")
+    if summary.gone:
+        say(f"To send these frames once more: legpose push {dataset} {key} --again")
     if summary.backup:
         say(f"In CVAT: Tasks, +, Create from backup, {summary.backup}")
         say(f"Next, when the task is exported: legpose pull {dataset} {key} --export EXPORT.zip")
@@ -148,6 +160,8 @@ def status_command(
             say(f"  job {job.id}: {job.state}, {job.assignee or 'nobody'}  {job.url}")
         for task in run.gone:
             say(f"  gone: {task}", fg="yellow")
+        if run.gone:
+            say(f"  to send its frames once more: legpose push {dataset} {run.key} --again")
         if run.begun:
             say(f"  interrupted; go on with: legpose push {dataset} {run.key}", fg="yellow")
         elif run.to_pull:

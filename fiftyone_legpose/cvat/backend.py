@@ -207,7 +207,12 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
     ) -> CvatSkeletonResults:
         """Send the frames of a collection; see FiftyOne's base class."""
         try:
-            with writing_to(samples, "annotate"), self.config.login.connect() as server:
+            known = load_results(source_dataset(samples), anno_key)
+            organization = known.run.organization if known else None
+            with (
+                writing_to(samples, "annotate"),
+                self.config.login.connect(organization=organization) as server,
+            ):
                 results = self.send(server, samples, anno_key, resumed=self._resumed)
         except Exception:
             # A run of which nothing was sent would only be in the way of the next attempt.
@@ -220,7 +225,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
 
     def download_annotations(self, results: CvatSkeletonResults) -> dict[str, Any]:
         """Fetch the labels of finished frames; see FiftyOne's base class."""
-        with self.config.login.connect(results.run.url) as server:
+        with self.config.login.connect(results.run.url, results.run.organization) as server:
             returned = list(
                 from_server(
                     results.run,
@@ -284,6 +289,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         name = self.config.project or self.project_name(run.skeleton)
         project = server.project(name, run.skeleton)
         run.url, run.project_url = server.url, project.url
+        run.organization = project.organization
         earlier = load_results(source_dataset(samples), key) if resumed else None
         if earlier:
             # Replaced one by one as they are found again: a push that breaks off once more must
@@ -311,7 +317,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             progress=progress,
         )
         for index, task in enumerate(pushed):
-            sent = run.add_task(index, task)
+            sent = run.add_task(index, task, resumed=resumed)
             results.save()
             self.on_sent(results, sent, by=server.user, known=sent.stop <= sent_before)
         run.complete = True

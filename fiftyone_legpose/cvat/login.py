@@ -25,7 +25,7 @@ class Login:
     organization: str | None = None
     ca_file: str | None = None
 
-    def connect(self, run_url: str | None = None) -> "Server":
+    def connect(self, run_url: str | None = None, organization: str | None = None) -> "Server":
         """Log in.
 
         Parameters
@@ -33,6 +33,9 @@ class Login:
         run_url
             Address that a dataset remembers. It is told where no server is given, but the login
             is never sent there on the dataset's word: a dataset from elsewhere can name any host.
+        organization
+            Short name of the organisation that a run went to, where it is known. It counts before
+            that of the login: CVAT lists no job of a task in another organisation.
 
         Raises
         ------
@@ -63,7 +66,7 @@ class Login:
             token=self.token,
             user=self.user,
             password=self.password,
-            organization=self.organization,
+            organization=self.organization if organization is None else organization,
             ca_file=self.ca_file,
         )
 

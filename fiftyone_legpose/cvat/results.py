@@ -116,7 +116,7 @@ class CvatSkeletonResults(foua.AnnotationResults):
                 f"dataset.load_annotation_results({self.key!r}).cleanup(unfinished=True)."
             )
         if self.run.tasks:
-            with self.config.login.connect(self.run.url) as server:
+            with self.config.login.connect(self.run.url, self.run.organization) as server:
                 for task in self.run.tasks:
                     with suppress(NotFoundError):
                         self.run.check_frames(task, server.frames(task.id)[0])

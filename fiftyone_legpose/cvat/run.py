@@ -64,6 +64,8 @@ class SentTask:
     """Position in the run of the task's first frame."""
     frames: int
     """How many it holds."""
+    taken_up: bool = False
+    """Whether it was there already, from a run of the same key that was deleted."""
 
     @property
     def positions(self) -> range:
@@ -85,6 +87,9 @@ class Run:
     url: str | None = None
     """Address of the server."""
     project_url: str | None = None
+    organization: str | None = None
+    """Short name of the organisation that it went to, ``""`` for the personal workspace; None where
+    that is not known."""
     complete: bool = False
     """Whether all frames were sent."""
     file: bool = False
@@ -123,6 +128,7 @@ class Run:
             tasks=[SentTask(**task) for task in stored.get("tasks", ())],
             url=stored.get("url"),
             project_url=stored.get("project_url"),
+            organization=stored.get("organization"),
             complete=stored.get("complete", False),
             file=stored.get("file", False),
             file_sha256=[known] if isinstance(known, str) else list(known),
@@ -138,6 +144,7 @@ class Run:
             "tasks": [vars(task) for task in self.tasks],
             "url": self.url,
             "project_url": self.project_url,
+            "organization": self.organization,
             "complete": self.complete,
             "file": self.file,
             "file_sha256": self.file_sha256,
@@ -148,10 +155,11 @@ class Run:
         """How many frames are in tasks."""
         return sum(task.frames for task in self.tasks)
 
-    def add_task(self, index: int, task: PushedTask) -> range:
+    def add_task(self, index: int, task: PushedTask, *, resumed: bool = False) -> range:
         """Note the run's task of this index, from 0, and tell which frames it holds."""
         first = sum(known.frames for known in self.tasks[:index])
-        noted = SentTask(id=task.id, url=task.url, first=first, frames=task.size)
+        taken_up = not resumed and task.outcome not in ("made", "completed")
+        noted = SentTask(task.id, task.url, first, task.size, taken_up=taken_up)
         self.tasks[index : index + 1] = [noted]
         return noted.positions
 

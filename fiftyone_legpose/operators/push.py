@@ -71,7 +71,8 @@ class Push(Verb):
         )
         name = ctx.params.get("key") or proposed
         ready = selected or view
-        if name in ctx.dataset.list_annotation_runs() and name not in begun and ready:
+        is_taken = name in ctx.dataset.list_annotation_runs() and name not in begun
+        if is_taken and ready and not ctx.params.get("again"):
             key.invalid = True
             key.error_message = f"There is a round {name!r} already: choose another name"
         if not ready and not begun:
@@ -124,6 +125,15 @@ class Push(Verb):
         summary = push(frames, options["key"], **given, progress=report)
         where = summary.backup or "CVAT"
         notes = [f"[Task in CVAT]({link})" for link in summary.links]
+        notes += [
+            f"[This task]({link}) was there already, from an earlier push of this name: what was "
+            "drawn in it stays. For one with the predictions of now choose another name."
+            for link in summary.taken_up
+        ]
+        notes += [
+            f"[This task]({link}) is gone from CVAT. Send it once more with *Send frames again*."
+            for link in summary.gone
+        ]
         if summary.missing:
             notes.append(f"{summary.missing} frames of it are not in the dataset any more.")
         if summary.backup:

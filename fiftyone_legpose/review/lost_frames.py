@@ -54,7 +54,7 @@ def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[st
         ]
     if not summary.gone and not summary.deleted_frames:
         return []
-    with find_login().connect(results.run.url) as server:
+    with find_login().connect(results.run.url, results.run.organization) as server:
         lost, causes, kept = _lost(results, server, set(out))
     fate = _LATER
     if lost == set(out):

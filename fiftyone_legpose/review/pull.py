@@ -92,7 +92,7 @@ def pull(
             part = from_file(results.run, export, highest_track=results.highest_track)
             write_part(dataset, results, part, states, summary)
         else:
-            with login.connect(results.run.url) as server:
+            with login.connect(results.run.url, results.run.organization) as server:
                 tracks = results.highest_track
                 for part in from_server(results.run, server, highest_track=tracks):
                     write_part(dataset, results, part, states, summary)

@@ -1,7 +1,7 @@
 """push: frames to reviewers in CVAT, with the model's poses drawn on them."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review.backend import ReviewBackendConfig
 from fiftyone_legpose.review.handover import send_file
-from fiftyone_legpose.review.runs import begun_keys, count_missing, review_keys
+from fiftyone_legpose.review.runs import begun_keys, count_missing, gone_tasks, review_keys
 
 _REFUSED = (PayloadError, ConflictError, NotFoundError, PermissionDeniedError, RejectedError)
 """Errors that come again however often the same push is tried."""
@@ -51,8 +51,15 @@ class PushSummary:
     """Frames that the run had before this call and the dataset no longer; not counted above."""
     links: list[str] = field(default_factory=list)
     """Address of each task."""
+    taken_up: list[str] = field(default_factory=list)
+    """Of these, tasks that were there already, from a push of this key whose run was deleted: what
+    was drawn in them stays, and the predictions of now were not sent."""
+    gone: list[str] = field(default_factory=list)
+    """Of these, tasks that are not in CVAT any more; `again` makes them anew."""
     project: str | None = None
     """Address of the project in CVAT."""
+    organization: str | None = None
+    """Short name of the organisation that it belongs to; empty for the personal workspace."""
     backup: str | None = None
     """The file that was written."""
     sent: bool = True
@@ -114,7 +121,8 @@ def push(
         Write a CVAT task backup to this file instead of going to a server. A person uploads it
         with "Create from backup". A file that is there is replaced only if it is of this push.
     again
-        Send frames that are out or reviewed already.
+        Send frames that are out or reviewed already; with the key of a push that is out, make the
+        tasks anew that were deleted in CVAT.
     progress
         See `fiftyone_legpose.progress.reporting`.
 
@@ -157,8 +165,8 @@ def push(
             register(chosen, key, label_field, settings)
         elif not is_begun(dataset, key):
             refuse_taken(dataset, key, view)
-            if backup is None:
-                return _pushed(dataset, key, missing, sent=False)
+            if backup is None and not ((gone := gone_tasks(dataset, key, login)) and again):
+                return replace(_pushed(dataset, key, missing, sent=False), gone=gone)
         try:
             if backup is not None:
                 send_file(dataset, key, backup, report)
@@ -190,7 +198,9 @@ def _pushed(
         occluded=int((table.visibility == 1).sum()),
         missing=missing,
         links=[task.url for task in results.run.tasks],
+        taken_up=[task.url for task in results.run.tasks if task.taken_up],
         project=results.run.project_url,
+        organization=results.run.organization,
         backup=None if backup is None else str(backup),
         sent=sent,
     )
@@ -311,7 +321,8 @@ def send(
 ) -> None:
     """Send a registered push to its server, or what is missing of it (`resumed`)."""
     config = dataset.get_annotation_info(key).config
-    with login.connect() as server:
+    known = load_results(dataset, key)
+    with login.connect(organization=known.run.organization if known else None) as server:
         view = dataset.load_annotation_view(key)
         config.build().send(server, view, key, report, resumed=resumed)
 

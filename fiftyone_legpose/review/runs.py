@@ -2,7 +2,9 @@
 
 import fiftyone as fo
 
+from cvat_bridge.errors import ConflictError, NotFoundError
 from fiftyone_legpose.cvat.announce import BACKEND
+from fiftyone_legpose.cvat.login import Login
 from fiftyone_legpose.cvat.results import is_begun, load_results
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.frames import frame_ids, raw
@@ -34,6 +36,27 @@ def open_first(dataset: fo.Dataset) -> list[str]:
 def begun_keys(dataset: fo.Dataset) -> list[str]:
     """List the keys of the pushes that were interrupted before all of their frames were sent."""
     return [key for key in review_keys(dataset) if is_begun(dataset, key)]
+
+
+def gone_tasks(dataset: fo.Dataset, key: str, login: Login) -> list[str]:
+    """List the addresses of a push's tasks that were deleted in CVAT, if a server can be asked.
+
+    Raises
+    ------
+    CvatError
+        The server cannot be reached or refuses.
+    """
+    results = load_results(dataset, key)
+    if results is None or not (results.run.tasks and login.url):
+        return []
+    gone = []
+    with login.connect(results.run.url, results.run.organization) as server:
+        for task in results.run.tasks:
+            try:
+                results.run.check_frames(task, server.frames(task.id)[0])
+            except (NotFoundError, ConflictError):
+                gone.append(task.url)
+    return gone
 
 
 def known_key(dataset: fo.Dataset, key: str) -> str:

@@ -118,7 +118,7 @@ def run_status(dataset: fo.Dataset, key: str, login: Login) -> RunStatus:
     )
     if status.done or not results.run.tasks:
         return status
-    with login.connect(results.run.url) as server:
+    with login.connect(results.run.url, results.run.organization) as server:
         for task in results.run.tasks:
             try:
                 names, deleted = server.frames(task.id)

@@ -63,6 +63,7 @@ def write_backup(
     segment_size: int = 0,
     image_quality: int = 95,
     as_tracks: bool = False,
+    guide: str = "",
 ) -> int:
     """Write a task backup that CVAT makes a task of, whole or not at all.
 
@@ -85,6 +86,8 @@ def write_backup(
     as_tracks
         Poses with one `track_id` become one track a job instead of a shape a frame, all but
         those without any point (`poses.fits_track`).
+    guide
+        Markdown that reviewers can open beside their job.
 
     Returns
     -------
@@ -124,6 +127,8 @@ def write_backup(
         archive.add("data/manifest.jsonl", _manifest(file_names, named))
         task = _task(name, subset, skeleton, named, jobs, image_quality)
         archive.add("task.json", _dump(task))
+        if guide:
+            archive.add("annotation_guide.md", guide)
         ids = {label.id: skeleton.name}
         ids |= dict(zip(label.sublabel_ids, skeleton.keypoints, strict=True))
         archive.add(

@@ -179,6 +179,12 @@ class Server:
         with self._alone(f"project {name}", "making a project"):
             return find_or_make_project(self._transport, name, skeleton)
 
+    def add_guide(self, project: Project, markdown: str) -> None:
+        """Give a project the text that reviewers can open beside their job."""
+        body = {"project_id": project.id, "markdown": markdown}
+        doing = f"Writing the guide of project {project.name!r}"
+        self._transport.request("POST", "/api/guides", doing=doing, body=body)
+
     def labels(
         self, *, task_id: int | None = None, project_id: int | None = None
     ) -> list[SkeletonLabel]:

@@ -53,8 +53,8 @@ def create(
     Returns
     -------
     PoseFunction
-        For tasks with the label ``legs`` (`legs.SKELETON`), with points below
-        `legs.OCCLUDED_BELOW` marked occluded as push does.
+        For tasks with the label ``legs`` (`legs.SKELETON`). No point is marked occluded, as by
+        push: that a model is unsure of one does not say that it is hidden.
     """
     from fiftyone_legpose.prediction.runtimes import PoseModel
     from fiftyone_legpose.zoo.weights import find_weights
@@ -83,4 +83,4 @@ def create(
             for index, points in enumerate(raw.points)
         ]
 
-    return pose_function(legs.SKELETON, predict, occluded_below=legs.OCCLUDED_BELOW)
+    return pose_function(legs.SKELETON, predict)

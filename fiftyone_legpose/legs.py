@@ -54,7 +54,9 @@ from annotators who zoomed in on single feet, which reviewers of whole videos do
 """
 
 OCCLUDED_BELOW: Final = 0.5
-"""Keypoint confidence under which a predicted point counts as occluded, everywhere."""
+"""Keypoint confidence under which a predicted point counts as occluded in labels, exports and
+metrics, since a model says nothing else of what it does not see. Reviewers are not told so: see
+`review.guide`."""
 
 SKELETON: Final = Skeleton(
     name="legs",

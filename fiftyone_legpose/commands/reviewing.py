@@ -114,7 +114,7 @@ def push_command(
     done = "out" if summary.sent else "were out before"
     say(
         f"{summary.frames} frames {done} as {summary.key!r}: {summary.persons} persons, "
-        f"{summary.points} points, {summary.occluded} of them marked occluded."
+        f"{summary.points} points, the model was unsure of {summary.unsure} of them."
     )
     if summary.missing:
         say(f"{summary.missing} frames of it are not in the dataset any more.")

@@ -13,7 +13,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.utils.annotations as foua
 
-from cvat_bridge.server import FRAMES_PER_TASK, Server
+from cvat_bridge.server import FRAMES_PER_TASK, Project, Server
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.login import Login, find_login
@@ -290,6 +290,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         project = server.project(name, run.skeleton)
         run.url, run.project_url = server.url, project.url
         run.organization = project.organization
+        self.on_project(server, project)
         earlier = load_results(source_dataset(samples), key) if resumed else None
         if earlier:
             # Replaced one by one as they are found again: a push that breaks off once more must
@@ -363,6 +364,9 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
     def project_name(self, skeleton: Skeleton) -> str:
         """Name the CVAT project where nobody does; a dataset's name can tell whom it shows."""
         return f"legpose-{skeleton.name}"
+
+    def on_project(self, server: Server, project: Project) -> None:
+        """Do what a project needs before frames go there; nothing here."""
 
     def on_sent(
         self,

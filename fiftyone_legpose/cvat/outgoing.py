@@ -246,12 +246,14 @@ def _from_table(
     table: pose_table.PoseTable, person: np.ndarray, people: list, key: str, tag: str, video: bool
 ) -> Outgoing:
     on_frame: list[list[Pose]] = [[] for _ in table.frame_ids]
+    unknown = np.isnan(table.confidence).any(axis=-1)
     labels: list[list[str]] = [[] for _ in table.frame_ids]
     for i, frame in enumerate(table.pose_frame.tolist()):
         on_frame[frame].append(
             Pose(
                 table.points[i],
                 table.visibility[i],
+                confidence=None if unknown[i] else table.confidence[i],
                 track_id=int(person[i]) if person[i] >= 0 else None,
             )
         )

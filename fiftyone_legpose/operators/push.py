@@ -150,7 +150,7 @@ class Push(Verb):
                 "Frames": summary.frames,
                 "Persons drawn": summary.persons,
                 "Points drawn": summary.points,
-                "of these marked as occluded": summary.occluded,
+                "of these the model was unsure of": summary.unsure,
             },
             notes,
         )

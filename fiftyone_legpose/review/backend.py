@@ -1,12 +1,16 @@
 """The annotation backend of a push: reviewers see a copy of predictions, frames have states."""
 
+from contextlib import suppress
 from typing import Any
 
+from cvat_bridge.errors import ServerError
+from cvat_bridge.server import Project, Server
 from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.backend import CvatSkeletonBackend, CvatSkeletonBackendConfig
 from fiftyone_legpose.cvat.results import CvatSkeletonResults
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.frames import path, source_dataset
+from fiftyone_legpose.review.guide import GUIDE
 
 
 class ReviewBackendConfig(CvatSkeletonBackendConfig):
@@ -33,6 +37,13 @@ class ReviewBackend(CvatSkeletonBackend):
     def project_name(self, skeleton: Any) -> str:
         """Name the project of legs after the plugin."""
         return "legpose" if skeleton == legs.SKELETON else super().project_name(skeleton)
+
+    def on_project(self, server: Server, project: Project) -> None:
+        """Tell reviewers what to do, in a project that is new and nobody else's."""
+        if project.created:
+            # Nice to have: a server that takes no guide gets the frames all the same.
+            with suppress(ServerError):
+                server.add_guide(project, GUIDE)
 
     def on_sent(
         self,

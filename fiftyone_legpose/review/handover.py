@@ -11,6 +11,7 @@ from fiftyone_legpose.dataset.frames import dataset_id
 from fiftyone_legpose.errors import DatasetError, writing
 from fiftyone_legpose.files import file_sha256
 from fiftyone_legpose.progress import Report
+from fiftyone_legpose.review.guide import guide_for
 
 
 def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None:
@@ -35,15 +36,17 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
     total = len(outgoing.frame_ids)
     report(0, total, "writing")
     try:
+        frames = outgoing.to_frames()
         with writing(path):
             write_backup(
                 path,
                 task_name,
                 results.run.skeleton,
-                outgoing.to_frames(),
+                frames,
                 segment_size=backend.config.segment_size or 0,
                 image_quality=backend.config.image_quality,
                 as_tracks=backend.config.as_tracks,
+                guide=guide_for(frames, results.run.skeleton.keypoints),
             )
     except FormatError as error:
         raise DatasetError(str(error)) from None

@@ -15,6 +15,7 @@ from cvat_bridge.errors import (
     RejectedError,
 )
 from cvat_bridge.server import FRAMES_PER_TASK
+from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.outgoing import check_key
@@ -29,6 +30,7 @@ from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review.backend import ReviewBackendConfig
+from fiftyone_legpose.review.guide import as_shown
 from fiftyone_legpose.review.handover import send_file
 from fiftyone_legpose.review.runs import begun_keys, count_missing, gone_tasks, review_keys
 
@@ -45,8 +47,10 @@ class PushSummary:
     persons: int
     points: int
     """Points drawn, without those that the model did not place at all."""
+    unsure: int
+    """Points that the model was unsure of (`legs.OCCLUDED_BELOW`); they are drawn like others."""
     occluded: int
-    """Points drawn as occluded, because the model was unsure of them."""
+    """Points drawn as occluded, because their labels say so."""
     missing: int = 0
     """Frames that the run had before this call and the dataset no longer; not counted above."""
     links: list[str] = field(default_factory=list)
@@ -90,8 +94,8 @@ def push(
     """Send frames to CVAT as stills, with the model's poses drawn on them.
 
     Called again with the key of a push that was interrupted, it goes on with that one, its frames
-    and its settings. Points that the model was unsure of (`legs.OCCLUDED_BELOW`) are drawn as
-    occluded; none is left out.
+    and its settings. Points that the model was unsure of (`legs.OCCLUDED_BELOW`) are drawn like
+    others, and none is left out: what is occluded only the reviewer says (`review.guide`).
 
     Parameters
     ----------
@@ -195,6 +199,7 @@ def _pushed(
         frames=len(results.run.frames) - count_missing(dataset, key),
         persons=len(table.points),
         points=int((table.visibility > 0).sum()),
+        unsure=int(((table.visibility > 0) & (table.confidence < legs.OCCLUDED_BELOW)).sum()),
         occluded=int((table.visibility == 1).sum()),
         missing=missing,
         links=[task.url for task in results.run.tasks],
@@ -299,7 +304,7 @@ def show(chosen: Any, key: str, label_field: str) -> None:
     sizes = table.sizes[table.frame_sample]
     people = people_by_frame(table)
     labels = [
-        keypoint_labels.to_keypoints(people[frame_id], size)
+        keypoint_labels.to_keypoints([as_shown(pose) for pose in people[frame_id]], size)
         for frame_id, size in zip(table.frame_ids, sizes, strict=True)
     ]
     write(dataset, shown, dict(zip(table.frame_ids, labels, strict=True)))

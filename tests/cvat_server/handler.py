@@ -304,6 +304,14 @@ def delete_project(call: Call, project_id: int) -> Answer:
     return ok(None, 204)
 
 
+def make_guide(call: Call) -> Answer:
+    given = call.json()
+    found = call.state.project(given["project_id"])
+    call.state.guides[found.id] = given["markdown"]
+    shown = {"id": len(call.state.guides), "task_id": None, "project_id": found.id}
+    return ok({**shown, "markdown": given["markdown"]}, 201)
+
+
 def labels(call: Call) -> Answer:
     state, query = call.state, call.query
     found: list[Label]
@@ -652,6 +660,7 @@ ROUTES: list[tuple[str, str, Any, bool]] = [
     ("GET", f"/api/projects/{_N}", project, True),
     ("PATCH", f"/api/projects/{_N}", change_project, True),
     ("DELETE", f"/api/projects/{_N}", delete_project, True),
+    ("POST", "/api/guides", make_guide, True),
     ("GET", "/api/labels", labels, True),
     ("PATCH", f"/api/labels/{_N}", change_label, True),
     ("GET", "/api/tasks", tasks, True),

@@ -178,6 +178,7 @@ class State:
         self.url = ""
         self.users = {1: "admin"}
         self.organizations: dict[str, int] = {}
+        self.guides: dict[int, str] = {}
         self.projects: dict[int, Project] = {}
         self.tasks: dict[int, Task] = {}
         self.labels: dict[int, Label] = {}

@@ -9,6 +9,7 @@ import numpy as np
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
+from fiftyone_legpose.review.guide import as_shown
 
 SIZE = (304, 264)
 """Width and height in px of `short_clip`."""
@@ -102,6 +103,11 @@ def labels(dataset: fo.Dataset, field: str) -> list[fo.Keypoints | None]:
 
 def people(dataset: fo.Dataset, field: str, frame: int) -> list[Pose]:
     return keypoint_labels.to_poses(labels(dataset, field)[frame], SIZE)
+
+
+def predicted_as_shown(dataset: fo.Dataset, frame: int) -> list[Pose]:
+    """The predictions of a frame as a reviewer sees them."""
+    return [as_shown(pose) for pose in people(dataset, fields.PREDICTIONS, frame)]
 
 
 def snapshot(dataset: fo.Dataset, field: str) -> list[str | None]:

@@ -62,7 +62,7 @@ def test_out_as_a_backup_and_back_as_an_export(dataset, cvat_server, tmp_path):
     assert found.max_px == pytest.approx(5.0, abs=0.02)
     assert snapshot(dataset, fields.PREDICTIONS) == predictions
     for position in (5, 6):
-        shown = people(dataset, fields.PREDICTIONS, position)
+        shown = reviewing.predicted_as_shown(dataset, position)
         back = people(dataset, fields.GROUND_TRUTH, position)
         assert matching.same_people(shown, back)
         assert [p.track_id for p in back] == [p.track_id for p in shown]
@@ -102,7 +102,7 @@ def test_a_backup_from_the_server_comes_back_too(dataset, cvat_server, tmp_path)
     assert states(dataset)[2] == "out"
     for position in (0, 1, 4, 5, 6):
         back_again = people(dataset, fields.GROUND_TRUTH, position)
-        assert matching.same_people(people(dataset, fields.PREDICTIONS, position), back_again)
+        assert matching.same_people(reviewing.predicted_as_shown(dataset, position), back_again)
 
 
 def test_an_export_of_a_pushed_task_is_read_without_the_server(dataset, cvat_server, tmp_path):
@@ -172,7 +172,7 @@ def test_a_file_that_is_written_again_after_a_frame_was_deleted_fits(
     pulled = pull(dataset, export=back)
     assert (pulled.written, pulled.waiting) == (5, 1)
     for position in (0, 1, 3, 4, 5):
-        shown = people(dataset, fields.PREDICTIONS, position)
+        shown = reviewing.predicted_as_shown(dataset, position)
         returned = people(dataset, fields.GROUND_TRUTH, position)
         assert matching.same_people(shown, returned)
         assert [pose.track_id for pose in returned] == [pose.track_id for pose in shown]

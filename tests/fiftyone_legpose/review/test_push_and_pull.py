@@ -76,22 +76,21 @@ def test_push_sends_the_selected_frames_alone_with_everything_the_model_placed(d
     assert str(dataset._doc.id) in task.name
     for frame, position in enumerate((1, 4, 5)):
         sent = server.skeletons(task.id, frame)
-        shown = people(dataset, fields.PREDICTIONS, position)
+        shown = reviewing.predicted_as_shown(dataset, position)
         assert len(sent) == len(shown) == 2
         for shape, pose in zip(sent, shown, strict=True):
             points = [element["points"] for element in shape["elements"]]
             assert np.allclose(points, pose.points, atol=1e-9)
-            occluded = [element["occluded"] for element in shape["elements"]]
-            assert occluded == (pose.confidence < legs.OCCLUDED_BELOW).tolist()
-            assert not any(element["outside"] for element in shape["elements"])
+            flags = ("occluded", "outside")
+            assert not any(element[flag] for element in shape["elements"] for flag in flags)
     assert (summary.frames, summary.persons, summary.points) == (3, 6, 60)
-    assert 0 < summary.occluded < 60
+    assert 0 < summary.unsure < 60
     assert summary.links == [f"{server.url}/tasks/{task.id}"]
     assert snapshot(dataset, fields.PREDICTIONS) == before
     assert states(dataset) == [
         "out" if i in (1, 4, 5) else None for i in range(len(frame_ids(dataset)))
     ]
-    assert people(dataset, SHOWN, 4) == people(dataset, fields.PREDICTIONS, 4)
+    assert people(dataset, SHOWN, 4) == reviewing.predicted_as_shown(dataset, 4)
     assert labels(dataset, SHOWN)[0] is None
     assert dataset.list_annotation_runs() == ["round1"]
 
@@ -425,7 +424,7 @@ def test_tracks_are_stretches_of_one_person_of_one_video(dataset_name, short_cli
     assert summary.corrections.untouched == 2 * len(positions)
     for position in positions:
         pulled = people(video, fields.GROUND_TRUTH, position)
-        assert matching.same_people(people(video, fields.PREDICTIONS, position), pulled)
+        assert matching.same_people(reviewing.predicted_as_shown(video, position), pulled)
         assert sorted(pose.track_id for pose in pulled) == [0, 1]
 
 
@@ -736,7 +735,7 @@ def test_a_push_goes_on_after_a_video_was_deleted(dataset_name, short_clip, serv
     assert (pulled.written, pulled.missing) == (4, 2)
     assert pulled.corrections.changed == 0
     for position in (0, 1, 4, 5):
-        shown = people(clips, fields.PREDICTIONS, position)
+        shown = reviewing.predicted_as_shown(clips, position)
         back = people(clips, fields.GROUND_TRUTH, position)
         assert matching.same_people(shown, back)
         assert [pose.track_id for pose in back] == [0, 1]

@@ -1,8 +1,9 @@
 """Where the CVAT server is and how to log in: from arguments or the environment, never stored."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from cvat_bridge.errors import AddressError, LoginError
@@ -71,24 +72,43 @@ class Login:
         )
 
 
-def find_login(
-    *,
-    url: str | None = None,
-    token: str | None = None,
-    user: str | None = None,
-    password: str | None = None,
-    organization: str | None = None,
-) -> Login:
-    """Take what is given, and the rest from ``FIFTYONE_CVAT_URL``, ``_TOKEN`` and so on.
+class Account(TypedDict, total=False):
+    """What the public verbs take of a `Login` as plain keywords."""
 
-    Token, user and password come from one place: where one of them is given, none is taken from
-    the environment. Those of the environment are for the server of ``FIFTYONE_CVAT_URL`` alone.
+    url: str | None
+    token: str | None
+    user: str | None
+    password: str | None
+    organization: str | None
+
+
+def find_login(login: Login | None = None, **account: Unpack[Account]) -> Login:
+    """Give a login as it is, or take what is given of one, and the rest from the environment.
+
+    The variables are ``FIFTYONE_CVAT_URL``, ``_TOKEN``, ``_USERNAME``, ``_PASSWORD``,
+    ``_ORGANIZATION`` and ``_CA_FILE``. Token, user and password come from one place: where one of
+    them is given, none is taken from the environment. Those of the environment are for the server
+    of ``FIFTYONE_CVAT_URL`` alone.
 
     Raises
     ------
     LoginError
         The login of the environment is for another server than `url`.
+    TypeError
+        A keyword is none of `Account`, or a login and parts of one are given.
     """
+    unknown = sorted(set(account) - Account.__annotations__.keys())
+    if unknown:
+        raise TypeError(
+            f"unexpected keyword argument {unknown[0]!r}; of a CVAT account there are "
+            f"{', '.join(Account.__annotations__)}"
+        )
+    if login is not None:
+        if any(account.values()):
+            raise TypeError(f"give login, or {', '.join(account)}, not both")
+        return login
+    url, token, user = account.get("url"), account.get("token"), account.get("user")
+    password, organization = account.get("password"), account.get("organization")
     known = _from_environment("URL")
     if not (token or user or password):
         token, user, password = map(_from_environment, ("TOKEN", "USERNAME", "PASSWORD"))
@@ -107,6 +127,25 @@ def find_login(
         organization=organization,
         ca_file=_from_environment("CA_FILE"),
     )
+
+
+SECRETS = tuple(
+    f"{_VARIABLE}{name}"
+    for name in ("URL", "USERNAME", "PASSWORD", "TOKEN", "ORGANIZATION", "CA_FILE")
+)
+"""What ``fiftyone.yml`` lists, so that FiftyOne's secrets hold it for the App."""
+
+
+def login_from_secrets(get: Callable[[str], str | None]) -> Login:
+    """Take a login from FiftyOne's secrets.
+
+    Parameters
+    ----------
+    get
+        Gives a secret of `SECRETS` by its name, or None.
+    """
+    url, user, password, token, organization, ca_file = (get(name) or None for name in SECRETS)
+    return Login(url, token, user, password, organization, ca_file)
 
 
 def host_of(url: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.operators.types as types
 
+from fiftyone_legpose.cvat.login import Login, login_from_secrets
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.frames import has_value
 from fiftyone_legpose.errors import DatasetError
@@ -140,22 +141,17 @@ def given_dataset(options: dict[str, Any]) -> str:
     return name
 
 
-def cvat_login(ctx: Any) -> dict[str, Any]:
+def cvat_login(ctx: Any) -> Login:
     """Take the CVAT server and account from FiftyOne's secrets; they never enter a form."""
-    return {
-        "url": ctx.secrets.get("FIFTYONE_CVAT_URL") or None,
-        "token": ctx.secrets.get("FIFTYONE_CVAT_TOKEN") or None,
-        "user": ctx.secrets.get("FIFTYONE_CVAT_USERNAME") or None,
-        "password": ctx.secrets.get("FIFTYONE_CVAT_PASSWORD") or None,
-    }
+    return login_from_secrets(ctx.secrets.get)
 
 
 def cvat_missing(ctx: Any) -> str | None:
     """Say what is missing to log in to CVAT, or None."""
     login = cvat_login(ctx)
-    if not login["url"]:
+    if not login.url:
         return "No CVAT server is set up: set FIFTYONE_CVAT_URL, or exchange files."
-    if not login["token"] and not (login["user"] and login["password"]):
+    if not login.token and not (login.user and login.password):
         return (
             "No CVAT account is set up: set FIFTYONE_CVAT_TOKEN, or FIFTYONE_CVAT_USERNAME and "
             "FIFTYONE_CVAT_PASSWORD, or exchange files."

@@ -118,7 +118,7 @@ class ImportLabels(Verb):
             fps=options.get("fps"),
             confirm_empty={"yes": True, "no": False}.get(options.get("confirm_empty", "auto")),
             media_dir=given_path(options, "media_dir"),
-            **cvat_login(ctx),
+            login=cvat_login(ctx),
             progress=report,
         )
         if summary.made:

@@ -8,6 +8,7 @@ from fiftyone.operators.types import RiskLevel
 
 from fiftyone_legpose.operators.forms import (
     care_inputs,
+    cvat_login,
     cvat_missing,
     given_path,
     handover_folder,
@@ -89,7 +90,7 @@ class Loop(Verb):
         if folder is None and cvat_missing(ctx):
             folder = handover_folder()
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
-        state = loop(ctx.dataset, **given, handover=folder, progress=report)
+        state = loop(ctx.dataset, **given, handover=folder, login=cvat_login(ctx), progress=report)
         facts = {
             f"Round {one.number}": (
                 f"{one.out} out, {one.corrected} corrected, {one.empty} empty"

@@ -63,7 +63,7 @@ class Pull(Verb):
         """Pull."""
         from fiftyone_legpose.review.pull import pull
 
-        source: dict[str, Any] = cvat_login(ctx)
+        source: dict[str, Any] = {"login": cvat_login(ctx)}
         if options["way"] == "file":
             source = {"export": given_path(options, "export")}
         summary = pull(ctx.dataset, options["key"], **source, progress=report)

@@ -119,7 +119,7 @@ class Push(Verb):
             folder = Path(given_path(options, "folder") or handover_folder())
             given["backup"] = folder / f"{handover_name(ctx.dataset, options['key'])}.zip"
         else:
-            given |= cvat_login(ctx)
+            given["login"] = cvat_login(ctx)
         view = options.get("view")
         frames = ctx.dataset.load_saved_view(view) if view else ctx.dataset
         summary = push(frames, options["key"], **given, progress=report)

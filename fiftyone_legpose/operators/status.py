@@ -31,7 +31,7 @@ class Status(Verb):
         """Ask."""
         from fiftyone_legpose.review.status import count_selected, status
 
-        rounds = status(ctx.dataset, **cvat_login(ctx))
+        rounds = status(ctx.dataset, login=cvat_login(ctx))
         if not rounds and (selected := count_selected(ctx.dataset)):
             return Outcome(
                 f"Nothing was pushed yet, {selected} frames are selected.",

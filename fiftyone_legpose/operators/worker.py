@@ -14,12 +14,10 @@ from typing import Any, TextIO
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 from cvat_bridge.errors import CvatError
+from fiftyone_legpose.cvat.login import SECRETS
 from fiftyone_legpose.errors import LegposeError, file_trouble
 from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.operators.running import Outcome
-
-SECRETS = [f"FIFTYONE_CVAT_{name}" for name in ("URL", "USERNAME", "PASSWORD", "TOKEN")]
-"""As ``fiftyone.yml`` lists them."""
 
 
 def main() -> None:
@@ -33,7 +31,9 @@ def work(request: dict[str, Any], out: TextIO) -> Outcome:
     """Call the verb of a request; errors become the outcome, in words."""
     uri = request["operator_uri"]
     [operator] = [cls() for cls in OPERATORS if uri.endswith(f"/{cls.verb}")]
-    ctx = ExecutionContext(request, executor=Executor(), operator_uri=uri, required_secrets=SECRETS)
+    ctx = ExecutionContext(
+        request, executor=Executor(), operator_uri=uri, required_secrets=list(SECRETS)
+    )
 
     def report(done: float, total: float, message: str) -> None:
         _tell(out, done=done, total=total, message=message)

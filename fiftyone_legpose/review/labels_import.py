@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.still_names import StillNames
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.frames import source_dataset, write
@@ -79,12 +79,9 @@ def import_labels(
     unfinished: bool = False,
     overwrite: bool = False,
     media_dir: str | Path | None = None,
-    url: str | None = None,
-    token: str | None = None,
-    user: str | None = None,
-    password: str | None = None,
-    organization: str | None = None,
+    login: Login | None = None,
     progress: Report | bool | None = None,
+    **account: Unpack[Account],
 ) -> ImportSummary:
     """Import skeletons labelled elsewhere into `ground_truth`.
 
@@ -135,9 +132,7 @@ def import_labels(
         The file or the server is not what is needed.
     """
     place = parse_source(source)
-    login = find_login(
-        url=url, token=token, user=user, password=password, organization=organization
-    )
+    login = find_login(login, **account)
     check_login(place, login)
     with reporting("import", progress) as report:
         report(0, 1, "reading")

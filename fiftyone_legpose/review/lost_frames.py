@@ -6,7 +6,7 @@ import fiftyone as fo
 
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Server
-from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
@@ -17,7 +17,9 @@ _LATER = f"{_FREE} when the rest of the round is back"
 
 
 @waits_its_turn("dataset")
-def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[str]:
+def release_lost(
+    dataset: fo.Dataset, key: str, summary: PullSummary, login: Login | None = None
+) -> list[str]:
     """Let frames that cannot come back wait for a reviewer again, and say which those are.
 
     They stay out as long as others of the run may come back: until then a frame that was deleted
@@ -31,6 +33,8 @@ def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[st
         Of the push.
     summary
         Of the pull that was made just before.
+    login
+        As for `push`.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def release_lost(dataset: fo.Dataset, key: str, summary: PullSummary) -> list[st
         ]
     if not summary.gone and not summary.deleted_frames:
         return []
-    with find_login().connect(results.run.url, results.run.organization) as server:
+    with find_login(login).connect(results.run.url, results.run.organization) as server:
         lost, causes, kept = _lost(results, server, set(out))
     fate = _LATER
     if lost == set(out):

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import fiftyone as fo
 
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.cvat.returned import Returned, from_file, from_server
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
@@ -30,13 +30,10 @@ def pull(
     dataset: fo.Dataset,
     key: str | None = None,
     *,
-    url: str | None = None,
-    token: str | None = None,
-    user: str | None = None,
-    password: str | None = None,
-    organization: str | None = None,
+    login: Login | None = None,
     export: str | Path | None = None,
     progress: Report | bool | None = None,
+    **account: Unpack[Account],
 ) -> PullSummary:
     """Fetch corrections into `ground_truth`, from jobs that are marked completed.
 
@@ -49,7 +46,7 @@ def pull(
         Image or video dataset.
     key
         Of the push; None takes the only one that is out.
-    url, token, user, password, organization
+    login, **account
         As for `push`.
     export
         Read this file instead of asking a server: an export "Ultralytics YOLO Pose 1.0" of the
@@ -81,9 +78,7 @@ def pull(
         )
     declare_ground_truth(dataset, results)
     summary = PullSummary(key, len(results.run.frames))
-    login = find_login(
-        url=url, token=token, user=user, password=password, organization=organization
-    )
+    login = find_login(login, **account)
     with reporting("pull", progress) as report:
         report(0, summary.frames, "asking" if export is None else "reading")
         states = _states(dataset)

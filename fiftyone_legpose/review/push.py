@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import fiftyone as fo
 
@@ -17,7 +17,7 @@ from cvat_bridge.errors import (
 from cvat_bridge.server import FRAMES_PER_TASK
 from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.announce import BACKEND
-from fiftyone_legpose.cvat.login import Login, find_login
+from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.outgoing import check_key
 from fiftyone_legpose.cvat.results import is_begun, load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
@@ -76,11 +76,7 @@ def push(
     key: str,
     *,
     label_field: str = fields.PREDICTIONS,
-    url: str | None = None,
-    token: str | None = None,
-    user: str | None = None,
-    password: str | None = None,
-    organization: str | None = None,
+    login: Login | None = None,
     project: str | None = None,
     assignee: str | None = None,
     segment_size: int | None = None,
@@ -90,6 +86,7 @@ def push(
     backup: str | Path | None = None,
     again: bool = False,
     progress: Report | bool | None = None,
+    **account: Unpack[Account],
 ) -> PushSummary:
     """Send frames to CVAT as stills, with the model's poses drawn on them.
 
@@ -106,9 +103,11 @@ def push(
         Name of this run; seen in CVAT, so no patient's name.
     label_field
         Keypoint field to draw, without ``frames.``; it stays as it is.
-    url, token, user, password, organization
-        The server and the account; by default ``FIFTYONE_CVAT_URL``, ``_TOKEN``, ``_USERNAME``,
-        ``_PASSWORD`` and ``_ORGANIZATION``. They are not stored.
+    login
+        The server and the account, not stored; by default those of ``FIFTYONE_CVAT_URL``,
+        ``_TOKEN``, ``_USERNAME``, ``_PASSWORD``, ``_ORGANIZATION`` and ``_CA_FILE``.
+    **account
+        Instead of `login` its parts: url, token, user, password, organization.
     project
         Name of the CVAT project, which is made where there is none.
     assignee
@@ -145,9 +144,7 @@ def push(
     check_key(key)
     dataset = source_dataset(view)
     backup = None if backup is None else Path(backup).expanduser()
-    login = find_login(
-        url=url, token=token, user=user, password=password, organization=organization
-    )
+    login = find_login(login, **account)
     with reporting("push", progress) as report:
         resumed = key in dataset.list_annotation_runs()
         missing = count_missing(dataset, key) if resumed else 0

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Unpack
 
 import fiftyone as fo
 
 from cvat_bridge.errors import ConflictError, NotFoundError
 from cvat_bridge.server import Job
-from fiftyone_legpose.cvat.login import Login, find_login
+from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_collection
@@ -64,11 +65,8 @@ def status(
     dataset: fo.Dataset,
     key: str | None = None,
     *,
-    url: str | None = None,
-    token: str | None = None,
-    user: str | None = None,
-    password: str | None = None,
-    organization: str | None = None,
+    login: Login | None = None,
+    **account: Unpack[Account],
 ) -> list[RunStatus]:
     """Tell where pushes stand: frames by state, jobs and links.
 
@@ -80,7 +78,7 @@ def status(
         Image or video dataset.
     key
         Of one push; None tells of all.
-    url, token, user, password, organization
+    login, **account
         As for `push`.
 
     Returns
@@ -90,9 +88,7 @@ def status(
     """
     check_collection(dataset)
     keys = review_keys(dataset) if key is None else [known_key(dataset, key)]
-    login = find_login(
-        url=url, token=token, user=user, password=password, organization=organization
-    )
+    login = find_login(login, **account)
     return [run_status(dataset, one, login) for one in keys]
 
 

@@ -21,7 +21,7 @@ from cvat_bridge.errors import (
     NotCvatError,
     ServerTroubleError,
 )
-from fiftyone_legpose.cvat.login import find_login
+from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError, writing
@@ -56,6 +56,7 @@ def loop(
     project: str | None = None,
     handover: str | Path | None = None,
     as_tracks: bool = False,
+    login: Login | None = None,
     train: bool = True,
     min_new: int | None = None,
     promote: bool = True,
@@ -96,6 +97,8 @@ def loop(
         is to be put beside it as ``<key>-<id>-export.zip``. The id tells datasets apart.
     as_tracks
         Push persons as tracks.
+    login
+        As for `push`.
     train
         Whether to train after a round; otherwise the next one begins with the same weights.
     min_new
@@ -175,6 +178,7 @@ def loop(
         if train
         else None,
         watch=watch,
+        login=login,
         notes=[],
         progress=progress,
     )
@@ -193,6 +197,7 @@ def _go_on(
     folder: Path | None,
     training: Mapping[str, Any] | None,
     watch: bool,
+    login: Login | None,
     notes: list[str],
     progress: Report | bool | None,
 ) -> LoopState:
@@ -202,7 +207,7 @@ def _go_on(
     while True:
         for begun in loop_state(dataset).rounds:
             if begun.out and begun.stage != "push":
-                _note(notes, _pull(dataset, begun.key, folder, watch, progress))
+                _note(notes, _pull(dataset, begun.key, folder, watch, login, progress))
         state = loop_state(dataset, rounds=rounds, train=training is not None, min_new=min_new)
         state = replace(state, notes=tuple(notes))
         current = state.rounds[-1]
@@ -214,7 +219,7 @@ def _go_on(
             if not is_begun(dataset, current.key):
                 if folder is None:
                     # To predict takes hours, and without a login they would end in an error.
-                    find_login().connect().close()
+                    find_login(login).connect().close()
                 failures = predict(dataset, progress=progress, **prediction).failures
                 _note(notes, [f"{f['path']} was left out: {f['reason']}." for f in failures])
                 if not len(select(dataset, progress=progress, **selection)):
@@ -223,7 +228,7 @@ def _go_on(
             backup = (
                 None if folder is None else folder / f"{handover_name(dataset, current.key)}.zip"
             )
-            push(dataset, current.key, backup=backup, progress=progress, **sending)
+            push(dataset, current.key, login=login, backup=backup, progress=progress, **sending)
         else:
             if current.stage == "review" and folder is not None:
                 where = f"; CVAT's export goes to {_export_file(dataset, current.key, folder)}"
@@ -272,6 +277,7 @@ def _pull(
     key: str,
     folder: Path | None,
     watch: bool,
+    login: Login | None,
     progress: Report | bool | None,
 ) -> list[str]:
     """Fetch what is finished of a round, and say what of it cannot come back."""
@@ -279,12 +285,12 @@ def _pull(
     if export is not None and not export.is_file():
         return []
     try:
-        pulled = pull(dataset, key, export=export, progress=progress)
+        pulled = pull(dataset, key, login=login, export=export, progress=progress)
     except FormatError as error:
         if export is None or not watch:
             raise
         return [f"{error} The loop reads {export.name} again: it may not be copied whole yet."]
-    return release_lost(dataset, key, pulled)
+    return release_lost(dataset, key, pulled, login)
 
 
 def _export_file(dataset: fo.Dataset, key: str, folder: Path) -> Path:

@@ -7,10 +7,10 @@ import fiftyone.operators as foo
 from fiftyone.operators.executor import ExecutionContext, Executor, ValidationContext
 from fiftyone.plugins.context import PluginContext, build_plugin_contexts
 
+from fiftyone_legpose.cvat.login import SECRETS
 from fiftyone_legpose.plugin_install import install
 
 NAME = "@legpose/legpose"
-SECRETS = [f"FIFTYONE_CVAT_{name}" for name in ("URL", "USERNAME", "PASSWORD", "TOKEN")]
 
 
 def installed() -> PluginContext:
@@ -32,7 +32,7 @@ def app_context(dataset: Any, verb: str = "", /, **params: Any) -> ExecutionCont
         "params": params,
     }
     return ExecutionContext(
-        request, executor=Executor(), operator_uri=f"{NAME}/{verb}", required_secrets=SECRETS
+        request, executor=Executor(), operator_uri=f"{NAME}/{verb}", required_secrets=list(SECRETS)
     )
 
 

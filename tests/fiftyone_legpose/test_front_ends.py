@@ -27,8 +27,8 @@ COMMANDS = {
 RENAMED = {"extract_frames": {"folder": "out"}, "export": {"format": "format_"}}
 """What the shell calls an option of a verb by another name."""
 
-SECRETS = {"token", "user", "password"}
-"""Nobody types a login into a shell, which keeps what was typed."""
+LOGIN = {"login", "account"}
+"""Nobody types a login into a shell, which keeps what was typed; a form takes it from secrets."""
 
 NOT_IN_THE_SHELL = {
     "train": {"ultralytics_arguments"},  # the shell passes them on without naming them
@@ -80,7 +80,7 @@ def parameters(verb: str) -> dict[str, Any]:
     """Give the options of a verb with their defaults, without what every front end has itself."""
     signature = inspect.signature(getattr(fiftyone_legpose, verb)).parameters
     own = COLLECTIONS - ({"dataset"} if verb in ("load", "extract_frames") else set())
-    skipped = own | {"progress"} | SECRETS
+    skipped = own | {"progress"} | LOGIN
     return {name: entry.default for name, entry in signature.items() if name not in skipped}
 
 
@@ -121,7 +121,7 @@ def test_the_form_has_every_option_of_the_verb_with_its_default(
         form = operator(cls.verb).resolve_input(context).type
         seen |= {name: entry.default for name, entry in form.properties.items()}
     missing = NOT_IN_THE_FORM.get(cls.verb, set())
-    absent = set(options) - set(seen) - {"url", "organization"}
+    absent = set(options) - set(seen)
     assert absent <= missing, "options that no form has"
     for name in set(seen) & set(options) - CHOSEN_BY_THE_FORM[cls.verb]:
         assert seen[name] == options[name], name

@@ -1,9 +1,11 @@
 """Which login goes to which server."""
 
 import pytest
+import yaml
 
 from cvat_bridge.errors import AddressError, LoginError
-from fiftyone_legpose.cvat.login import find_login, host_of
+from fiftyone_legpose.cvat.login import SECRETS, Login, find_login, host_of, login_from_secrets
+from tests.fiftyone_legpose.plugin_fixtures import PACKAGE
 
 OURS = "https://cvat.clinic.example"
 
@@ -70,3 +72,21 @@ def test_no_message_shows_a_login_that_an_address_holds(environment):
 )
 def test_hosts_are_compared_and_not_texts(one, other, same):
     assert (host_of(one) == host_of(other)) is same
+
+
+def test_a_login_is_taken_as_it_is_and_not_beside_parts_of_one(monkeypatch):
+    monkeypatch.setenv("FIFTYONE_CVAT_URL", "https://other.example.org")
+    login = Login("https://cvat.example.org", token="t", organization="clinic")
+    assert find_login(login) is login
+    with pytest.raises(TypeError, match="not both"):
+        find_login(login, url="https://cvat.example.org")
+    with pytest.raises(TypeError, match="'tokn'; of a CVAT account there are url, token"):
+        find_login(tokn="t")
+
+
+def test_fiftyones_secrets_hold_the_whole_login():
+    listed = yaml.safe_load((PACKAGE / "fiftyone.yml").read_text())["secrets"]
+    assert sorted(listed) == sorted(SECRETS)
+    secrets = {name: name.rpartition("CVAT_")[2].lower() for name in SECRETS}
+    expected = Login("url", "token", "username", "password", "organization", "ca_file")
+    assert login_from_secrets(secrets.get) == expected

@@ -234,12 +234,13 @@ def limit(clip: Path, imgsz: int, *, backend: str) -> dict[str, float]:
     """Bare backend and bare decode side by side: what no pipeline around them can beat."""
     import torch
 
+    from fiftyone_legpose.prediction.inference import Inference
     from fiftyone_legpose.prediction.runtimes import PoseModel
     from fiftyone_legpose.videos import decoding
 
     set_torch_threads()
     asked = time.perf_counter()
-    model = PoseModel(find_weights(), backend=backend, imgsz=imgsz)  # type: ignore[arg-type]
+    model = PoseModel(find_weights(), Inference(backend=backend, imgsz=imgsz))  # type: ignore[arg-type]
     _, frame = next(decoding.read_frames(clip, [1]))
     tensor = torch.from_numpy(model.prepare(frame).pixels).permute(2, 0, 1)[None].float() / 255
     tensor = tensor.contiguous()

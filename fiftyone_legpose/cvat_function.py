@@ -5,50 +5,38 @@ skeletons of a task; ``cvat-cli function run-agent`` with the same option serves
 Parameters are given like ``-p weights=str:best.pt -p trust=bool:yes``.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from cvat_bridge.auto_annotation import PoseFunction, pose_function
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
+from fiftyone_legpose.prediction.inference import Inference, InferenceOptions, takes_inference
 
 if TYPE_CHECKING:
     import PIL.Image
 
-    from fiftyone_legpose.prediction.runtimes import Backend
 
-
+@takes_inference
 def create(
     weights: str | None = None,
     version: str | None = None,
     *,
     trust: bool = False,
-    conf: float = 0.25,
-    imgsz: int | None = None,
-    flip_test: bool = False,
-    voting: bool = False,
-    device: str = "auto",
-    backend: "Backend" = "auto",
+    **inference: Unpack[InferenceOptions],
 ) -> PoseFunction:
     """Make the function; ``cvat-cli`` calls this by its name.
+
+    CVAT's own threshold can only raise `conf`.
 
     Parameters
     ----------
     weights, version, trust
         Which weights, as for predict; by default those in use.
-    conf
-        Lowest box confidence that counts as a person; CVAT's own threshold can only raise it.
-    imgsz
-        Longer side of the model's input in px; None is the size the weights were trained at.
-    flip_test
-        Look at every frame mirrored too, as for predict.
-    voting
-        Average everything that the network says of a person, as for predict.
-    device
-        ``auto``, ``cpu``, or a torch device such as ``0``.
-    backend
-        Runtime, as for predict.
+    **inference
+        What the network is asked and on what it runs: the attributes of
+        `prediction.inference.Inference`.
 
     Returns
     -------
@@ -60,15 +48,7 @@ def create(
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, version=version, trust=trust)
-    model = PoseModel(
-        found,
-        backend=backend,
-        imgsz=imgsz,
-        conf=conf,
-        device=device,
-        flip_test=flip_test,
-        voting=voting,
-    )
+    model = PoseModel(found, Inference(**inference))
 
     def predict(image: "PIL.Image.Image") -> list[Pose]:
         bgr = np.ascontiguousarray(np.asarray(image)[..., ::-1])

@@ -3,10 +3,10 @@
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import fiftyone as fo
 import numpy as np
@@ -31,7 +31,13 @@ from fiftyone_legpose.evaluation.result import (
     store_evaluation,
 )
 from fiftyone_legpose.pose.geometry import CORRECT_WITHIN
-from fiftyone_legpose.prediction.runtimes import Backend
+from fiftyone_legpose.prediction.inference import (
+    SWITCHES,
+    Inference,
+    NetworkOptions,
+    takes_inference,
+    words,
+)
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.weights import Weights, find_weights
@@ -42,6 +48,7 @@ _LOWEST_CONF = 0.01
 """Box confidence from which predictions count for AP, which asks for the whole curve."""
 
 
+@takes_inference
 @waits_its_turn("dataset_or_view")
 def evaluate(
     dataset_or_view: Any,
@@ -54,16 +61,12 @@ def evaluate(
     sigmas: Sequence[float] = legs.SIGMAS,
     resamples: int = 1000,
     seed: int = 51,
-    imgsz: int | None = None,
-    flip_test: bool = False,
-    voting: bool = False,
-    device: str = "auto",
-    backend: Backend = "auto",
     trust: bool = False,
     trained_on: bool = False,
     report: str | Path | None = None,
     worst: int = 12,
     progress: Report | bool | None = None,
+    **inference: Unpack[NetworkOptions],
 ) -> Evaluation:
     """Compare predictions, or weights, with what people labelled, on the same frames.
 
@@ -93,16 +96,6 @@ def evaluate(
         Bootstrap draws of the groups, for the 95% intervals.
     seed
         Of the draws.
-    imgsz
-        Longer side of the model's input in px, for `weights`; None is the size each was trained at.
-    flip_test
-        For `weights`, as for `predict`; ``_flip_test`` is added to the names of their fields.
-    voting
-        For `weights`, as for `predict`; ``_voting`` is added to the names of their fields.
-    device
-        For `weights`: ``auto``, ``cpu`` or a torch device.
-    backend
-        Runtime for `weights`, as for `predict`; frames that they have predicted before stay.
     trust
         Load weights of unknown origin, which can run code.
     trained_on
@@ -114,6 +107,8 @@ def evaluate(
         How many frames those are.
     progress
         See `fiftyone_legpose.progress.reporting`.
+    **inference
+        For `weights`, as for `predict`: attributes of `prediction.inference.Inference`.
 
     Returns
     -------
@@ -126,11 +121,19 @@ def evaluate(
     DatasetError
         Nothing is labelled, or no labelled frame was predicted, or all were trained on.
 
+    TypeError
+        There is no such option.
+
     Notes
     -----
+    `weights` are asked as the options of `predict` say. The names of switches that are on, such as
+    ``_flip_test``, are added to the names of their fields. Frames that they have predicted before
+    stay, on whatever runtime that was.
+
     Error is in px and in leg lengths (hip to knee to ankle, the longer side, of the true pose). A
     person is found from OKS 0.5. The area for OKS is 0.53 of the box around the labelled points.
     """
+    asked_of_each = replace(Inference(**inference), conf=_LOWEST_CONF)
     with reporting("evaluate", progress) as tell:
         view = _labelled_frames(dataset_or_view, gt_field)
         asked = [find_weights(w, trust=trust) for w in _as_list(weights or [])]
@@ -141,14 +144,7 @@ def evaluate(
             view, left_out = _without(view, trained)
         predicted: dict[str, str] = {}
         if asked:
-            options = {
-                "imgsz": imgsz,
-                "flip_test": flip_test,
-                "voting": voting,
-                "device": device,
-                "backend": backend,
-            }
-            predicted |= _predict(view, asked, options, tell)
+            predicted |= _predict(view, asked, asked_of_each, tell)
         predicted |= {name: name for name in stored}
         tell(0, 4, "reading")
         material = _read(view, gt_field, predicted, group_by)
@@ -180,12 +176,12 @@ def evaluate(
             "sigmas": [float(s) for s in sigmas],
             "resamples": resamples,
             "seed": seed,
-            "imgsz": imgsz if asked else None,
+            "imgsz": asked_of_each.imgsz if asked else None,
             "trained_on": trained_on,
         }
-        for way, option in (("flip_tested", "flip_test"), ("voted", "voting")):
-            if names := _made_with(option, view, predicted):
-                settings[way] = names
+        for switch in sorted(SWITCHES):
+            if names := _made_with(switch, view, predicted):
+                settings[words(switch).evaluated] = names
         result = Evaluation(
             key=_key(material, settings),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -364,7 +360,7 @@ def _of_known_subjects(view: Any, material: _Material, trained: Collection[tuple
 
 
 def _predict(
-    view: Any, weights: Sequence[Weights], options: dict[str, Any], tell: Report
+    view: Any, weights: Sequence[Weights], inference: Inference, tell: Report
 ) -> dict[str, str]:
     """Predict the labelled frames with each of some weights; the fields by name."""
     from fiftyone_legpose.prediction.predict import predict
@@ -372,16 +368,15 @@ def _predict(
     out: dict[str, str] = {}
     for found in weights:
         field = f"eval_{re.sub(r'[^0-9A-Za-z]+', '_', found.name)}_{found.sha256[:8]}"
-        field += "".join(f"_{way}" for way in ("flip_test", "voting") if options[way])
+        field += "".join(f"_{switch}" for switch in inference.on)
         name = found.name if found.name not in out else f"{found.name} {found.sha256[:8]}"
         summary = predict(
             view,
             weights=found,
             label_field=field,
-            conf=_LOWEST_CONF,
-            **options,
             track=False,
             progress=tell,
+            **asdict(inference),
         )
         if summary.failures:
             first = summary.failures[0]

@@ -10,6 +10,7 @@ import fiftyone as fo
 
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation.intervals import Change, Estimate
+from fiftyone_legpose.prediction.inference import SWITCHES, words
 
 METHOD = "legpose-evaluate"
 """What the custom runs of evaluations say in ``config.method``."""
@@ -74,8 +75,8 @@ class Evaluation:
                 f"{known} of the frames show subjects or videos that weights were trained on, "
                 "which flatters those."
             )
-        for key, way in (("flip_tested", "the flip test"), ("voted", "voting")):
-            made = self.settings.get(key, [])
+        for switch in map(words, sorted(SWITCHES)):
+            way, made = switch.way, self.settings.get(switch.evaluated, [])
             others = [name for name in self.names if name not in made]
             if made and others:
                 told.append(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 import fiftyone as fo
 import numpy as np
@@ -20,6 +20,7 @@ from fiftyone_legpose.dataset.frames import source_dataset, without_clips
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.prediction.annotated_video import write_annotated_videos
+from fiftyone_legpose.prediction.inference import Inference, InferenceOptions, takes_inference
 from fiftyone_legpose.prediction.label_writer import (
     LabelWriter,
     StoredLabels,
@@ -27,7 +28,7 @@ from fiftyone_legpose.prediction.label_writer import (
     stored_labels,
 )
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
-from fiftyone_legpose.prediction.runtimes import Backend, PoseModel, check_backend
+from fiftyone_legpose.prediction.runtimes import PoseModel, check_backend
 from fiftyone_legpose.prediction.tracking import PersonTracker, Tracker
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import decoding
@@ -58,25 +59,21 @@ class PredictSummary:
     videos_saved: list[str] = field(default_factory=list)
 
 
+@takes_inference
 @waits_its_turn("dataset_or_view")
 def predict(
     dataset_or_view: Any,
     *,
     weights: str | Path | Weights | None = None,
-    backend: Backend = "auto",
-    conf: float = 0.25,
-    imgsz: int | None = None,
     every: int = 1,
     track: bool | Tracker = True,
     label_field: str = fields.PREDICTIONS,
-    device: str = "auto",
     trust: bool = False,
     overwrite: bool = False,
-    flip_test: bool = False,
-    voting: bool = False,
     repair_swaps: bool = False,
     save_video: str | Path | None = None,
     progress: Report | bool | None = None,
+    **inference: Unpack[InferenceOptions],
 ) -> PredictSummary:
     """Find the legs in every frame of videos, or in pictures, and save them to the dataset.
 
@@ -91,33 +88,16 @@ def predict(
         Video or image collection; of a view only its own frames are decoded.
     weights
         As `fiftyone_legpose.zoo.weights.find_weights` takes them; None is the default version.
-    backend
-        Runtime of the model; ``auto`` takes the fastest one installed.
-    conf
-        Lowest box confidence of a person, 0 to 1.
-    imgsz
-        Longer side of the model's input in px; None is the size the weights were trained at.
     every
         Look at every n-th frame only; the others stay None, which means not looked at.
     track
         Whether persons get track ids in videos, or by which of ultralytics' trackers.
     label_field
         Bare name of the field for the keypoints; boxes go into ``<label_field>_boxes``.
-    device
-        ``auto``, ``cpu`` or a torch device.
     trust
         Load weights of unknown origin, which can run code.
     overwrite
         Predict again what is done.
-    flip_test
-        Look at every frame mirrored too and average both (`flip_test.merge`): better points and
-        confidence for twice the network's time. `conf` is then that of the mean, in which somebody
-        who is found in one picture alone counts half.
-    voting
-        Average everything that the network says of a person (`voting.vote`), of which it otherwise
-        keeps the surest alone, as ultralytics does: better points, and a confidence that tells
-        better which are right, for hardly any time. It is a little lower: predict a dataset in one
-        way, or the frames with voting look more doubtful.
     repair_swaps
         Exchange left and right back on frames of a track where the motion says that the model
         mixed them up (`swaps.find_swaps`); such keypoints carry ``sides_exchanged``.
@@ -125,6 +105,9 @@ def predict(
         Folder for annotated H.264 videos.
     progress
         See `fiftyone_legpose.progress.reporting`.
+    **inference
+        What the network is asked and on what it runs: the attributes of `inference.Inference`, for
+        example ``flip_test=True``.
 
     Returns
     -------
@@ -136,21 +119,18 @@ def predict(
         The collection or a setting is not what predict needs.
     WeightsError
         See `find_weights`.
+    TypeError
+        There is no such option.
     """
-    tracker = _check_settings(dataset_or_view, conf, imgsz, every, track, label_field)
-    check_backend(backend)
+    asked = Inference(**inference)
+    tracker = _check_settings(dataset_or_view, asked, every, track, label_field)
+    check_backend(asked.backend)
     if repair_swaps and tracker is None:
         raise DatasetError("repair_swaps looks at tracks: leave track on.")
     found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
     dataset = source_dataset(dataset_or_view)
     view = without_clips(dataset_or_view)
-    settings = {"conf": conf, "imgsz": imgsz, "track": tracker}
-    if flip_test:
-        settings["flip_test"] = True
-    if voting:
-        settings["voting"] = True
-    if repair_swaps:
-        settings["repair_swaps"] = True
+    settings = _settings(asked, tracker, repair_swaps=repair_swaps)
     key = _run_key(label_field, found, settings)
     keypoint_labels.declare(dataset, label_field, boxes=True)
     video = view.media_type == "video"
@@ -161,7 +141,7 @@ def predict(
         target=dataset if video else view,
         field=label_field,
         key=key,
-        model=_LazyModel(found, backend, imgsz, conf, device, flip_test, voting),
+        model=_LazyModel(found, asked),
         tracker=tracker if video else None,
         repair_swaps=repair_swaps and video,
     )
@@ -187,24 +167,11 @@ class _LazyModel:
     """A model that is loaded when the first frame needs it: a second run needs none."""
 
     weights: Weights
-    backend: Backend
-    imgsz: int | None
-    conf: float
-    device: str
-    flip_test: bool
-    voting: bool
+    inference: Inference
 
     @cached_property
     def loaded(self) -> PoseModel:
-        return PoseModel(
-            self.weights,
-            backend=self.backend,
-            imgsz=self.imgsz,
-            conf=self.conf,
-            device=self.device,
-            flip_test=self.flip_test,
-            voting=self.voting,
-        )
+        return PoseModel(self.weights, self.inference)
 
 
 @dataclass(frozen=True)
@@ -239,8 +206,7 @@ class _Batch:
 
 def _check_settings(
     view: Any,
-    conf: float,
-    imgsz: int | None,
+    asked: Inference,
     every: int,
     track: bool | str,
     label_field: str,
@@ -250,10 +216,10 @@ def _check_settings(
     if view.media_type not in ("video", "image") or not len(view):
         what = f"holds {view.media_type}" if len(view) else "is empty"
         raise DatasetError(f"This collection {what}: load videos or images first.")
-    if not 0 <= conf <= 1:
-        raise DatasetError(f"conf must lie between 0 and 1, not {conf}.")
-    if imgsz is not None and (imgsz < 32 or imgsz % 32):
-        raise DatasetError(f"imgsz must be a multiple of 32 px, not {imgsz}.")
+    if not 0 <= asked.conf <= 1:
+        raise DatasetError(f"conf must lie between 0 and 1, not {asked.conf}.")
+    if asked.imgsz is not None and (asked.imgsz < 32 or asked.imgsz % 32):
+        raise DatasetError(f"imgsz must be a multiple of 32 px, not {asked.imgsz}.")
     if every < 1:
         raise DatasetError(f"every must be 1 or more, not {every}.")
     if label_field.startswith("frames.") or label_field == fields.GROUND_TRUTH:
@@ -266,6 +232,17 @@ def _check_settings(
     if isinstance(track, str):
         raise DatasetError(f"track must be True, False or one of {', '.join(get_args(Tracker))}.")
     return "bytetrack" if track else None
+
+
+def _settings(asked: Inference, tracker: Tracker | None, *, repair_swaps: bool) -> dict[str, Any]:
+    """List all that changes what a run finds, but for the weights.
+
+    The names, their order, and that a switch is listed only where it is on, are part of the keys
+    that datasets hold: with others, frames that are done would be predicted again.
+    """
+    switches = [*asked.on, *(["repair_swaps"] if repair_swaps else [])]
+    where = {"conf": asked.conf, "imgsz": asked.imgsz, "track": tracker}
+    return where | dict.fromkeys(switches, True)
 
 
 def _run_key(label_field: str, weights: Weights, settings: dict[str, Any]) -> str:

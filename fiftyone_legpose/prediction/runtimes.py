@@ -9,7 +9,7 @@ from functools import cache, partial
 from itertools import cycle, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import fiftyone as fo
 import numpy as np
@@ -17,12 +17,11 @@ import numpy as np
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import MissingToolError
 from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE, merge
+from fiftyone_legpose.prediction.inference import Backend, Inference
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.prediction.voting import VOTER_SHARE, vote
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import Weights, keypoint_shape, load_yolo, trained_imgsz
-
-Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
 
 _PACKAGES = {"openvino": ["openvino"], "onnx": ["onnx", "onnxruntime"], "tensorrt": ["tensorrt"]}
 _FORMATS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "engine"}
@@ -49,20 +48,10 @@ class PoseModel:
     ----------
     weights
         Checked weights.
-    backend
-        Runtime; ``auto`` takes TensorRT or torch on a GPU, OpenVINO, ONNX or torch on a CPU.
-    imgsz
-        Longer side of the model's input in px; None is the size the weights were trained at.
-    conf
-        Lowest box confidence that counts as a person; with the flip test, the mean of both.
-    device
-        ``auto``, ``cpu``, or a torch device such as ``0`` or ``mps``. OpenVINO runs on the CPU.
-    flip_test
-        Run every frame mirrored too and average both: points and confidence are better, and the
-        network has twice the work.
-    voting
-        Average everything that the network says of a person (`voting.vote`): points and confidence
-        are better, and the network has no more work. Weights that go without NMS say it once.
+    inference
+        What it is asked, and on what it runs. `Inference.conf` may be another one later: assign
+        a new value to the attribute `inference`. Voting changes nothing with weights that go
+        without NMS: they say once what they say of a person.
 
     Raises
     ------
@@ -70,29 +59,18 @@ class PoseModel:
         The package of the runtime asked for is not installed.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        *,
-        backend: Backend = "auto",
-        imgsz: int | None = None,
-        conf: float = 0.25,
-        device: str = "auto",
-        flip_test: bool = False,
-        voting: bool = False,
-    ):
+    def __init__(self, weights: Weights, inference: Inference):
         import_ultralytics()
         from ultralytics.data.augment import LetterBox
         from ultralytics.nn.autobackend import AutoBackend
 
         self.weights = weights
-        self.conf = conf
-        self._flip_test = flip_test
-        self._voting = voting
+        self.inference = inference
         # Ours runs OpenVINO on the CPU, beside a GPU too.
-        self.device = _pick_device("cpu" if backend == "openvino" else device)
-        self.backend = _pick_backend(backend, self.device)
-        pictures = 2 if flip_test else 1
+        on_cpu = inference.backend == "openvino"
+        self.device = _pick_device("cpu" if on_cpu else inference.device)
+        self.backend = _pick_backend(inference.backend, self.device)
+        pictures = 2 if inference.flip_test else 1
         self.batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH // pictures
         yolo = load_yolo(weights)
         # YOLO26 can do without NMS, and weights may be saved set to it. With NMS, which `yolo
@@ -101,7 +79,7 @@ class PoseModel:
         self._end2end = bool(yolo.model.end2end)
         self._keypoint_shape = keypoint_shape(yolo)
         self._class_count = len(yolo.names)
-        side = imgsz or trained_imgsz(yolo)
+        side = inference.imgsz or trained_imgsz(yolo)
         # The rectangle that holds the picture, not a square: 1.7 times fewer pixels at 16:9.
         stride = int(max(yolo.model.stride))
         self._letterbox = LetterBox((side, side), auto=True, stride=stride)
@@ -170,17 +148,17 @@ class PoseModel:
         with torch.inference_mode():
             batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).contiguous()
             batch = batch.flip(1).float().div_(255)  # BGR to RGB, cheap once planes are dense
-            if self._flip_test:
+            if self.inference.flip_test:
                 batch = torch.cat([batch, batch.flip(-1)])
             output = self._start(batch)
 
         def finish() -> list[RawPoses]:
             with torch.inference_mode():
                 found = self._find(output(), tuple(batch.shape[2:]), [f.shape for f in frames])
-            if not self._flip_test:
+            if not self.inference.flip_test:
                 return found
             both = zip(found[: len(frames)], found[len(frames) :], strict=True)
-            return [merge(*pair, conf=self.conf) for pair in both]
+            return [merge(*pair, conf=self.inference.conf) for pair in both]
 
         return finish
 
@@ -190,7 +168,8 @@ class PoseModel:
         """Find the persons in what the network puts out; with the flip test mirrored ones last."""
         from ultralytics.utils import nms
 
-        conf = self.conf * (CANDIDATE_SHARE if self._flip_test else 1)
+        asked = self.inference
+        conf = asked.conf * (CANDIDATE_SHARE if asked.flip_test else 1)
 
         def to_raw(found: Any) -> list[RawPoses]:
             return [
@@ -199,7 +178,7 @@ class PoseModel:
             ]
 
         # Weights that go without NMS answer once a person: there is nobody to vote.
-        voting = self._voting and not self._end2end
+        voting = asked.voting and not self._end2end
         candidates = self._candidates(output, conf * VOTER_SHARE) if voting else []
         found = to_raw(
             nms.non_max_suppression(

@@ -1,6 +1,7 @@
 """The zoo entries as FiftyOne models: what `dataset.apply_model` runs."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ from eta.core.config import Config
 
 from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.errors import WeightsError
+from fiftyone_legpose.prediction.inference import SWITCHES, Inference
 from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.zoo.weights import AUTHOR_NAME, find_weights
 
@@ -46,9 +48,8 @@ class LegPoseModelConfig(Config):
     d
         ``weights`` (path or name), ``version`` (of the registry), ``trust`` (load an unknown
         checkpoint, which can run code), ``download`` (fetch the author's weights from their
-        public address), ``right_first``, ``backend``, ``imgsz`` (px), ``confidence_thresh`` (of
-        boxes), ``device``, ``flip_test`` (look at every picture mirrored too), ``voting``
-        (average everything that the network says of a person).
+        public address), ``right_first``, ``confidence_thresh``, which is `Inference.conf`, and the
+        other options of `fiftyone_legpose.prediction.inference.Inference` by their names.
     """
 
     def __init__(self, d: dict[str, Any]):
@@ -57,12 +58,24 @@ class LegPoseModelConfig(Config):
         self.trust = self.parse_bool(d, "trust", default=False)
         self.download = self.parse_bool(d, "download", default=False)
         self.right_first = self.parse_bool(d, "right_first", default=None)
-        self.backend = self.parse_string(d, "backend", default="auto")
-        self.imgsz = self.parse_int(d, "imgsz", default=None)
-        self.confidence_thresh = self.parse_number(d, "confidence_thresh", default=0.25)
-        self.device = self.parse_string(d, "device", default="auto")
-        self.flip_test = self.parse_bool(d, "flip_test", default=False)
-        self.voting = self.parse_bool(d, "voting", default=False)
+        default = Inference()
+        self.backend = self.parse_string(d, "backend", default=default.backend)
+        self.imgsz = self.parse_int(d, "imgsz", default=default.imgsz)
+        self.confidence_thresh = self.parse_number(d, "confidence_thresh", default=default.conf)
+        self.device = self.parse_string(d, "device", default=default.device)
+        for name in SWITCHES:
+            setattr(self, name, self.parse_bool(d, name, default=getattr(default, name)))
+
+    @property
+    def inference(self) -> Inference:
+        """What the network is asked, and on what it runs."""
+        return Inference(
+            conf=self.confidence_thresh,
+            imgsz=self.imgsz,
+            backend=self.backend,
+            device=self.device,
+            **{name: getattr(self, name) for name in SWITCHES},
+        )
 
 
 class LegPoseModel(fom.Model):
@@ -93,15 +106,7 @@ class LegPoseModel(fom.Model):
             trust=config.trust,
             right_first=config.right_first,
         )
-        self._pose_model = PoseModel(
-            weights,
-            backend=config.backend,
-            imgsz=config.imgsz,
-            conf=config.confidence_thresh,
-            device=config.device,
-            flip_test=config.flip_test,
-            voting=config.voting,
-        )
+        self._pose_model = PoseModel(weights, config.inference)
 
     @property
     def media_type(self) -> str:
@@ -133,7 +138,9 @@ class LegPoseModel(fom.Model):
 
     def predict_all(self, args: Any) -> list[dict[str, fo.Label]]:
         """Find the legs in RGB pictures of shape (H, W, 3) each."""
-        self._pose_model.conf = self.config.confidence_thresh
+        # Whoever has the model may raise the threshold of its configuration between two calls.
+        conf = self.config.confidence_thresh
+        self._pose_model.inference = replace(self._pose_model.inference, conf=conf)
         pictures = [np.ascontiguousarray(np.asarray(arg)[..., ::-1]) for arg in args]
         found = self._pose_model.infer([self._pose_model.prepare(p) for p in pictures])
         labels = []

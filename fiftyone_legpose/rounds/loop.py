@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 import fiftyone as fo
 
@@ -25,6 +25,7 @@ from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError, writing
+from fiftyone_legpose.prediction.inference import Inference, SwitchOptions, takes_inference
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review.handover import handover_name
@@ -47,6 +48,7 @@ _PASSING = (AddressError, NotCvatError, ServerTroubleError, BusyError)
 """What a server that restarts, its proxy or the way to it answers with for a while."""
 
 
+@takes_inference
 def loop(
     dataset: fo.Dataset,
     *,
@@ -62,14 +64,13 @@ def loop(
     promote: bool = True,
     epochs: int = 200,
     imgsz: int | None = None,
-    flip_test: bool = False,
-    voting: bool = False,
     allow_shared_subjects: bool = False,
     prediction: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     watch: bool = False,
     poll_s: float = 60.0,
     progress: Report | bool | None = None,
+    **inference: Unpack[SwitchOptions],
 ) -> LoopState:
     """Do what can be done now of a loop of rounds, and tell what it waits for.
 
@@ -77,7 +78,8 @@ def loop(
     it pulls what is finished, trains when enough is new, compares the new weights with the old
     ones, and begins the next round. Killed anywhere, the next call goes on. Frames that were
     deleted in CVAT, or whose task is gone, are not waited for: once the rest of their round is
-    back they can be selected again.
+    back they can be selected again. Which weights are better is measured without the switches that
+    `predict` is told.
 
     Parameters
     ----------
@@ -111,12 +113,6 @@ def loop(
     imgsz
         Longer side in px of the model's input in each training; by default the size that the
         weights in use were trained at, which is also what they predict at.
-    flip_test
-        Whether predictions are the mean of every frame and its mirror image: slower and better.
-        Which weights are better is still measured without.
-    voting
-        Whether predictions average everything that the network says of a person, as for `predict`;
-        which weights are better is measured without that too.
     allow_shared_subjects
         See `train`.
     prediction
@@ -131,6 +127,8 @@ def loop(
         Seconds between looks.
     progress
         See `fiftyone_legpose.progress.reporting`.
+    **inference
+        Switches of `prediction.inference.Inference` for `predict`, for example ``voting=True``.
 
     Returns
     -------
@@ -143,6 +141,7 @@ def loop(
     LegposeError, CvatError
         What the verbs raise; nothing that was done is lost.
     """
+    asked = Inference(**inference)
     check_dataset(dataset)
     if rounds < 1 or count < 1:
         raise DatasetError(f"A loop needs rounds and frames, not rounds={rounds}, count={count}.")
@@ -162,7 +161,7 @@ def loop(
         dataset,
         rounds=rounds,
         min_new=min_new,
-        prediction={"flip_test": flip_test, "voting": voting, **(prediction or {})},
+        prediction={**asked.switches(), **(prediction or {})},
         selection={"count": count, "strategy": strategy},
         sending={"project": project, "as_tracks": as_tracks},
         folder=folder,

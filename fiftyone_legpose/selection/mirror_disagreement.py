@@ -1,6 +1,7 @@
 """Disagreement of a model with itself: what it finds in the mirrored frame, and how far off."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE
+from fiftyone_legpose.prediction.inference import SWITCHES, Inference
 from fiftyone_legpose.prediction.raw_poses import RawPoses
 from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.progress import Report
@@ -64,8 +66,8 @@ def mirror_signal(
     WeightsError
         The weights are missing, unknown or no checkpoint.
     """
-    found, settings, flip_tested = _same_run(view, field, weights, trust)
-    model = PoseModel(found, **settings)
+    found, asked, flip_tested = _same_run(view, field, weights, trust)
+    model = PoseModel(found, asked)
     strength = np.zeros((len(frames), len(legs.KEYPOINTS)))
     total = int(frames.sum())
     for done, (frame, picture) in enumerate(_pictures(table, frames), 1):
@@ -85,18 +87,17 @@ def mirror_signal(
 
 def _same_run(
     view: Any, field: str, weights: str | Path | None, trust: bool
-) -> tuple[Weights, dict[str, Any], bool]:
-    """Find the weights and settings that predictions were made with, and if by the flip test.
+) -> tuple[Weights, Inference, bool]:
+    """Find the weights that predictions were made with, what to ask, and if by the flip test.
 
     Of several runs the lowest `conf` counts: at a higher one, a person who was found with less
     confidence would not be found again, however good the points are. With the flip test somebody
-    needs less of it in one picture.
+    needs less of it in one picture. A switch that was on in one of the runs is on.
     """
     found = find_weights(weights, trust=trust)
     dataset = source_dataset(view)
     prefix = "frames." if view.media_type == "video" else ""
-    settings: dict[str, Any] = {}
-    flip_tested = False
+    runs: list[Inference] = []
     for key in view.distinct(f"{prefix}{field}.made_by"):
         if not dataset.has_run(key):
             raise DatasetError(
@@ -109,13 +110,15 @@ def _same_run(
                 f"the predictions in {field!r} were made by {config.weights}, not by {found.name}; "
                 "name their weights, or predict again"
             )
-        conf = min(config.conf, settings.get("conf", config.conf))
-        voting = settings.get("voting", False) or getattr(config, "voting", False)
-        settings = {"imgsz": config.imgsz, "conf": conf, "voting": voting}
-        flip_tested = flip_tested or getattr(config, "flip_test", False)
-    if flip_tested:
-        settings["conf"] *= CANDIDATE_SHARE
-    return found, settings, flip_tested
+        runs.append(Inference.of_run(config))
+    if not runs:
+        return found, Inference(), False
+    switches: dict[str, Any] = {name: any(getattr(run, name) for run in runs) for name in SWITCHES}
+    asked = replace(runs[-1], conf=min(run.conf for run in runs), **switches)
+    if asked.flip_test:
+        # Each of the two pictures is asked on its own here.
+        return found, replace(asked, conf=asked.conf * CANDIDATE_SHARE, flip_test=False), True
+    return found, asked, False
 
 
 def _pictures(table: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -9,6 +9,7 @@ import pytest
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import WeightsError
+from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.zoo.weights import find_weights
 
@@ -32,7 +33,9 @@ def test_it_draws_what_the_model_finds(frame: np.ndarray):
     rgb = PIL.Image.fromarray(np.ascontiguousarray(frame[..., ::-1]))
     shapes = function.detect(SimpleNamespace(conf_threshold=None), rgb)
 
-    model = PoseModel(find_weights(), device="cpu", backend="torch", conf=0.05, imgsz=320)
+    model = PoseModel(
+        find_weights(), Inference(device="cpu", backend="torch", conf=0.05, imgsz=320)
+    )
     (raw,) = model.infer([model.prepare(frame)])
     assert len(shapes) == len(raw.scores) > 0
     for shape, points in zip(shapes, raw.points, strict=True):
@@ -51,7 +54,7 @@ def test_it_takes_more_care_where_asked(frame: np.ndarray, way: str):
     options = {"device": "cpu", "backend": "torch", "conf": 0.05, "imgsz": 320}
     rgb = PIL.Image.fromarray(np.ascontiguousarray(frame[..., ::-1]))
     shapes = create(**{way: True}, **options).detect(SimpleNamespace(conf_threshold=None), rgb)
-    model = PoseModel(find_weights(), **{way: True}, **options)
+    model = PoseModel(find_weights(), Inference(**{way: True}, **options))
     (raw,) = model.infer([model.prepare(frame)])
     drawn = [sorted(shape.elements, key=lambda e: e.label_id) for shape in shapes]
     assert [[e.points for e in elements] for elements in drawn] == raw.points.tolist()

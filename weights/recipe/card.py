@@ -113,13 +113,13 @@ def load_model(
 
     `imgsz` is the longer side of the input in px; None is the size they were trained at.
     """
+    from fiftyone_legpose.prediction.inference import Inference
     from fiftyone_legpose.prediction.runtimes import PoseModel
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, trust=True)
-    model = PoseModel(
-        found, backend="torch", imgsz=imgsz, conf=0.01, voting=voting, flip_test=flip_test
-    )
+    asked = Inference(backend="torch", imgsz=imgsz, conf=0.01, voting=voting, flip_test=flip_test)
+    model = PoseModel(found, asked)
 
     def predict(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (raw,) = model.infer([model.prepare(image)])

@@ -8,6 +8,7 @@ import pytest
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.prediction.flip_test import merge
+from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.raw_poses import LEG, POSE, found
@@ -86,7 +87,9 @@ def frame(sample_clip) -> np.ndarray:
 def test_a_mirrored_frame_has_the_mirrored_answer(frame, backend, right_first):
     # No padding, which the middle of a pixel might be on either side of.
     weights = replace(find_weights(), right_first=right_first)
-    model = PoseModel(weights, backend=backend, device="cpu", imgsz=288, conf=0.1, flip_test=True)
+    model = PoseModel(
+        weights, Inference(backend=backend, device="cpu", imgsz=288, conf=0.1, flip_test=True)
+    )
     pictures = [frame, np.ascontiguousarray(frame[:, ::-1])]
     [plain, mirrored] = model.infer([model.prepare(picture) for picture in pictures])
     assert len(plain.scores) == len(mirrored.scores) > 0
@@ -95,7 +98,7 @@ def test_a_mirrored_frame_has_the_mirrored_answer(frame, backend, right_first):
     boxes = mirrored.boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1) + (frame.shape[1], 0) * 2
     assert np.allclose(plain.boxes, boxes, atol=0.01)
     assert np.allclose(plain.confidence, mirrored.confidence[:, FLIP], atol=1e-3)
-    bare = PoseModel(weights, backend=backend, device="cpu", imgsz=288, conf=0.1)
+    bare = PoseModel(weights, Inference(backend=backend, device="cpu", imgsz=288, conf=0.1))
     [once, again] = bare.infer([bare.prepare(picture) for picture in pictures])
     assert not np.allclose(once.points[0], again.points[0][FLIP] * (-1, 1) + (288, 0), atol=0.01)
 
@@ -103,7 +106,7 @@ def test_a_mirrored_frame_has_the_mirrored_answer(frame, backend, right_first):
 @pytest.mark.parametrize("voting", [False, True])
 def test_batches_of_frames_keep_their_own_mirror_image(frame, voting):
     options = {"backend": "torch", "device": "cpu", "imgsz": 160, "conf": 0.1}
-    model = PoseModel(find_weights(), flip_test=True, voting=voting, **options)
+    model = PoseModel(find_weights(), Inference(flip_test=True, voting=voting, **options))
     larger = cv2.resize(frame, None, fx=2, fy=2)
     pictures = [frame, np.zeros_like(frame), np.roll(frame, 40, axis=1), larger]
     alone = [model.infer([model.prepare(picture)])[0] for picture in pictures]
@@ -121,7 +124,7 @@ def test_other_models_go_through_it_too(frame, tmp_path, architecture, values):
     path = untrained(tmp_path / "legs.pt", architecture, values=values)
     weights = find_weights(path, trust=True)
     options = {"backend": "torch", "device": "cpu", "imgsz": 288, "conf": 0.001}
-    model = PoseModel(weights, flip_test=True, **options)
+    model = PoseModel(weights, Inference(flip_test=True, **options))
     [raw] = model.infer([model.prepare(frame)])
     assert raw.points.shape == (len(raw.scores), 10, 2)
     assert len(raw.scores) > 0
@@ -132,7 +135,7 @@ def test_other_models_go_through_it_too(frame, tmp_path, architecture, values):
 def test_mirrored_points_come_back_whatever_the_padding(size):
     import torch
 
-    model = PoseModel(find_weights(), backend="torch", device="cpu", imgsz=160)
+    model = PoseModel(find_weights(), Inference(backend="torch", device="cpu", imgsz=160))
     prepared = model.prepare(np.zeros((*size, 3), np.uint8))
     inner = prepared.pixels.shape[:2]
     where = np.random.default_rng(0).uniform(0.3, 0.7, (2, 12, 2)) * inner[::-1]

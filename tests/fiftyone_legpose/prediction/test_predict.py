@@ -320,7 +320,7 @@ def test_exchanged_legs_are_exchanged_back_where_asked(
             raise decoding.UnreadableError(f"the video ends after frame {decodable}")
 
     monkeypatch.setattr(decoding, "read_frames", ending)
-    original = label_writer.poses.predicted_documents
+    original = label_writer.keypoint_labels.predicted_documents
     calls = []
 
     def mixing_up(boxes, scores, points, confidence, size, **rest):
@@ -332,7 +332,7 @@ def test_exchanged_legs_are_exchanged_back_where_asked(
     dataset = lp.load(sample_clip, dataset_name)
     settings = {"backend": "torch", "imgsz": 320, "conf": 0.5}
     lp.predict(dataset, label_field="true", **settings)
-    monkeypatch.setattr(label_writer.poses, "predicted_documents", mixing_up)
+    monkeypatch.setattr(label_writer.keypoint_labels, "predicted_documents", mixing_up)
     lp.predict(dataset, repair_swaps=True, **settings)
     expected, found = table(dataset, "true"), table(dataset)
     wrong = np.abs(expected.points - found.points).max(axis=(1, 2)) > 1

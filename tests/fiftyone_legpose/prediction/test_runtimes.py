@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fiftyone_legpose.prediction import runtimes
+from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
 from tests.fiftyone_legpose.untrained import untrained
@@ -23,7 +24,7 @@ def test_openvino_runs_on_the_cpu_beside_a_gpu(monkeypatch):
     monkeypatch.setattr(runtimes, "_installed", lambda name: True)
     monkeypatch.setattr(runtimes, "_exported", lambda *_: None)
     monkeypatch.setattr(runtimes, "_openvino", lambda _: None)
-    model = runtimes.PoseModel(find_weights(), backend="openvino", device="auto")
+    model = runtimes.PoseModel(find_weights(), Inference(backend="openvino", device="auto"))
     assert asked == ["cpu"]
     assert model.batch == 1
 
@@ -66,7 +67,9 @@ def test_a_batch_keeps_its_poses_when_the_next_has_begun(monkeypatch, network):
     monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", network)
     monkeypatch.setattr(runtimes, "_installed", lambda name: True)
     monkeypatch.setattr(runtimes, "_exported", lambda *_: Path("legs.engine"))
-    model = runtimes.PoseModel(find_weights(), backend="tensorrt", imgsz=128, device="cpu")
+    model = runtimes.PoseModel(
+        find_weights(), Inference(backend="tensorrt", imgsz=128, device="cpu")
+    )
     dark, bright = (
         model.begin([model.prepare(np.full((128, 128, 3), shade, np.uint8))]) for shade in (0, 204)
     )
@@ -107,8 +110,8 @@ def test_one_engine_does_with_and_without_mirrored_frames(monkeypatch):
     monkeypatch.setattr(runtimes, "_installed", lambda name: True)
     monkeypatch.setattr(runtimes, "_exported", exported)
     options = {"backend": "tensorrt", "imgsz": 128}
-    plain = runtimes.PoseModel(find_weights(), **options)
-    tested = runtimes.PoseModel(find_weights(), flip_test=True, **options)
+    plain = runtimes.PoseModel(find_weights(), Inference(**options))
+    tested = runtimes.PoseModel(find_weights(), Inference(flip_test=True, **options))
     assert plain.batch == 2 * tested.batch
     assert asked == [plain.batch] * 2
 
@@ -130,7 +133,7 @@ def test_yolo26_finds_what_ultralytics_finds_with_it(tmp_path, saved):
     [expected] = yolo.predict(picture, device="cpu", verbose=False, **options)
     assert len(expected) > 1
     for backend in ("torch", "openvino"):
-        model = runtimes.PoseModel(weights, backend=backend, device="cpu", **options)
+        model = runtimes.PoseModel(weights, Inference(backend=backend, device="cpu", **options))
         [raw] = model.infer([model.prepare(picture)])
         assert raw.points.shape == (len(expected), 10, 2)
         assert np.allclose(raw.scores, expected.boxes.conf, atol=1e-4)
@@ -144,10 +147,11 @@ def test_yolo26_finds_what_ultralytics_finds_with_it(tmp_path, saved):
 def test_a_model_may_end_in_another_thread_than_it_began_in():
     script = """
         import os, signal, threading
+        from fiftyone_legpose.prediction.inference import Inference
         from fiftyone_legpose.prediction.runtimes import PoseModel
         from fiftyone_legpose.zoo.weights import find_weights
 
-        models = [PoseModel(find_weights(), backend="openvino", imgsz=64)]
+        models = [PoseModel(find_weights(), Inference(backend="openvino", imgsz=64))]
         thread = threading.Thread(target=models.clear)
         thread.start()
         thread.join()

@@ -9,6 +9,7 @@ import pytest
 from fiftyone_legpose import legs
 from fiftyone_legpose.prediction import runtimes
 from fiftyone_legpose.prediction.flip_test import join
+from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.prediction.voting import vote
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
@@ -119,7 +120,9 @@ def frame(sample_clip) -> np.ndarray:
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_the_persons_are_those_of_ultralytics_and_their_points_are_means(frame, backend):
     options = {"backend": backend, "device": "cpu", "imgsz": 288, "conf": 0.1}
-    plain, voting = (PoseModel(find_weights(), voting=v, **options) for v in (False, True))
+    plain, voting = (
+        PoseModel(find_weights(), Inference(voting=v, **options)) for v in (False, True)
+    )
     pictures = [frame, np.zeros_like(frame), np.ascontiguousarray(frame[:, ::-1])]
     for bare, voted in zip(
         *(model.infer([model.prepare(p) for p in pictures]) for model in (plain, voting)),
@@ -138,14 +141,14 @@ def test_the_persons_are_those_of_ultralytics_and_their_points_are_means(frame, 
 def test_with_the_flip_test_a_mirrored_frame_has_the_mirrored_answer(frame, right_first):
     weights = replace(find_weights(), right_first=right_first)
     options = {"backend": "torch", "device": "cpu", "imgsz": 288, "conf": 0.1, "flip_test": True}
-    model = PoseModel(weights, voting=True, **options)
+    model = PoseModel(weights, Inference(voting=True, **options))
     pictures = [frame, np.ascontiguousarray(frame[:, ::-1])]
     [plain, mirrored] = model.infer([model.prepare(picture) for picture in pictures])
     assert len(plain.scores) == len(mirrored.scores) > 0
     turned = mirrored.points[:, FLIP] * (-1, 1) + (frame.shape[1], 0)
     assert np.allclose(plain.points, turned, atol=0.01)
     assert np.allclose(plain.confidence, mirrored.confidence[:, FLIP], atol=1e-3)
-    unvoted = PoseModel(weights, **options)
+    unvoted = PoseModel(weights, Inference(**options))
     [again] = unvoted.infer([unvoted.prepare(frame)])
     assert not np.allclose(plain.points[0], again.points[0], atol=0.01)
 
@@ -176,13 +179,15 @@ def test_who_falls_short_of_the_lowest_confidence_of_a_person_votes_too(frame, m
     given = []
     monkeypatch.setattr(runtimes, "vote", lambda *pair, **_: given.append(pair) or pair[0])
     options = {"backend": "torch", "device": "cpu", "imgsz": 288}
-    sure = PoseModel(find_weights(), conf=0.1, **options)
+    sure = PoseModel(find_weights(), Inference(conf=0.1, **options))
     [raw] = sure.infer([sure.prepare(frame)])
-    model = PoseModel(find_weights(), voting=True, conf=float(raw.scores.max()) * 0.99, **options)
+    model = PoseModel(
+        find_weights(), Inference(voting=True, conf=float(raw.scores.max()) * 0.99, **options)
+    )
     model.infer([model.prepare(frame)])
     [(persons, candidates)] = given
     assert len(persons.scores) == 1
-    assert 0.5 * model.conf <= candidates.scores.min() < model.conf
+    assert 0.5 * model.inference.conf <= candidates.scores.min() < model.inference.conf
 
 
 def test_nobody_votes_where_everybody_is_said_once(frame, tmp_path):
@@ -200,5 +205,5 @@ def test_nobody_votes_where_everybody_is_said_once(frame, tmp_path):
 def find_with_and_without(frame, path):
     weights = find_weights(path, trust=True)
     options = {"backend": "torch", "device": "cpu", "imgsz": 288, "conf": 0.001}
-    models = (PoseModel(weights, voting=voting, **options) for voting in (True, False))
+    models = (PoseModel(weights, Inference(voting=voting, **options)) for voting in (True, False))
     return [model.infer([model.prepare(frame)])[0] for model in models]

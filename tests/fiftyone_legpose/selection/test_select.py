@@ -15,6 +15,7 @@ from fiftyone_legpose.dataset import frame_review, keypoint_labels, pose_table
 from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, GROUND_TRUTH, OUT, REVIEW, SELECTED
 from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import DatasetError, WeightsError
+from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.prediction.raw_poses import RawPoses
 from fiftyone_legpose.selection.select import DRAWN, select
 from fiftyone_legpose.selection.strategies import choose, different_and_high, k_centre
@@ -266,8 +267,8 @@ def disagree(dataset_name, short_clip, monkeypatch):
     asked = []
 
     class Model:
-        def __init__(self, weights, **options):
-            asked.append(options)
+        def __init__(self, weights, inference):
+            asked.append(inference)
 
         def prepare(self, picture):
             return picture
@@ -295,8 +296,9 @@ def disagree(dataset_name, short_clip, monkeypatch):
             dataset, one, frames, "legpose", weights=None, report=lambda *_: None
         )
         assert not answers
-        assert asked[0]["voting"] is voting
-        return told[0], asked[0]["conf"]
+        assert asked[0].voting is voting
+        assert asked[0].flip_test is False
+        return told[0], asked[0].conf
 
     return signal
 
@@ -330,9 +332,9 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(
     asked = []
 
     class Asked(mirror_disagreement.PoseModel):
-        def __init__(self, *arguments, **options):
-            asked.append(options)
-            super().__init__(*arguments, **options)
+        def __init__(self, weights, inference):
+            asked.append(inference)
+            super().__init__(weights, inference)
 
     monkeypatch.setattr(mirror_disagreement, "PoseModel", Asked)
     dataset = load(short_clip, dataset_name)
@@ -347,7 +349,7 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(
     # Which joint is named depends on the weights: several may disagree as strongly as can be.
     assert any(reason.startswith("mirror disagrees") for reason in reasons)
     # What was found with less confidence is looked for with as little.
-    assert asked == [{"imgsz": 320, "conf": 0.05, "voting": False}]
+    assert asked == [Inference(imgsz=320, conf=0.05)]
     bolder = dataset.init_run(
         method="x", weights_sha256=find_weights().sha256, imgsz=320, conf=0.02
     )
@@ -356,7 +358,7 @@ def test_disagreement_with_the_mirrored_frame_is_a_reason(
         "frames.legpose.made_by", {dataset.first().frames[5].id: "predict_bolder"}, "frames.id"
     )
     select(dataset, count=1, disagreement=True, easy_share=0)
-    assert asked[1]["conf"] == 0.02
+    assert asked[1].conf == 0.02
     dataset.set_values("frames.legpose.made_by", [["predict_other"] * 12])
     other = dataset.init_run(method="x", weights="old", weights_sha256="0", imgsz=320)
     dataset.register_run("predict_other", other)

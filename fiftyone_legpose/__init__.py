@@ -10,7 +10,7 @@ from typing import Any
 from fiftyone_legpose.cvat.announce import announce_backend
 from fiftyone_legpose.zoo import announce
 
-_HOMES = {
+HOMES = {
     "load": "videos.load",
     "extract_frames": "videos.stills",
     "predict": "prediction.predict",
@@ -25,18 +25,19 @@ _HOMES = {
     "loop": "rounds.loop",
     "loop_state": "rounds.standing",
 }
+"""The module of each public function, below this package."""
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"fiftyone_legpose.{_HOMES[name]}"), name)
+    if name in HOMES:
+        return getattr(import_module(f"fiftyone_legpose.{HOMES[name]}"), name)
     raise AttributeError(f"module 'fiftyone_legpose' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_HOMES]
+    return [*globals(), *HOMES]
 
 
 announce()

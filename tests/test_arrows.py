@@ -19,7 +19,7 @@ LEVELS = (
     {"selection", "cvat", "evaluation", "exports"},
     {"review", "training"},
     {"rounds"},
-    {"panels"},
+    {"panels", "verb_defaults"},
     {"operators", "plugin_install"},
     {"plugin"},
     {"demo", "doctor", "cvat_function"},

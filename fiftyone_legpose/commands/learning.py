@@ -15,96 +15,97 @@ from fiftyone_legpose.commands.common import (
     open_dataset,
     say,
 )
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.commands.options import inference_options, verb_options
+from fiftyone_legpose.prediction.inference import NetworkOptions, SwitchOptions
 
 app = typer.Typer()
 weights_app = typer.Typer(help="Versions of the model's weights.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 
 VersionName = Annotated[str, typer.Argument(help="A version's name.")]
+SharedSubjects = Annotated[
+    bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
+]
+
+
+def _pictures(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"--batch {text}: give a number of pictures, or auto.") from None
+
+
+def _share_or_tag(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@verb_options(
+    "train",
+    base=Annotated[
+        str,
+        typer.Option(help="yolov8n-pose.pt, a version's name, a checkpoint, or yolov8n-pose.yaml."),
+    ],
+    epochs=Annotated[int, typer.Option(help="Passes over the training frames.")],
+    imgsz=Annotated[
+        int | None,
+        typer.Option(help="Longer side of the model's input in px; by default that of the base."),
+    ],
+    optimizer=Annotated[str, typer.Option(help="As ultralytics names them.")],
+    batch=Annotated[
+        Any, typer.Option(parser=_pictures, metavar="NUMBER|auto", help="Pictures a step, or auto.")
+    ],
+    val=Annotated[
+        Any,
+        typer.Option(
+            parser=_share_or_tag,
+            metavar="SHARE|TAG",
+            help="Share of frames to validate with, or the tag of their samples. Subjects and "
+            "videos that an earlier version had stay on their side.",
+        ),
+    ],
+    allow_shared_subjects=SharedSubjects,
+    gt_field=Annotated[str, typer.Option(help="The corrections.")],
+    box_margin=Annotated[
+        float,
+        typer.Option(help="Space around the keypoints in a person's box, as a share of its size."),
+    ],
+    validate=Annotated[
+        bool,
+        typer.Option(help="Look at the validation frames after every epoch and keep the best one."),
+    ],
+    device=Device,
+    threads=Annotated[int | None, typer.Option(help="Of the CPU; by default one a core.", min=1)],
+    seed=Annotated[int, typer.Option(help="Of the split of what comes new, and of training.")],
+    trust=Trust,
+    resume=Annotated[
+        bool | None, typer.Option(help="Demand to go on, or to start anew; by default it goes on.")
+    ],
+    promote=Annotated[
+        bool, typer.Option("--promote", help="Make it the default if it beats the present one.")
+    ],
+    compare=Annotated[
+        bool, typer.Option("--compare", help="Evaluate it and the default on validation frames.")
+    ],
+    verbose=Annotated[bool, typer.Option("--verbose", help="Show ultralytics' own output.")],
+)
 def train_command(
     context: typer.Context,
     dataset: DatasetName,
     name: Annotated[str, typer.Option(help="Name of the new version.")],
     view: ViewName = None,
-    base: Annotated[
-        str,
-        typer.Option(help="yolov8n-pose.pt, a version's name, a checkpoint, or yolov8n-pose.yaml."),
-    ] = "yolov8n-pose.pt",
-    epochs: Annotated[int, typer.Option(help="Passes over the training frames.")] = 200,
-    imgsz: Annotated[
-        int | None,
-        typer.Option(help="Longer side of the model's input in px; by default that of the base."),
-    ] = None,
-    optimizer: Annotated[str, typer.Option(help="As ultralytics names them.")] = "AdamW",
-    batch: Annotated[str, typer.Option(help="Pictures a step, or auto.")] = "auto",
-    val: Annotated[
-        str,
-        typer.Option(
-            help="Share of frames to validate with, or the tag of their samples. Subjects and "
-            "videos that an earlier version had stay on their side."
-        ),
-    ] = "0.2",
-    allow_shared_subjects: Annotated[
-        bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
-    ] = False,
-    gt_field: Annotated[str, typer.Option(help="The corrections.")] = fields.GROUND_TRUTH,
-    box_margin: Annotated[
-        float,
-        typer.Option(help="Space around the keypoints in a person's box, as a share of its size."),
-    ] = 0.08,
-    validate: Annotated[
-        bool,
-        typer.Option(help="Look at the validation frames after every epoch and keep the best one."),
-    ] = True,
-    device: Device = "auto",
-    threads: Annotated[
-        int | None, typer.Option(help="Of the CPU; by default one a core.", min=1)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split of what comes new, and of training.")] = 0,
-    trust: Trust = False,
-    resume: Annotated[
-        bool | None, typer.Option(help="Demand to go on, or to start anew; by default it goes on.")
-    ] = None,
-    promote: Annotated[
-        bool, typer.Option("--promote", help="Make it the default if it beats the present one.")
-    ] = False,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Evaluate it and the default on validation frames.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show ultralytics' own output.")
-    ] = False,
+    **options: Any,
 ) -> None:
     """Fine-tune the model on corrected frames; other --key value go to ultralytics."""
     from fiftyone_legpose.training.train import train
 
-    summary = train(
-        open_collection(dataset, view),
-        name=name,
-        base=base,
-        epochs=epochs,
-        imgsz=imgsz,
-        optimizer=optimizer,
-        batch="auto" if batch == "auto" else _pictures(batch),
-        val=_share_or_tag(val),
-        allow_shared_subjects=allow_shared_subjects,
-        gt_field=gt_field,
-        box_margin=box_margin,
-        validate=validate,
-        device=device,
-        threads=threads,
-        seed=seed,
-        trust=trust,
-        resume=resume,
-        promote=promote,
-        compare=compare,
-        verbose=verbose,
-        **_pass_through(context.args),
-    )
+    further = _pass_through(context.args)
+    summary = train(open_collection(dataset, view), name=name, **options, **further)
     what = "trained" if summary.trained else "was trained before"
     say(
         f"Version {summary.version.name} {what}: {summary.train_frames} frames to learn from, "
@@ -127,124 +128,80 @@ def train_command(
 
 
 @app.command("evaluate")
+@verb_options(
+    "evaluate",
+    weights=Annotated[
+        list[str] | None, typer.Option(help="Versions or checkpoints, the baseline first.")
+    ],
+    pred_field=Annotated[
+        list[str] | None, typer.Option(help="Fields of stored predictions, instead of weights.")
+    ],
+    gt_field=Annotated[str, typer.Option(help="The corrections.")],
+    group_by=Annotated[
+        str | None, typer.Option(help="Sample field for the intervals; by default each video.")
+    ],
+    min_score=Annotated[
+        float, typer.Option(help="Lowest box confidence of a predicted person that counts.")
+    ],
+    **inference_options(NetworkOptions, whose="For weights: "),
+    trust=Trust,
+    trained_on=Annotated[
+        bool, typer.Option("--trained-on", help="Also use frames that weights were trained on.")
+    ],
+    report=Annotated[Path | None, typer.Option(help="Folder for an HTML report.")],
+)
 def evaluate_command(
     dataset: DatasetName,
     view: ViewName = None,
-    weights: Annotated[
-        list[str] | None, typer.Option(help="Versions or checkpoints, the baseline first.")
-    ] = None,
-    pred_field: Annotated[
-        list[str] | None, typer.Option(help="Fields of stored predictions, instead of weights.")
-    ] = None,
-    gt_field: Annotated[str, typer.Option(help="The corrections.")] = fields.GROUND_TRUTH,
-    group_by: Annotated[
-        str | None, typer.Option(help="Sample field for the intervals; by default each video.")
-    ] = None,
-    min_score: Annotated[
-        float, typer.Option(help="Lowest box confidence of a predicted person that counts.")
-    ] = 0.25,
-    imgsz: Annotated[int | None, typer.Option(help="For weights; by default as trained.")] = None,
-    flip_test: Annotated[
-        bool, typer.Option("--flip-test", help="For weights: look at frames mirrored too.")
-    ] = False,
-    voting: Annotated[
-        bool, typer.Option("--voting", help="For weights: average all they say of a person.")
-    ] = False,
-    backend: Annotated[
-        str, typer.Option(help="For weights: auto, torch, openvino, onnx, tensorrt.")
-    ] = "auto",
-    device: Device = "auto",
-    trust: Trust = False,
-    trained_on: Annotated[
-        bool, typer.Option("--trained-on", help="Also use frames that weights were trained on.")
-    ] = False,
-    report: Annotated[Path | None, typer.Option(help="Folder for an HTML report.")] = None,
     json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
+    **options: Any,
 ) -> None:
     """Compare predictions or weights with the corrections, joint by joint."""
     from fiftyone_legpose.evaluation.evaluate import evaluate
 
-    result = evaluate(
-        open_collection(dataset, view),
-        weights=weights,
-        pred_field=pred_field,
-        gt_field=gt_field,
-        group_by=group_by,
-        min_score=min_score,
-        imgsz=imgsz,
-        flip_test=flip_test,
-        voting=voting,
-        backend=backend,  # type: ignore[arg-type]
-        device=device,
-        trust=trust,
-        trained_on=trained_on,
-        report=report,
-    )
+    result = evaluate(open_collection(dataset, view), **options)
     say(result.summary())
     if json is not None:
         result.to_json(json)
         say(f"All numbers: {json}")
-    if report is not None:
+    if (report := options["report"]) is not None:
         say(f"Report: {report / 'report.html'}")
 
 
 @app.command("loop")
+@verb_options(
+    "loop",
+    strategy=Annotated[str, typer.Option(help="review, uncertain, jump, uniform or random.")],
+    project=Annotated[str | None, typer.Option(help="CVAT project.")],
+    handover=Annotated[
+        Path | None, typer.Option(help="Folder to exchange files through, instead of a server.")
+    ],
+    as_tracks=Annotated[bool, typer.Option("--as-tracks", help="Push tracks.")],
+    train=Annotated[bool, typer.Option(help="Train after each round.")],
+    min_new=Annotated[
+        int | None, typer.Option(help="Reviewed frames that are enough to train on.", min=1)
+    ],
+    promote=Annotated[bool, typer.Option(help="Use new weights that are better.")],
+    epochs=Annotated[int, typer.Option(help="Of each training.")],
+    imgsz=Annotated[
+        int | None,
+        typer.Option(help="Of each training, in px; by default that of the weights in use."),
+    ],
+    **inference_options(SwitchOptions, whose="For predict: "),
+    allow_shared_subjects=SharedSubjects,
+    watch=Annotated[bool, typer.Option("--watch", help="Stay and look again.")],
+    poll_s=Annotated[float, typer.Option(help="Seconds between looks.")],
+)
 def loop_command(
     dataset: DatasetName,
     rounds: Annotated[int, typer.Option(help="Rounds in all.")],
     count: Annotated[int, typer.Option(help="Frames a round.")],
-    strategy: Annotated[
-        str, typer.Option(help="review, uncertain, jump, uniform or random.")
-    ] = "review",
-    project: Annotated[str | None, typer.Option(help="CVAT project.")] = None,
-    handover: Annotated[
-        Path | None, typer.Option(help="Folder to exchange files through, instead of a server.")
-    ] = None,
-    as_tracks: Annotated[bool, typer.Option("--as-tracks", help="Push tracks.")] = False,
-    train: Annotated[bool, typer.Option(help="Train after each round.")] = True,
-    min_new: Annotated[
-        int | None, typer.Option(help="Reviewed frames that are enough to train on.", min=1)
-    ] = None,
-    promote: Annotated[bool, typer.Option(help="Use new weights that are better.")] = True,
-    epochs: Annotated[int, typer.Option(help="Of each training.")] = 200,
-    imgsz: Annotated[
-        int | None,
-        typer.Option(help="Of each training, in px; by default that of the weights in use."),
-    ] = None,
-    flip_test: Annotated[
-        bool, typer.Option("--flip-test", help="Predict mirrored frames too: slower and better.")
-    ] = False,
-    voting: Annotated[
-        bool, typer.Option("--voting", help="Average all the model says of a person: better.")
-    ] = False,
-    allow_shared_subjects: Annotated[
-        bool, typer.Option("--allow-shared-subjects", help="Accept a subject on both sides.")
-    ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay and look again.")] = False,
-    poll_s: Annotated[float, typer.Option(help="Seconds between looks.")] = 60.0,
+    **options: Any,
 ) -> None:
     """Do what can be done now, and say what the loop waits for."""
     from fiftyone_legpose.rounds.loop import loop
 
-    state = loop(
-        open_dataset(dataset),
-        rounds=rounds,
-        count=count,
-        strategy=strategy,  # type: ignore[arg-type]
-        project=project,
-        handover=handover,
-        as_tracks=as_tracks,
-        train=train,
-        min_new=min_new,
-        promote=promote,
-        epochs=epochs,
-        imgsz=imgsz,
-        flip_test=flip_test,
-        voting=voting,
-        allow_shared_subjects=allow_shared_subjects,
-        watch=watch,
-        poll_s=poll_s,
-    )
+    state = loop(open_dataset(dataset), rounds=rounds, count=count, **options)
     for one in state.rounds:
         version = f", weights {one.version}" if one.version else ""
         say(
@@ -327,20 +284,6 @@ def _line(version: Any) -> str:
     if version.parent:
         parts.append(f"from {version.parent}")
     return ", ".join(parts)
-
-
-def _pictures(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"--batch {text}: give a number of pictures, or auto.") from None
-
-
-def _share_or_tag(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _pass_through(words: list[str]) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """load, frames, predict, app, export: from videos to keypoints, and out again."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fiftyone_legpose.commands.common import (
     DatasetName,
-    Device,
     Trust,
     ViewName,
     WeightsName,
@@ -15,7 +14,8 @@ from fiftyone_legpose.commands.common import (
     open_dataset,
     say,
 )
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.commands.options import inference_options, verb_options
+from fiftyone_legpose.prediction.inference import InferenceOptions
 
 app = typer.Typer()
 
@@ -29,15 +29,16 @@ Subject = Annotated[
 
 
 @app.command("load")
+@verb_options("load", subject=Subject)
 def load_command(
     sources: Annotated[list[str], typer.Argument(help="Videos, folders, globs or image folders.")],
     dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset to load into.")],
-    subject: Subject = None,
+    **options: Any,
 ) -> None:
     """Load videos, or a folder of images, into a dataset."""
     from fiftyone_legpose.videos.load import load, load_summary
 
-    summary = load_summary(load(sources, dataset, subject=subject))
+    summary = load_summary(load(sources, dataset, **options))
     for item in summary.copied:
         say(f"copied   {item['path']}: {item['reason']}")
     for item in summary.skipped:
@@ -49,75 +50,48 @@ def load_command(
 
 
 @app.command("frames")
+@verb_options(
+    "extract_frames",
+    fps=Annotated[float, typer.Option(help="Stills per second of video.")],
+    dataset=Annotated[
+        str | None, typer.Option("--dataset", "-d", help="Image dataset to load the stills into.")
+    ],
+    subject=Subject,
+)
 def frames_command(
     videos: Annotated[list[str], typer.Argument(help="Videos, folders or globs.")],
-    fps: Annotated[float, typer.Option(help="Stills per second of video.")] = 30.0,
     out: Annotated[Path, typer.Option(help="Folder for the stills.")] = Path("frames"),
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", "-d", help="Image dataset to load the stills into.")
-    ] = None,
-    subject: Subject = None,
+    **options: Any,
 ) -> None:
     """Write stills of videos, named <video>_<00001>.jpg."""
     from fiftyone_legpose.videos.stills import extract_frames
 
-    stills = extract_frames(videos, out, fps=fps, dataset=dataset, subject=subject)
+    stills = extract_frames(videos, out, **options)
+    dataset = options["dataset"]
     say(f"{len(stills)} stills in {out}" + (f", loaded into {dataset}." if dataset else "."))
 
 
 @app.command("predict")
-def predict_command(
-    dataset: DatasetName,
-    view: ViewName = None,
-    weights: WeightsName = None,
-    backend: Annotated[str, typer.Option(help="auto, torch, openvino, onnx, tensorrt.")] = "auto",
-    conf: Annotated[float, typer.Option(help="Lowest box confidence of a person.")] = 0.25,
-    imgsz: Annotated[
-        int | None,
-        typer.Option(help="Longer side of the model's input in px; by default as trained."),
-    ] = None,
-    every: Annotated[int, typer.Option(help="Look at every n-th frame only.")] = 1,
-    track: Annotated[bool, typer.Option(help="Give persons track ids.")] = True,
-    label_field: Annotated[str, typer.Option(help="Field to write.")] = fields.PREDICTIONS,
-    device: Device = "auto",
-    trust: Trust = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo what is done.")] = False,
-    flip_test: Annotated[
-        bool,
-        typer.Option("--flip-test", help="Look at every frame mirrored too: slower and better."),
-    ] = False,
-    voting: Annotated[
-        bool,
-        typer.Option("--voting", help="Average all that the model says of a person: better."),
-    ] = False,
-    repair_swaps: Annotated[
+@verb_options(
+    "predict",
+    weights=WeightsName,
+    **inference_options(InferenceOptions),
+    every=Annotated[int, typer.Option(help="Look at every n-th frame only.")],
+    track=Annotated[bool, typer.Option(help="Give persons track ids.")],
+    label_field=Annotated[str, typer.Option(help="Field to write.")],
+    trust=Trust,
+    overwrite=Annotated[bool, typer.Option("--overwrite", help="Redo what is done.")],
+    repair_swaps=Annotated[
         bool,
         typer.Option("--repair-swaps", help="Exchange left and right back where motion says so."),
-    ] = False,
-    save_video: Annotated[
-        Path | None, typer.Option(help="Folder for annotated H.264 videos.")
-    ] = None,
-) -> None:
+    ],
+    save_video=Annotated[Path | None, typer.Option(help="Folder for annotated H.264 videos.")],
+)
+def predict_command(dataset: DatasetName, view: ViewName = None, **options: Any) -> None:
     """Find the legs in every frame and save ten keypoints a person."""
     from fiftyone_legpose.prediction.predict import describe, predict
 
-    summary = predict(
-        open_collection(dataset, view),
-        weights=weights,
-        backend=backend,  # type: ignore[arg-type]
-        conf=conf,
-        imgsz=imgsz,
-        every=every,
-        track=track,
-        label_field=label_field,
-        device=device,
-        trust=trust,
-        overwrite=overwrite,
-        flip_test=flip_test,
-        voting=voting,
-        repair_swaps=repair_swaps,
-        save_video=save_video,
-    )
+    summary = predict(open_collection(dataset, view), **options)
     for item in summary.failures:
         say(f"failed   {item['path']}: {item['reason']}", fg="yellow")
     for path in summary.videos_saved:
@@ -151,26 +125,24 @@ def app_command(
 
 
 @app.command("export")
+@verb_options(
+    "export",
+    format=Annotated[
+        str | None, typer.Option(help="csv or parquet; by default by the file's name.")
+    ],
+    field=Annotated[str, typer.Option(help="The predictions.")],
+    gt_field=Annotated[str, typer.Option(help="The corrections.")],
+)
 def export_command(
     dataset: DatasetName,
     path: Annotated[Path, typer.Argument(help="File to write: .csv or .parquet.")],
     view: ViewName = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="csv or parquet; by default by the file's name.")
-    ] = None,
-    field: Annotated[str, typer.Option(help="The predictions.")] = fields.PREDICTIONS,
-    gt_field: Annotated[str, typer.Option(help="The corrections.")] = fields.GROUND_TRUTH,
+    **options: Any,
 ) -> None:
     """Write trajectories: one row for each frame, person and keypoint."""
     from fiftyone_legpose.exports.trajectories import export
 
-    summary = export(
-        open_collection(dataset, view),
-        path,
-        format=format_,  # type: ignore[arg-type]
-        field=field,
-        gt_field=gt_field,
-    )
+    summary = export(open_collection(dataset, view), path, **options)
     say(
         f"{summary.rows} rows in {summary.path}: {summary.frames} frames with somebody on them, "
         f"{summary.corrected_frames} frames looked at by a person."

@@ -1,7 +1,7 @@
 """select, push, status, pull, import_labels: a person's corrections, by way of CVAT."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from fiftyone_legpose.commands.common import (
     say,
     say_facts,
 )
-from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.commands.options import verb_options
 
 app = typer.Typer()
 
@@ -26,91 +26,63 @@ OneKey = Annotated[str | None, typer.Argument(help="Name of the round; by defaul
 
 
 @app.command("select")
+@verb_options(
+    "select",
+    strategy=Annotated[str, typer.Option(help="review, uncertain, jump, uniform or random.")],
+    per=Annotated[str, typer.Option(help="Count for the whole dataset, or each video.")],
+    min_gap_s=Annotated[float, typer.Option(help="Seconds between two chosen frames.")],
+    easy_share=Annotated[float, typer.Option(help="Share drawn at random from all frames.")],
+    tag=Annotated[str | None, typer.Option(help="Tag for the chosen frames' reviews.")],
+    seed=Annotated[int, typer.Option(help="Of the random draws.")],
+    field=Annotated[str, typer.Option(help="The predictions.")],
+    disagreement=Annotated[
+        bool, typer.Option("--disagreement", help="Also predict mirrored frames and compare.")
+    ],
+    weights=WeightsName,
+    trust=Trust,
+)
 def select_command(
     dataset: DatasetName,
     count: Annotated[int, typer.Option(help="Frames to choose.")],
     view: ViewName = None,
-    strategy: Annotated[
-        str, typer.Option(help="review, uncertain, jump, uniform or random.")
-    ] = "review",
-    per: Annotated[
-        str, typer.Option(help="Count for the whole dataset, or each video.")
-    ] = "dataset",
-    min_gap_s: Annotated[float, typer.Option(help="Seconds between two chosen frames.")] = 0.3,
-    easy_share: Annotated[float, typer.Option(help="Share drawn at random from all frames.")] = 0.1,
-    tag: Annotated[str | None, typer.Option(help="Tag for the chosen frames' reviews.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the random draws.")] = 51,
-    field: Annotated[str, typer.Option(help="The predictions.")] = fields.PREDICTIONS,
-    disagreement: Annotated[
-        bool, typer.Option("--disagreement", help="Also predict mirrored frames and compare.")
-    ] = False,
-    weights: WeightsName = None,
-    trust: Trust = False,
+    **options: Any,
 ) -> None:
     """Choose the frames that a person should correct."""
     from fiftyone_legpose.selection.select import select
 
-    view_of_chosen = select(
-        open_collection(dataset, view),
-        count=count,
-        strategy=strategy,  # type: ignore[arg-type]
-        per=per,  # type: ignore[arg-type]
-        min_gap_s=min_gap_s,
-        easy_share=easy_share,
-        tag=tag,
-        seed=seed,
-        field=field,
-        disagreement=disagreement,
-        weights=weights,
-        trust=trust,
-    )
+    view_of_chosen = select(open_collection(dataset, view), count=count, **options)
     video = view_of_chosen.media_type == "video"
     chosen = view_of_chosen.count("frames") if video else len(view_of_chosen)
-    say(f"{chosen} frames selected by {strategy!r}.")
+    say(f"{chosen} frames selected by {options['strategy']!r}.")
     say(f"Next: legpose push {dataset} round1, or to a file: --backup round1.zip")
 
 
 @app.command("push")
-def push_command(
-    dataset: DatasetName,
-    key: Key,
-    view: ViewName = None,
-    label_field: Annotated[str, typer.Option(help="Keypoints to draw.")] = fields.PREDICTIONS,
-    url: Url = None,
-    organization: Organization = None,
-    project: Annotated[str | None, typer.Option(help="CVAT project, made where needed.")] = None,
-    assignee: Annotated[str | None, typer.Option(help="CVAT user name of the reviewer.")] = None,
-    segment_size: Annotated[int | None, typer.Option(help="Frames of one job.")] = None,
-    frames_per_task: Annotated[int, typer.Option(help="More frames make more tasks.")] = 500,
-    image_quality: Annotated[int, typer.Option(help="1 to 100, as CVAT shows them.")] = 95,
-    as_tracks: Annotated[
+@verb_options(
+    "push",
+    label_field=Annotated[str, typer.Option(help="Keypoints to draw.")],
+    url=Url,
+    organization=Organization,
+    project=Annotated[str | None, typer.Option(help="CVAT project, made where needed.")],
+    assignee=Annotated[str | None, typer.Option(help="CVAT user name of the reviewer.")],
+    segment_size=Annotated[int | None, typer.Option(help="Frames of one job.")],
+    frames_per_task=Annotated[int, typer.Option(help="More frames make more tasks.")],
+    image_quality=Annotated[int, typer.Option(help="1 to 100, as CVAT shows them.")],
+    as_tracks=Annotated[
         bool, typer.Option("--as-tracks", help="Consecutive frames as one track a person.")
-    ] = False,
-    backup: Annotated[
+    ],
+    backup=Annotated[
         Path | None, typer.Option(help="Write a CVAT task backup to this file, use no server.")
-    ] = None,
-    again: Annotated[
+    ],
+    again=Annotated[
         bool, typer.Option("--again", help="Send frames that are out or reviewed already.")
-    ] = False,
-) -> None:
+    ],
+)
+def push_command(dataset: DatasetName, key: Key, view: ViewName = None, **options: Any) -> None:
     """Send the selected frames to CVAT as skeletons the model has already drawn."""
     from fiftyone_legpose.review.push import push
 
-    summary = push(
-        open_collection(dataset, view),
-        key,
-        label_field=label_field,
-        url=url,
-        organization=organization,
-        project=project,
-        assignee=assignee,
-        segment_size=segment_size,
-        frames_per_task=frames_per_task,
-        image_quality=image_quality,
-        as_tracks=as_tracks,
-        backup=backup,
-        again=again,
-    )
+    summary = push(open_collection(dataset, view), key, **options)
     done = "out" if summary.sent else "were out before"
     say(
         f"{summary.frames} frames {done} as {summary.key!r}: {summary.persons} persons, "
@@ -140,14 +112,13 @@ def push_command(
 
 
 @app.command("status")
-def status_command(
-    dataset: DatasetName, key: OneKey = None, url: Url = None, organization: Organization = None
-) -> None:
+@verb_options("status", key=OneKey, url=Url, organization=Organization)
+def status_command(dataset: DatasetName, **options: Any) -> None:
     """Tell where each round stands in CVAT."""
     from fiftyone_legpose.review.status import count_selected, status
 
     opened = open_dataset(dataset)
-    found = status(opened, key, url=url, organization=organization)
+    found = status(opened, **options)
     if not found and (selected := count_selected(opened)):
         say(f"Nothing was pushed yet, {selected} frames are selected.")
         say(f"Next: legpose push {dataset} round1, or to a file: --backup round1.zip")
@@ -169,20 +140,21 @@ def status_command(
 
 
 @app.command("pull")
-def pull_command(
-    dataset: DatasetName,
-    key: OneKey = None,
-    url: Url = None,
-    organization: Organization = None,
-    export: Annotated[
+@verb_options(
+    "pull",
+    key=OneKey,
+    url=Url,
+    organization=Organization,
+    export=Annotated[
         Path | None,
         typer.Option(help="Read CVAT's export 'Ultralytics YOLO Pose 1.0', or a task backup."),
-    ] = None,
-) -> None:
+    ],
+)
+def pull_command(dataset: DatasetName, **options: Any) -> None:
     """Fetch corrections of completed jobs into ground_truth."""
     from fiftyone_legpose.review.pull import pull
 
-    summary = pull(open_dataset(dataset), key, url=url, organization=organization, export=export)
+    summary = pull(open_dataset(dataset), **options)
     moved = summary.corrections
     say(
         f"{summary.key}: {summary.written} of {summary.frames} frames written, "
@@ -213,50 +185,47 @@ def pull_command(
     say(f"Next: legpose train {dataset} --name round1 --base legpose-yolov8n")
 
 
+def _order(text: str) -> str | tuple[str, ...]:
+    return tuple(text.split(",")) if "," in text else text
+
+
 @app.command("import_labels")
 @app.command("import-labels", hidden=True)
+@verb_options(
+    "import_labels",
+    keypoint_order=Annotated[
+        Any,
+        typer.Option(
+            parser=_order,
+            metavar="ORDER",
+            help="left_first, right_first, or all names with commas; else the label's.",
+        ),
+    ],
+    label=Annotated[str | None, typer.Option(help="Name of the skeleton label.")],
+    fps=Annotated[
+        float | None,
+        typer.Option(help="Stills per second of video; needed for videos faster than 30 fps."),
+    ],
+    confirm_empty=Annotated[
+        bool | None, typer.Option(help="Take frames without labels as confirmed empty.")
+    ],
+    unfinished=Annotated[
+        bool, typer.Option("--unfinished", help="Also from jobs that are not completed.")
+    ],
+    overwrite=Annotated[bool, typer.Option("--overwrite", help="Replace other labels.")],
+    media_dir=Annotated[Path | None, typer.Option(help="Where the pictures of a new dataset go.")],
+    url=Url,
+    organization=Organization,
+)
 def import_labels_command(
     dataset: DatasetName,
     source: Annotated[str, typer.Argument(help="An export zip, task:12, project:3, or a link.")],
-    keypoint_order: Annotated[
-        str | None,
-        typer.Option(help="left_first, right_first, or all names with commas; else the label's."),
-    ] = None,
-    label: Annotated[str | None, typer.Option(help="Name of the skeleton label.")] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(help="Stills per second of video; needed for videos faster than 30 fps."),
-    ] = None,
-    confirm_empty: Annotated[
-        bool | None, typer.Option(help="Take frames without labels as confirmed empty.")
-    ] = None,
-    unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Also from jobs that are not completed.")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace other labels.")] = False,
-    media_dir: Annotated[
-        Path | None, typer.Option(help="Where the pictures of a new dataset go.")
-    ] = None,
-    url: Url = None,
-    organization: Organization = None,
+    **options: Any,
 ) -> None:
     """Attach skeletons labelled elsewhere, or make an image dataset of them."""
     from fiftyone_legpose.review.labels_import import import_labels
 
-    order = keypoint_order
-    summary = import_labels(
-        dataset,
-        source,
-        keypoint_order=tuple(order.split(",")) if order and "," in order else order,  # type: ignore[arg-type]
-        label=label,
-        fps=fps,
-        confirm_empty=confirm_empty,
-        unfinished=unfinished,
-        overwrite=overwrite,
-        media_dir=media_dir,
-        url=url,
-        organization=organization,
-    )
+    summary = import_labels(dataset, source, **options)
     say(
         f"{summary.written} frames of {summary.dataset} written with {summary.persons} persons, "
         f"{summary.empty} confirmed empty."

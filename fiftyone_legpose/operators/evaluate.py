@@ -6,32 +6,28 @@ import fiftyone.operators.types as types
 
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.operators.forms import (
-    care_inputs,
     checkpoint_input,
     given_path,
+    inference_inputs,
     is_labelled,
     keypoints_choice,
     more,
     path_input,
-    runtime_inputs,
     version_label,
 )
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.prediction.inference import NetworkOptions, option_names
 from fiftyone_legpose.progress import Report
 
 _SWITCH = "weights_"
 
-OPTIONS = (
+TAKEN = (
+    *option_names(NetworkOptions),
     "min_score",
     "gt_field",
     "trained_on",
     "group_by",
-    "imgsz",
-    "flip_test",
-    "voting",
-    "backend",
-    "device",
     "trust",
 )
 
@@ -69,26 +65,22 @@ class Evaluate(Verb):
             "min_score",
             min=0.0,
             max=1.0,
-            default=0.25,
+            default=self.default("min_score"),
             label="Lowest confidence of a person that counts",
         )
         keypoints_choice(ctx, inputs, "pred_field", label="Field of the stored predictions")
-        keypoints_choice(ctx, inputs, "gt_field", label="Corrections", default=fields.GROUND_TRUTH)
+        keypoints_choice(
+            ctx, inputs, "gt_field", label="Corrections", default=self.default("gt_field")
+        )
         inputs.bool(
             "trained_on",
-            default=False,
+            default=self.default("trained_on"),
             label="Also use frames that weights were trained on",
             description="They flatter the weights that know them",
         )
         checkpoint_input(inputs, "A .pt file, to compare besides the weights above")
-        inputs.int(
-            "imgsz",
-            min=32,
-            label="Size of the model's input (px)",
-            description="Of weights that predict; empty is the size that each was trained at",
-        )
-        care_inputs(inputs, whose="Of weights that predict. ")
-        runtime_inputs(inputs, "Of weights that predict; auto takes the fastest one installed")
+        whose = "Of weights that predict. "
+        inference_inputs(ctx, inputs, option_names(NetworkOptions), whose=whose)
         inputs.str("group_by", label="Draw together", description="A field, for example subject")
         path_input(
             inputs,
@@ -109,7 +101,7 @@ class Evaluate(Verb):
         chosen += [path] if (path := given_path(options, "checkpoint")) else []
         stored = options.get("pred_field") or fields.PREDICTIONS
         folder = given_path(options, "report")
-        filled = (k for k in OPTIONS if options.get(k) not in (None, ""))
+        filled = (k for k in TAKEN if options.get(k) not in (None, ""))
         given = {name: options[name] for name in filled}
         result = evaluate(
             ctx.target_view(),

@@ -5,7 +5,6 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.operators.forms import handover_folder, keypoints_choice
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb
@@ -49,7 +48,9 @@ class Export(Verb):
             path.invalid = True
             path.error_message = f"Let the name end in .{kind}, or take the other format"
         keypoints_choice(ctx, inputs, "field", label="Predictions")
-        keypoints_choice(ctx, inputs, "gt_field", label="Corrections", default=fields.GROUND_TRUTH)
+        keypoints_choice(
+            ctx, inputs, "gt_field", label="Corrections", default=self.default("gt_field")
+        )
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Export."""

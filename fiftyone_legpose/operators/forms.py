@@ -1,8 +1,9 @@
 """Inputs that more than one form has."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import fiftyone as fo
 import fiftyone.operators.types as types
@@ -11,6 +12,7 @@ from fiftyone_legpose.cvat.login import Login, login_from_secrets
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.frames import has_value
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.prediction.inference import OPTIONS, words
 
 _NO_DATASET = "Name the dataset: one that is there, or a new one."
 
@@ -76,32 +78,32 @@ def checkpoint_input(inputs: types.Object, description: str) -> None:
     )
 
 
-def care_inputs(inputs: types.Object, *, whose: str = "") -> None:
-    """Offer voting and the flip test."""
-    inputs.bool(
-        "voting",
-        default=False,
-        label="Average everything that the model says of a person",
-        description=f"{whose}Better points and confidence, at nearly the same speed",
-    )
-    inputs.bool(
-        "flip_test",
-        default=False,
-        label="Look at every frame mirrored too",
-        description=f"{whose}Better points and confidence, for twice the model's time",
-    )
+def inference_inputs(
+    ctx: Any, inputs: types.Object, names: Iterable[str], *, whose: str = ""
+) -> None:
+    """Ask what a network is asked, and on what it runs: options of `Inference` by their names."""
+    for name in names:
+        option, said = OPTIONS[name], words(name)
+        kind: Any = option.type
+        shown: dict[str, Any] = {"label": said.label, "description": whose + said.description}
+        if option.default is not None:
+            shown["default"] = option.default
+        if get_origin(kind) is Literal:
+            inputs.enum(name, list(get_args(kind)), **shown)
+        elif kind is bool:
+            inputs.bool(name, **shown)
+        elif kind is float:
+            inputs.float(name, min=0.0, max=1.0, **shown)
+        elif kind is str:
+            inputs.str(name, **shown)
+        else:
+            _refuse_odd_size(inputs.int(name, **shown), ctx.params.get(name))
 
 
-def runtime_inputs(inputs: types.Object, description: str) -> None:
-    """Ask what runs the model, and where."""
-    inputs.enum(
-        "backend",
-        ["auto", "torch", "openvino", "onnx", "tensorrt"],
-        default="auto",
-        label="Runtime",
-        description=description,
-    )
-    inputs.str("device", default="auto", label="Device", description="auto, cpu, mps, 0, ...")
+def _refuse_odd_size(entry: types.Property, given: int | None) -> None:
+    if given is not None and (given < 32 or given % 32):
+        entry.invalid = True
+        entry.error_message = "Give a multiple of 32, such as 320, 480 or 640"
 
 
 def given_path(params: dict[str, Any], name: str) -> str | None:

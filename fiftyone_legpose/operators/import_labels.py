@@ -68,8 +68,14 @@ class ImportLabels(Verb):
             label="Order of the keypoints",
             description="Exports do not hold names, so there the order must be said",
         )
-        inputs.bool("overwrite", default=False, label="Replace labels that are there")
-        inputs.bool("unfinished", default=False, label="Also from jobs that are not completed")
+        inputs.bool(
+            "overwrite", default=self.default("overwrite"), label="Replace labels that are there"
+        )
+        inputs.bool(
+            "unfinished",
+            default=self.default("unfinished"),
+            label="Also from jobs that are not completed",
+        )
         if not given_path(ctx.params, "source"):
             refuse(inputs, "Say what to import.")
         if not more(ctx, inputs):

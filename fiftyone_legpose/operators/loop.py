@@ -7,17 +7,18 @@ import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
 from fiftyone_legpose.operators.forms import (
-    care_inputs,
     cvat_login,
     cvat_missing,
     given_path,
     handover_folder,
+    inference_inputs,
     more,
     path_input,
 )
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.select import STRATEGIES
 from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.prediction.inference import SWITCHES
 from fiftyone_legpose.progress import Report
 
 OPTIONS = (
@@ -27,8 +28,7 @@ OPTIONS = (
     "epochs",
     "allow_shared_subjects",
     "imgsz",
-    "flip_test",
-    "voting",
+    *SWITCHES,
     "project",
     "as_tracks",
     "train",
@@ -60,11 +60,16 @@ class Loop(Verb):
         """Add how many rounds of how many frames."""
         inputs.int("rounds", min=1, default=3, label="Rounds in all")
         inputs.int("count", min=1, default=20, label="Frames a round")
-        inputs.enum("strategy", list(STRATEGIES), default="review", label="Strategy of select")
-        inputs.int("epochs", min=1, default=200, label="Epochs of each training")
+        inputs.enum(
+            "strategy",
+            list(STRATEGIES),
+            default=self.default("strategy"),
+            label="Strategy of select",
+        )
+        inputs.int("epochs", min=1, default=self.default("epochs"), label="Epochs of each training")
         inputs.bool(
             "allow_shared_subjects",
-            default=False,
+            default=self.default("allow_shared_subjects"),
             label="Accept one subject on both sides of the training",
         )
         missing = cvat_missing(ctx)
@@ -78,7 +83,7 @@ class Loop(Verb):
             choose_dir=True,
         )
         if more(ctx, inputs):
-            _add_more(inputs)
+            self._add_more(ctx, inputs)
         if not len(ctx.dataset):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")
 
@@ -101,22 +106,23 @@ class Loop(Verb):
         facts["Weights in use"] = state.weights
         return Outcome(f"The loop stands here: {state.next_step}.", facts, list(state.notes))
 
-
-def _add_more(inputs: types.Object) -> None:
-    inputs.int(
-        "imgsz",
-        min=32,
-        label="Size of the model's input in each training (px)",
-        description="Empty is the size that the weights in use were trained at",
-    )
-    care_inputs(inputs)
-    inputs.str("project", label="CVAT project", description="Made where there is none")
-    inputs.bool("as_tracks", default=False, label="Push persons as tracks")
-    inputs.bool("train", default=True, label="Train after each round")
-    inputs.int(
-        "min_new",
-        min=1,
-        label="Reviewed frames that are enough to train on",
-        description="Empty is all frames of the round",
-    )
-    inputs.bool("promote", default=True, label="Use new weights that are better")
+    def _add_more(self, ctx: Any, inputs: types.Object) -> None:
+        inputs.int(
+            "imgsz",
+            min=32,
+            label="Size of the model's input in each training (px)",
+            description="Empty is the size that the weights in use were trained at",
+        )
+        inference_inputs(ctx, inputs, SWITCHES)
+        inputs.str("project", label="CVAT project", description="Made where there is none")
+        inputs.bool("as_tracks", default=self.default("as_tracks"), label="Push persons as tracks")
+        inputs.bool("train", default=self.default("train"), label="Train after each round")
+        inputs.int(
+            "min_new",
+            min=1,
+            label="Reviewed frames that are enough to train on",
+            description="Empty is all frames of the round",
+        )
+        inputs.bool(
+            "promote", default=self.default("promote"), label="Use new weights that are better"
+        )

@@ -4,31 +4,25 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.operators.forms import (
-    care_inputs,
     checkpoint_input,
     given_path,
+    inference_inputs,
     more,
     path_input,
-    runtime_inputs,
     weights_choice,
 )
 from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
+from fiftyone_legpose.prediction.inference import OPTIONS, SWITCHES
 from fiftyone_legpose.progress import Report
 
-OPTIONS = (
+TAKEN = (
+    *OPTIONS,
     "weights",
-    "conf",
-    "imgsz",
     "every",
     "track",
-    "flip_test",
-    "voting",
     "repair_swaps",
-    "backend",
-    "device",
     "label_field",
     "overwrite",
     "trust",
@@ -52,40 +46,27 @@ class Predict(Verb):
         if not len(ctx.target_view()):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")
         weights_choice(inputs)
-        care_inputs(inputs)
+        inference_inputs(ctx, inputs, SWITCHES)
         if not more(ctx, inputs):
             return
-        inputs.float(
-            "conf",
-            min=0.0,
-            max=1.0,
-            default=0.25,
-            label="Lowest confidence of a person",
-            description="Raise it where the model sees persons who are not there",
+        inference_inputs(ctx, inputs, (name for name in OPTIONS if name not in SWITCHES))
+        inputs.int("every", min=1, default=self.default("every"), label="Look at every n-th frame")
+        inputs.bool(
+            "track", default=self.default("track"), label="Follow persons from frame to frame"
         )
-        size = inputs.int(
-            "imgsz",
-            label="Size of the model's input (px)",
-            description="Longer side, a multiple of 32; empty is the size of the training",
-        )
-        given = ctx.params.get("imgsz")
-        if given is not None and (given < 32 or given % 32):
-            size.invalid = True
-            size.error_message = "Give a multiple of 32, such as 320, 480 or 640"
-        inputs.int("every", min=1, default=1, label="Look at every n-th frame")
-        inputs.bool("track", default=True, label="Follow persons from frame to frame")
         repair = inputs.bool(
             "repair_swaps",
-            default=False,
+            default=self.default("repair_swaps"),
             label="Exchange left and right back where the motion says so",
             description="Where the model has mixed up the legs for some frames of a track",
         )
         if ctx.params.get("repair_swaps") and not ctx.params.get("track", True):
             repair.invalid = True
             repair.error_message = "This looks at tracks: follow persons from frame to frame"
-        runtime_inputs(inputs, "auto takes the fastest one installed")
-        inputs.str("label_field", default=fields.PREDICTIONS, label="Field to write")
-        inputs.bool("overwrite", default=False, label="Predict again what is done")
+        inputs.str("label_field", default=self.default("label_field"), label="Field to write")
+        inputs.bool(
+            "overwrite", default=self.default("overwrite"), label="Predict again what is done"
+        )
         path_input(
             inputs,
             "save_video",
@@ -99,7 +80,7 @@ class Predict(Verb):
         """Predict."""
         from fiftyone_legpose.prediction.predict import describe, predict
 
-        given = {name: options[name] for name in OPTIONS if name in options}
+        given = {name: options[name] for name in TAKEN if name in options}
         given["weights"] = given_path(options, "checkpoint") or given.get("weights")
         summary = predict(
             ctx.target_view(),

@@ -50,7 +50,6 @@ class Push(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the run's name and the way."""
-        from cvat_bridge.server import FRAMES_PER_TASK
         from fiftyone_legpose.review.runs import begun_keys
         from fiftyone_legpose.rounds.standing import read_standing
 
@@ -96,18 +95,30 @@ class Push(Verb):
         keypoints_choice(ctx, inputs, "label_field", label="Keypoints to draw")
         inputs.bool(
             "again",
-            default=False,
+            default=self.default("again"),
             label="Send frames again",
             description="Also those that are out or reviewed already",
         )
-        inputs.bool("as_tracks", default=False, label="One track a person over consecutive frames")
+        inputs.bool(
+            "as_tracks",
+            default=self.default("as_tracks"),
+            label="One track a person over consecutive frames",
+        )
         if to_file:
             return
         inputs.str("project", label="CVAT project", description="Made where there is none")
         inputs.str("assignee", label="Reviewer", description="A CVAT user name")
         inputs.int("segment_size", min=1, label="Frames a job", description="Empty: one job a task")
-        inputs.int("frames_per_task", min=1, default=FRAMES_PER_TASK, label="Frames a task")
-        inputs.int("image_quality", min=1, max=100, default=95, label="Picture quality")
+        inputs.int(
+            "frames_per_task", min=1, default=self.default("frames_per_task"), label="Frames a task"
+        )
+        inputs.int(
+            "image_quality",
+            min=1,
+            max=100,
+            default=self.default("image_quality"),
+            label="Picture quality",
+        )
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Push."""

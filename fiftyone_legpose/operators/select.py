@@ -54,28 +54,39 @@ class Select(Verb):
         choices = types.RadioGroup()
         for name, words in STRATEGIES.items():
             choices.add_choice(name, label=f"{name}: {words}")
-        inputs.enum("strategy", choices.values(), default="review", view=choices, label="Strategy")
+        inputs.enum(
+            "strategy",
+            choices.values(),
+            default=self.default("strategy"),
+            view=choices,
+            label="Strategy",
+        )
         if not more(ctx, inputs):
             return
         inputs.enum(
             "per",
             ["dataset", "video"],
-            default="dataset",
+            default=self.default("per"),
             label="Count per",
             description="Whether the number is for all videos together or for each",
         )
-        inputs.float("min_gap_s", min=0.0, default=0.3, label="Seconds between two frames")
+        inputs.float(
+            "min_gap_s",
+            min=0.0,
+            default=self.default("min_gap_s"),
+            label="Seconds between two frames",
+        )
         inputs.float(
             "easy_share",
             min=0.0,
             max=1.0,
-            default=0.1,
+            default=self.default("easy_share"),
             label="Share drawn at random",
             description="Easy frames too, so that an evaluation says something about all frames",
         )
         inputs.bool(
             "disagreement",
-            default=False,
+            default=self.default("disagreement"),
             label="Also compare with the mirrored picture",
             description="Finds what confidence does not tell; runs the model a second time",
         )
@@ -84,7 +95,7 @@ class Select(Verb):
             checkpoint_input(inputs, "A .pt file, instead of the weights above")
         keypoints_choice(ctx, inputs, "field", label="Predictions")
         inputs.str("tag", label="Tag", description="Put on the chosen frames; may stay empty")
-        inputs.int("seed", default=51, label="Seed of every random draw")
+        inputs.int("seed", default=self.default("seed"), label="Seed of every random draw")
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Select."""

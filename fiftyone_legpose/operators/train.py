@@ -7,7 +7,6 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
     given_path,
@@ -82,15 +81,21 @@ class Train(Verb):
         inputs.int(
             "epochs",
             min=1,
-            default=200,
+            default=self.default("epochs"),
             label="Epochs",
             description="Without a GPU 200 take hours, 20 give a first idea",
         )
-        inputs.bool("promote", default=False, label="Use the new version if it is better")
-        inputs.bool("compare", default=False, label="Compare the new version with the one in use")
+        inputs.bool(
+            "promote", default=self.default("promote"), label="Use the new version if it is better"
+        )
+        inputs.bool(
+            "compare",
+            default=self.default("compare"),
+            label="Compare the new version with the one in use",
+        )
         inputs.bool(
             "allow_shared_subjects",
-            default=False,
+            default=self.default("allow_shared_subjects"),
             label="Accept one subject on both sides",
             description="With a single video there is no other way, but the score then flatters",
         )
@@ -102,10 +107,12 @@ class Train(Verb):
             label="Size of the model's input (px)",
             description="Empty is the size that the weights to start from were trained at",
         )
-        inputs.enum("optimizer", list(OPTIMIZERS), default="AdamW", label="Optimizer")
+        inputs.enum(
+            "optimizer", list(OPTIMIZERS), default=self.default("optimizer"), label="Optimizer"
+        )
         batch = inputs.str(
             "batch",
-            default="auto",
+            default=self.default("batch"),
             label="Pictures a step",
             description="auto is 16 a device; -1 takes as many as a GPU holds",
         )
@@ -116,26 +123,33 @@ class Train(Verb):
             "val",
             min=0.01,
             max=0.99,
-            default=0.2,
+            default=self.default("val"),
             label="Share to validate with",
             description="Of subjects and videos that come new; others stay on their side",
         )
         inputs.bool(
             "validate",
-            default=True,
+            default=self.default("validate"),
             label="Validate after every epoch and keep the best one",
             description="Else only at the end, and the last epoch is kept",
         )
-        keypoints_choice(ctx, inputs, "gt_field", label="Corrections", default=fields.GROUND_TRUTH)
+        keypoints_choice(
+            ctx, inputs, "gt_field", label="Corrections", default=self.default("gt_field")
+        )
         inputs.float(
             "box_margin",
             min=0.0,
-            default=0.08,
+            default=self.default("box_margin"),
             label="Space around the keypoints in a person's box, as a share of its size",
         )
-        inputs.str("device", default="auto", label="Device", description="auto, cpu, 0, or 0,1")
+        inputs.str(
+            "device",
+            default=self.default("device"),
+            label="Device",
+            description="auto, cpu, 0, or 0,1",
+        )
         inputs.int("threads", min=1, label="CPU threads", description="Empty is one a core")
-        inputs.int("seed", default=0, label="Seed")
+        inputs.int("seed", default=self.default("seed"), label="Seed")
         answers = types.RadioGroup()
         for name, words in RESUME.items():
             answers.add_choice(name, label=words)

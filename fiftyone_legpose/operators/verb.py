@@ -12,6 +12,7 @@ from fiftyone_legpose.dataset.fields import GROUND_TRUTH, PREDICTIONS
 from fiftyone_legpose.operators.forms import as_path
 from fiftyone_legpose.operators.running import Outcome, is_running, run
 from fiftyone_legpose.progress import Report
+from fiftyone_legpose.verb_defaults import default_of
 
 
 class Verb(foo.Operator):
@@ -50,6 +51,10 @@ class Verb(foo.Operator):
 
     paths: tuple[str, ...] = ()
     """Options that are paths, which the App's file browser wraps."""
+
+    def default(self, option: str) -> Any:
+        """Read the default of an option in the verb's signature."""
+        return default_of(self.verb, option)
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the verb's options to the form."""

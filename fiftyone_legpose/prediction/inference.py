@@ -177,6 +177,11 @@ class InferenceOptions(NetworkOptions, total=False):
     conf: float
 
 
+def option_names(keywords: type) -> list[str]:
+    """Name the options in one of the sets above, in the order in which front ends show them."""
+    return [name for name in OPTIONS if name in keywords.__annotations__]
+
+
 def takes_inference(verb: Callable[_P, _R]) -> Callable[_P, _R]:
     """Show the options behind a verb's ``**inference`` in its signature and docstring.
 
@@ -192,7 +197,7 @@ def takes_inference(verb: Callable[_P, _R]) -> Callable[_P, _R]:
         The same, but a keyword that it lacks is a TypeError that names those it has.
     """
     [options] = get_args(verb.__annotations__[_PLACEHOLDER.lstrip("*")])
-    names = [name for name in OPTIONS if name in options.__annotations__]
+    names = option_names(options)
     signature = inspect.signature(verb)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     shown = [

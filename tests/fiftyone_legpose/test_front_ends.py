@@ -1,4 +1,6 @@
+import ast
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +8,7 @@ import pytest
 import fiftyone_legpose
 from fiftyone_legpose.commands import learning, looking, reviewing
 from fiftyone_legpose.operators import OPERATORS
+from fiftyone_legpose.verb_defaults import default_of
 from tests.fiftyone_legpose import reviewing as reviews
 from tests.fiftyone_legpose.plugin_fixtures import app_context, operator
 
@@ -24,7 +27,7 @@ COMMANDS = {
     "loop": learning.loop_command,
 }
 
-RENAMED = {"extract_frames": {"folder": "out"}, "export": {"format": "format_"}}
+RENAMED = {"extract_frames": {"folder": "out"}}
 """What the shell calls an option of a verb by another name."""
 
 LOGIN = {"login", "account"}
@@ -38,8 +41,6 @@ NOT_IN_THE_SHELL = {
 
 OTHERWISE_IN_THE_SHELL = {
     "extract_frames": {"folder": "frames"},
-    "train": {"val": "0.2"},  # a share or a tag: Typer gives texts
-    "predict": {"weights": None},
 }
 
 COLLECTIONS = {"dataset", "dataset_or_view", "view"}
@@ -103,6 +104,40 @@ def test_the_shell_has_every_option_of_the_verb_with_its_default(verb):
         otherwise = OTHERWISE_IN_THE_SHELL.get(verb, {})
         expected = otherwise.get(name, default)
         assert (str(there) if name in otherwise and there is not None else there) == expected, name
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_defaults_read_from_the_source_are_those_of_the_function(verb):
+    for name, default in parameters(verb).items():
+        if default is not inspect.Parameter.empty and name != "ultralytics_arguments":
+            assert default_of(verb, name) == default, name
+
+
+def test_an_option_without_a_default_has_none_to_read():
+    with pytest.raises(LookupError, match="select has no option 'count' with a default"):
+        default_of("select", "count")
+    with pytest.raises(LookupError, match="'voting'"):
+        default_of("select", "voting")
+
+
+@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.verb)
+def test_no_form_types_a_default_of_its_verb_again(cls):
+    options = set(parameters(cls.verb)) - CHOSEN_BY_THE_FORM[cls.verb]
+    source = Path(inspect.getfile(cls)).read_text(encoding="utf-8")
+    for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
+        named = [a.value for a in call.args if isinstance(a, ast.Constant)]
+        for keyword in call.keywords:
+            if keyword.arg == "default" and options & set(named):
+                assert ast.unparse(keyword.value) == f"self.default({named[0]!r})"
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_no_command_types_a_default_of_its_verb_again(verb):
+    [function] = ast.parse(inspect.getsource(COMMANDS[verb])).body
+    named = [argument.arg for argument in function.args.args]
+    with_default = named[len(named) - len(function.args.defaults) :]
+    assert not set(with_default) & set(parameters(verb))
+    assert not function.args.kwonlyargs
 
 
 @pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.verb)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from fiftyone_legpose import HOMES
+from fiftyone_legpose.cvat.login import Account
 from fiftyone_legpose.prediction.inference import OPTIONS
 
 
@@ -21,7 +22,7 @@ def default_of(verb: str, option: str) -> Any:
     verb
         Name of a function that `fiftyone_legpose` gives.
     option
-        Name of one of its parameters, also of those behind ``**inference``.
+        Name of one of its parameters, also of those behind ``**inference`` and ``**account``.
 
     Raises
     ------
@@ -38,9 +39,11 @@ def default_of(verb: str, option: str) -> Any:
             *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
         ]
     }
-    takes_inference = arguments.kwarg is not None and arguments.kwarg.arg == "inference"
-    if option not in found and takes_inference and option in OPTIONS:
+    further = arguments.kwarg.arg if arguments.kwarg is not None else None
+    if option not in found and further == "inference" and option in OPTIONS:
         return OPTIONS[option].default
+    if option not in found and further == "account" and option in Account.__annotations__:
+        return None
     node = found.get(option)
     if node is None:
         raise LookupError(f"{verb} has no option {option!r} with a default")

@@ -2,9 +2,6 @@
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -35,24 +32,6 @@ class TrainingError(LegposeError):
 
 class UnreadableError(Exception):
     """A file that cannot be used; the message is the reason, without the file's name."""
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Name the file or folder that is being written where the system refuses it.
-
-    Raises
-    ------
-    DatasetError
-        In place of an `OSError`.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise DatasetError(
-            f"{path} cannot be written: {reason}. Mend that, or name another place."
-        ) from None
 
 
 def file_trouble(error: OSError) -> str | None:

@@ -11,7 +11,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = ("fiftyone_legpose", "cvat_bridge")
 
 LEVELS = (
-    {"legs", "errors", "files", "progress"},
+    {"legs", "errors", "progress"},
+    {"files"},
     {"pose"},
     {"dataset"},
     {"videos", "zoo"},

@@ -13,10 +13,11 @@ import plotly.graph_objects as go
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.dataset.spacing import Timeline
-from fiftyone_legpose.errors import UnreadableError, writing
+from fiftyone_legpose.errors import UnreadableError
 from fiftyone_legpose.evaluation.comparison import PCK_THRESHOLDS
 from fiftyone_legpose.evaluation.intervals import Estimate
 from fiftyone_legpose.evaluation.result import HEADLINES, Evaluation, show
+from fiftyone_legpose.files import write_whole
 from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.videos import decoding
 
@@ -67,11 +68,8 @@ def write_report(
     """
     target = Path(folder).expanduser() / "report.html"
     page = "".join(_page(evaluation, worst))
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name("report.html.part")
+    with write_whole(target) as part:
         part.write_text(page, encoding="utf-8")
-        part.replace(target)
     return target
 
 

@@ -10,6 +10,7 @@ import fiftyone as fo
 
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation.intervals import Change, Estimate
+from fiftyone_legpose.files import write_whole
 from fiftyone_legpose.prediction.inference import SWITCHES, words
 
 METHOD = "legpose-evaluate"
@@ -129,11 +130,8 @@ class Evaluation:
         """Give everything as JSON, and write it to a file where a path is given."""
         text = json.dumps(asdict(self), indent=2)
         if path is not None:
-            target = Path(path).expanduser()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(target.name + ".part")
-            part.write_text(text + "\n", encoding="utf-8")
-            part.replace(target)
+            with write_whole(Path(path).expanduser()) as part:
+                part.write_text(text + "\n", encoding="utf-8")
         return text
 
 

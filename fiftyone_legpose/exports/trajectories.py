@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,8 @@ from fiftyone_legpose.dataset.checks import check_legs, check_whole
 from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
-from fiftyone_legpose.errors import DatasetError, writing
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.files import write_whole
 from fiftyone_legpose.pose import geometry
 from fiftyone_legpose.pose.geometry import SAME_PERSON_FROM
 from fiftyone_legpose.progress import Report, reporting
@@ -157,23 +157,14 @@ def export(
 @contextmanager
 def _table_writer(target: Path, kind: Format) -> Iterator[Any]:
     """Give a writer whose file takes the target's name only when all of it is written."""
-    if target.is_dir():
-        raise DatasetError(f"{target} is a folder: name a file in it, such as legs.csv.")
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own: another export to the same file may be at work.
-        part = target.with_name(f".{target.name}.{uuid4().hex}.part")
-        try:
-            if kind == "parquet":
-                with pyarrow.parquet.ParquetWriter(part, SCHEMA) as writer:
-                    yield writer
-            else:
-                options = pyarrow.csv.WriteOptions(quoting_style="needed")
-                with pyarrow.csv.CSVWriter(part, SCHEMA, write_options=options) as writer:
-                    yield writer
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+    with write_whole(target) as part:
+        if kind == "parquet":
+            with pyarrow.parquet.ParquetWriter(part, SCHEMA) as writer:
+                yield writer
+        else:
+            options = pyarrow.csv.WriteOptions(quoting_style="needed")
+            with pyarrow.csv.CSVWriter(part, SCHEMA, write_options=options) as writer:
+                yield writer
 
 
 def _has_keypoints(view: Any, field: str) -> bool:

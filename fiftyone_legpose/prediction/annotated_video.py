@@ -11,7 +11,7 @@ from typing import Any
 from fiftyone_legpose import errors
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.file_names import file_names
-from fiftyone_legpose.errors import writing
+from fiftyone_legpose.files import writing
 from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import decoding

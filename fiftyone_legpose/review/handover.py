@@ -8,8 +8,8 @@ from cvat_bridge.backup import read_task_name, write_backup
 from cvat_bridge.errors import FormatError
 from fiftyone_legpose.cvat.results import load_results
 from fiftyone_legpose.dataset.frames import dataset_id
-from fiftyone_legpose.errors import DatasetError, writing
-from fiftyone_legpose.files import file_sha256
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.files import file_sha256, writing
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review.guide import guide_for
 

@@ -13,6 +13,7 @@ from cvat_bridge.poses import Pose
 from fiftyone_legpose.cvat.label_files import check_stems, read_label_file, to_shares
 from fiftyone_legpose.cvat.login import Login, host_of
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.files import write_whole
 
 if TYPE_CHECKING:
     from cvat_bridge.server import Server, Task
@@ -168,9 +169,8 @@ def write_pictures(
                         f"{target} is another picture of that name: give a folder of its own to "
                         "each task."
                     )
-                part = target.with_suffix(".part")
-                part.write_bytes(content)
-                part.replace(target)
+                with write_whole(target) as part:
+                    part.write_bytes(content)
                 written.append(target)
     return written
 

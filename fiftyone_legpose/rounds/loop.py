@@ -24,7 +24,8 @@ from cvat_bridge.errors import (
 from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset.checks import check_dataset
-from fiftyone_legpose.errors import DatasetError, writing
+from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.files import writing
 from fiftyone_legpose.prediction.inference import Inference, SwitchOptions, takes_inference
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.progress import Report

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fiftyone_legpose.errors import TrainingError
+from fiftyone_legpose.files import copy_whole, write_whole
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.zoo.bases import Base, load_base
 from fiftyone_legpose.zoo.registry import WEIGHTS_FILE, family_folder
@@ -88,7 +89,8 @@ def training_folder(name: str, plan: Mapping[str, Any], resume: bool | None) -> 
         if resume is False or not same:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            _write_whole(folder / _PLAN_FILE, json.dumps(plan).encode())
+            with write_whole(folder / _PLAN_FILE) as part:
+                part.write_text(json.dumps(plan), encoding="utf-8")
         yield folder
     finally:
         lock.release()
@@ -158,7 +160,7 @@ def run_trainer(
         if last.exists():
             # A checkpoint in the trainer's own folder may have been cut short by the kill.
             for kept in checkpoints.glob("*.pt"):
-                _copy_whole(kept, run / "weights" / kept.name)
+                copy_whole(kept, run / "weights" / kept.name)
             yolo = open_yolo(run / "weights" / "last.pt")
             call = {"resume": True, "data": str(data), "device": device}
         else:
@@ -186,10 +188,10 @@ def keep_checkpoint(trainer: Any) -> None:
     # The best first: if the kill comes between, the last one's epoch is done and kept again. The
     # mark before the last one: ultralytics refuses to go on from an epoch after which none is left.
     if trainer.best_fitness == trainer.fitness:
-        _copy_whole(trainer.best, folder / "best.pt")
+        copy_whole(trainer.best, folder / "best.pt")
     if trainer.stop:
         (folder / _FINISHED_FILE).touch()
-    _copy_whole(trainer.last, folder / "last.pt")
+    copy_whole(trainer.last, folder / "last.pt")
 
 
 def _show_progress(yolo: Any, report: Report) -> None:
@@ -273,10 +275,10 @@ def _strip(source: Path, target: Path) -> dict[str, float]:
     model.yaml["yaml_file"] = Path(str(model.yaml.get("yaml_file", ""))).name
     for parameter in model.parameters():
         parameter.requires_grad = False
-    draft = target.with_name(f"{target.name}.draft")
     # Ultralytics reads these keys; the archive's inner name comes from the file's.
-    torch.save({"model": model.half(), "train_args": arguments, "version": kept["version"]}, draft)
-    draft.replace(target)
+    kept_keys = {"model": model.half(), "train_args": arguments, "version": kept["version"]}
+    with write_whole(target) as part:
+        torch.save(kept_keys, part)
     return {
         name.removeprefix("metrics/"): float(value)
         for name, value in kept["train_metrics"].items()
@@ -293,16 +295,3 @@ def _read_plan(folder: Path) -> Any:
         return json.loads((folder / _PLAN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.draft")
-    shutil.copyfile(source, draft)
-    draft.replace(target)
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    draft = target.with_name(f".{target.name}.draft")
-    draft.write_bytes(content)
-    draft.replace(target)

@@ -348,7 +348,7 @@ def test_a_training_that_was_killed_at_its_very_end_is_finished(tmp_path, monkey
         if source == "last":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer_run, "_copy_whole", killed)
+    monkeypatch.setattr(trainer_run, "copy_whole", killed)
     (tmp_path / "checkpoints").mkdir()
     trainer = SimpleNamespace(
         save_dir=tmp_path / "run", best="best", last="last", best_fitness=1, fitness=1, stop=True

@@ -1,14 +1,10 @@
 import dataclasses
 import inspect
-from pathlib import Path
 from types import SimpleNamespace
 
-import fiftyone as fo
 import pytest
 
-import fiftyone_legpose as lp
 from fiftyone_legpose.cvat_function import create
-from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.evaluation.evaluate import evaluate
 from fiftyone_legpose.prediction.inference import (
     OPTIONS,
@@ -19,38 +15,6 @@ from fiftyone_legpose.prediction.inference import (
 )
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.rounds.loop import loop
-from fiftyone_legpose.zoo.weights import Weights
-
-WEIGHTS = Weights(Path("/nowhere/legs.pt"), "ab" * 32, "legs", right_first=False, trusted=True)
-KEYS = {
-    "predict_legpose_8616e2ec727f": {},
-    "predict_legpose_cdcb593145e5": {
-        "conf": 0.4,
-        "imgsz": 320,
-        "track": False,
-        "flip_test": True,
-        "voting": True,
-    },
-    "predict_legpose_3917170f173d": {
-        "conf": 0.4,
-        "imgsz": 320,
-        "track": "botsort",
-        "flip_test": True,
-        "voting": True,
-        "repair_swaps": True,
-    },
-}
-"""Keys of runs as the first release made them, by the settings that it was given."""
-
-
-def test_what_the_first_release_predicted_is_done(short_clip, dataset_name):
-    dataset = lp.load(short_clip, dataset_name)
-    keypoint_labels.declare(dataset, fields.PREDICTIONS, boxes=True)
-    for key, settings in KEYS.items():
-        nobody = [[fo.Keypoints(made_by=key) for _ in range(12)]]
-        dataset.set_values(f"frames.{fields.PREDICTIONS}", nobody)
-        again = predict(dataset, weights=WEIGHTS, **settings, backend="torch", device="cpu")
-        assert (again.run_key, again.frames, again.skipped) == (key, 0, 12)
 
 
 def test_the_keywords_are_the_fields():

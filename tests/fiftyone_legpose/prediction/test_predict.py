@@ -10,8 +10,7 @@ import fiftyone_legpose as lp
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
-from fiftyone_legpose.prediction import label_writer
-from fiftyone_legpose.prediction import predict as prediction
+from fiftyone_legpose.prediction import label_writer, streaming
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.videos import decoding
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
@@ -150,7 +149,7 @@ def two_people(videos, monkeypatch):
     monkeypatch.setattr(
         decoding, "read_frames", lambda path, numbers: ((n, black + n) for n in numbers)
     )
-    monkeypatch.setattr(prediction, "PoseModel", lambda *_, **__: TwoPeople())
+    monkeypatch.setattr(streaming, "PoseModel", lambda *_, **__: TwoPeople())
     return videos
 
 
@@ -269,7 +268,7 @@ def test_a_phone_video_that_load_did_not_add_has_the_size_that_it_is_decoded_at(
             rows = zip(boxes, points, strict=True)
             return lambda: [RawPoses(box[None], one, p[None], ten) for box, p in rows]
 
-    monkeypatch.setattr(prediction, "PoseModel", lambda *_, **__: Corners())
+    monkeypatch.setattr(streaming, "PoseModel", lambda *_, **__: Corners())
     dataset = fo.Dataset(dataset_name, media_type="video")
     dataset.add_sample(fo.Sample(filepath=str(turn_clip(short_clip, tmp_path / "phone.mp4"))))
     lp.predict(dataset, every=2)
@@ -382,7 +381,7 @@ def test_a_reader_that_stops_early_ends_its_thread(sample_clip):
 
 
 def test_a_missing_copy_is_named_by_its_original(short_clip, dataset_name, tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction, "PoseModel", lambda *_, **__: TwoPeople())
+    monkeypatch.setattr(streaming, "PoseModel", lambda *_, **__: TwoPeople())
     original = make_clip(short_clip, tmp_path / "Meier.avi", "-c:v", "mjpeg")
     dataset = lp.load(original, dataset_name)
     Path(dataset.first().filepath).unlink()

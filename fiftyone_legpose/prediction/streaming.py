@@ -1,0 +1,265 @@
+"""Decode once, run the model, follow persons and write labels, while frames stream through."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_legpose.errors import UnreadableError
+from fiftyone_legpose.prediction.frames_to_predict import Batch
+from fiftyone_legpose.prediction.inference import Inference
+from fiftyone_legpose.prediction.label_writer import (
+    LabelWriter,
+    StoredLabels,
+    exchanged_back,
+    stored_labels,
+)
+from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
+from fiftyone_legpose.prediction.runtimes import PoseModel
+from fiftyone_legpose.prediction.tracking import PersonTracker, Tracker
+from fiftyone_legpose.progress import Report
+from fiftyone_legpose.videos import decoding
+from fiftyone_legpose.zoo.weights import Weights
+
+
+@dataclass(frozen=True)
+class LazyModel:
+    """A model that is loaded when the first frame needs it: a second run needs none."""
+
+    weights: Weights
+    inference: Inference
+
+    @cached_property
+    def loaded(self) -> PoseModel:
+        """Load it, once."""
+        return PoseModel(self.weights, self.inference)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all files of one call share."""
+
+    target: Any
+    """What is written to: all of the videos, or the very collection of images."""
+    field: str
+    key: str
+    model: LazyModel
+    tracker: Tracker | None
+    repair_swaps: bool
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What `stream` did; the attributes are those of `PredictSummary`."""
+
+    backend: str
+    frames: int
+    persons: int
+    mean_confidence: float | None
+    seconds: float
+    seconds_writing: float
+    failures: list[dict[str, str]]
+
+
+def stream(work: Work, batches: list[Batch], report: Report) -> Streamed:
+    """Predict what is to be done, one file after the other, and write as it goes.
+
+    Parameters
+    ----------
+    work
+        What all files share.
+    batches
+        Of which only `Batch.todo` is predicted.
+    report
+        Told the frames that are done.
+    """
+    todo = sum(len(batch.todo) for batch in batches)
+    model = work.model.loaded
+    writer = LabelWriter(work.target, work.field, work.key)
+    tally = _Tally(todo, report, model.backend)
+    failures = []
+    for batch in batches:
+        if not batch.todo:
+            continue
+        try:
+            if batch.sample_id is None:
+                failures += _predict_images(work, batch, writer, tally)
+            else:
+                _predict_video(work, batch, writer, tally)
+        except UnreadableError as error:
+            failures.append({"path": batch.source, "reason": _reason(batch, error)})
+        finally:
+            writer.flush()
+    return Streamed(
+        backend=model.backend,
+        frames=tally.frames,
+        persons=tally.persons,
+        mean_confidence=tally.mean_confidence,
+        seconds=tally.seconds,
+        seconds_writing=writer.seconds,
+        failures=failures,
+    )
+
+
+def _reason(batch: Batch, error: UnreadableError) -> str:
+    """Say why a video failed; a copy is named by a hash, which tells nobody anything."""
+    path = batch.filepaths[0]
+    if path != batch.source and not Path(path).exists():
+        return "its playable copy is gone: load the video again, which makes it anew"
+    return str(error)
+
+
+def _predict_video(work: Work, batch: Batch, writer: LabelWriter, tally: "_Tally") -> None:
+    try:
+        _predict_frames(work, batch, writer, tally)
+    except UnreadableError:
+        _repair_swaps(work, batch, writer)  # what comes before the frame that cannot be decoded
+        raise
+    _repair_swaps(work, batch, writer)
+
+
+def _predict_frames(work: Work, batch: Batch, writer: LabelWriter, tally: "_Tally") -> None:
+    model = work.model.loaded
+    [path] = batch.filepaths
+    todo = set(batch.todo)
+    frames = decoding.read_ahead(
+        lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
+    )
+    predictions = _infer(model, frames)
+    first = next(predictions)
+    # Before what is stored is read: in px it is right only with the right size.
+    _correct_size(work.target[batch.sample_id], first[1])
+    predictions = chain([first], predictions)
+    done, taken = _known_tracks(work, batch, todo) if work.tracker else ({}, frozenset())
+    tracker = PersonTracker(work.tracker, taken=taken) if work.tracker else None
+    for number in sorted(todo | done.keys()):
+        if number in todo:
+            _, frame, raw = next(predictions)
+            track_ids = tracker.update(raw.boxes, raw.scores) if tracker else None
+            writer.add(batch.ids[number], frame, raw, track_ids)
+            tally.add(raw)
+        elif tracker:
+            # Done frames pass through the tracker too, so that ids go on across an interruption,
+            # and from one view of the video to another.
+            writer.retrack(done[number].frame_id, done[number], tracker)
+
+
+def _correct_size(sample: fo.Sample, frame: PreparedFrame) -> None:
+    """Let a video's metadata say the size that its frames are decoded at.
+
+    FiftyOne reads the size as it is stored, and a phone's video is turned when it is decoded. All
+    that is in px, such as an export, comes from the metadata.
+    """
+    height, width = frame.shape
+    metadata = sample.metadata
+    if (metadata.frame_width, metadata.frame_height) != (width, height):
+        metadata.frame_width, metadata.frame_height = width, height
+        sample.save()
+
+
+def _repair_swaps(work: Work, batch: Batch, writer: LabelWriter) -> None:
+    if not work.repair_swaps:
+        return
+    writer.flush()
+    for frame_id, labels in exchanged_back(work.target, work.field, work.key, batch.sample_id):
+        writer.put(frame_id, labels)
+
+
+def _known_tracks(
+    work: Work, batch: Batch, todo: set[int]
+) -> tuple[dict[int, StoredLabels], frozenset[int]]:
+    """Give what this run has found on a video's other frames, and the ids that other runs use."""
+    names = ("frame_number", f"{work.field}.made_by", f"{work.field}.keypoints.index")
+    columns = work.target.select(batch.sample_id).values([f"frames.{name}" for name in names])
+    kept = [
+        row for row in zip(*(column[0] for column in columns), strict=True) if row[0] not in todo
+    ]
+    done = {}
+    if any(made_by == work.key for _, made_by, _ in kept):
+        stored = stored_labels(work.target, work.field, work.key, batch.sample_id)
+        done = {number: labels for number, labels in stored.items() if number not in todo}
+    theirs = [ids or [] for _, made_by, ids in kept if made_by != work.key]
+    return done, frozenset(i for ids in theirs for i in ids if i is not None)
+
+
+def _predict_images(
+    work: Work, batch: Batch, writer: LabelWriter, tally: "_Tally"
+) -> list[dict[str, str]]:
+    model = work.model.loaded
+    failures: list[dict[str, str]] = []
+
+    def prepared() -> Iterator[tuple[int, PreparedFrame]]:
+        for number in batch.todo:
+            path = batch.filepaths[number]
+            try:
+                yield number, model.prepare(decoding.read_picture(path))
+            except UnreadableError as error:
+                failures.append({"path": path, "reason": str(error)})
+
+    for number, frame, raw in _infer(model, decoding.read_ahead(prepared)):
+        writer.add(batch.ids[number], frame, raw, None)
+        tally.add(raw)
+    return failures
+
+
+def _infer(
+    model: PoseModel, frames: Iterator[tuple[int, PreparedFrame]]
+) -> Iterator[tuple[int, PreparedFrame, RawPoses]]:
+    """Run the model batch by batch; frames decoded before a failure are still predicted."""
+    failure: UnreadableError | None = None
+
+    def guarded() -> Iterator[tuple[int, PreparedFrame]]:
+        nonlocal failure
+        try:
+            yield from frames
+        except UnreadableError as error:
+            failure = error
+
+    source = guarded()
+    pending: tuple[list[tuple[int, PreparedFrame]], Callable[[], list[RawPoses]]] | None = None
+    while True:
+        chunk = list(islice(source, model.batch))
+        begun = (chunk, model.begin([frame for _, frame in chunk])) if chunk else None
+        if pending is not None:
+            for (number, frame), raw in zip(pending[0], pending[1](), strict=True):
+                yield number, frame, raw
+        pending = begun
+        if pending is None:
+            break
+    if failure is not None:
+        raise failure
+
+
+class _Tally:
+    """Counts for the summary and for the progress bar."""
+
+    def __init__(self, todo: int, report: Report, backend: str):
+        self._todo = todo
+        self._report = report
+        self._backend = backend
+        self._started = time.perf_counter()
+        self._confidence: list[float] = []
+        self.frames = 0
+        self.persons = 0
+
+    def add(self, raw: RawPoses) -> None:
+        self.frames += 1
+        self.persons += len(raw.boxes)
+        if raw.confidence is not None:
+            self._confidence += raw.confidence.mean(axis=1).tolist()
+        rate = self.frames / self.seconds
+        self._report(self.frames, self._todo, f"{rate:.1f} frames/s ({self._backend})")
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    @property
+    def mean_confidence(self) -> float | None:
+        return float(np.mean(self._confidence)) if self._confidence else None

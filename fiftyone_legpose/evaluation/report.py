@@ -42,7 +42,7 @@ class WorstFrame:
     title: str
     """Which video and frame, without the file name, which can hold a patient's name."""
     errors: dict[str, float]
-    """Error of each prediction in leg lengths; see `evaluation.frame_errors`."""
+    """Error of each prediction in leg lengths; see `evaluation.frame_errors.frame_errors`."""
     jpeg: bytes
     """The labels, then each prediction, side by side."""
 
@@ -92,7 +92,7 @@ def worst_frames(
     used
         Shape (F,) of bool: frames that were compared.
     errors
-        Arrays (frames compared,) by name, from `evaluation.frame_errors`.
+        Arrays (frames compared,) by name, from `evaluation.frame_errors.frame_errors`.
     count
         How many frames at most; fewer where the rest has no error.
     min_score

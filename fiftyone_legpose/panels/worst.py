@@ -23,7 +23,7 @@ def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, 
     -------
     list of dict
         ``sample``, ``video`` (the name of the file that was loaded), ``frame`` and ``error`` in
-        leg lengths (see `evaluation.frame_errors`), the worst first.
+        leg lengths (see `evaluation.frame_errors.frame_errors`), the worst first.
     """
     from fiftyone_legpose.dataset.fields import error_field
     from fiftyone_legpose.dataset.file_names import file_names

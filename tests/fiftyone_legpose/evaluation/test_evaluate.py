@@ -16,7 +16,6 @@ from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation import metrics
 from fiftyone_legpose.evaluation.evaluate import (
     evaluate,
-    frame_errors,
     list_evaluations,
     load_evaluation,
 )
@@ -242,20 +241,6 @@ def test_frames_outside_the_last_evaluation_have_no_error(dataset):
     evaluate(part, pred_field="old", resamples=20)
     errors = [frame for video in dataset.values("frames.old_error") for frame in video]
     assert sum(error is not None for error in errors) == 3 * VIDEOS
-
-
-def test_a_missed_person_makes_the_worst_frame():
-    from fiftyone_legpose.evaluation.comparison import compare
-
-    points = np.random.default_rng(0).uniform(0, 300, (2, 10, 2))
-    some = metrics.Persons(
-        np.array([0, 1]), points, np.full((2, 10), 2), np.ones((2, 10)), np.ones(2)
-    )
-    first = metrics.Persons(
-        np.array([0]), points[:1], np.full((1, 10), 2), np.ones((1, 10)), np.ones(1)
-    )
-    assert frame_errors(compare(some, first), 3).tolist() == [0, 1, 0]
-    assert frame_errors(compare(first, some), 3).tolist() == [0, 1, 0]
 
 
 def test_the_report_holds_numbers_plots_and_pictures(dataset, tmp_path):

@@ -87,8 +87,10 @@ class Push(Verb):
             )
         elif missing := cvat_missing(ctx):
             refuse(inputs, missing, name="cvat")
-        if not more(ctx, inputs):
-            return
+        if more(ctx, inputs):
+            self._add_more(ctx, inputs, to_file=to_file)
+
+    def _add_more(self, ctx: Any, inputs: types.Object, *, to_file: bool) -> None:
         view_choice(
             ctx, inputs, "view", label="Frames to send", none="The frames that select chose"
         )

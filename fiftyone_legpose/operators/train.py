@@ -65,7 +65,6 @@ class Train(Verb):
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the new version's name and what to start from."""
         from fiftyone_legpose.rounds.standing import read_standing
-        from fiftyone_legpose.training.train import OPTIMIZERS
 
         reviewed = read_standing(ctx.dataset).reviewed
         if not reviewed and not is_labelled(ctx):
@@ -99,8 +98,12 @@ class Train(Verb):
             label="Accept one subject on both sides",
             description="With a single video there is no other way, but the score then flatters",
         )
-        if not more(ctx, inputs):
-            return
+        if more(ctx, inputs):
+            self._add_more(ctx, inputs)
+
+    def _add_more(self, ctx: Any, inputs: types.Object) -> None:
+        from fiftyone_legpose.training.arguments import OPTIMIZERS
+
         inputs.int(
             "imgsz",
             min=32,

@@ -16,7 +16,7 @@ from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.frames import dataset_id, is_video, raw
 from fiftyone_legpose.evaluation.result import METHOD as EVALUATION_METHOD
-from fiftyone_legpose.training.train import run_key_of
+from fiftyone_legpose.training.stored_run import run_key_of
 from fiftyone_legpose.training.trainer_run import begun_trainings
 from fiftyone_legpose.zoo import registry
 

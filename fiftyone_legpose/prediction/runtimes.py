@@ -1,30 +1,23 @@
 """The pose model behind one call, on the fastest runtime there is: frames in, raw poses out."""
 
 import importlib.util
-import os
-import shutil
-import time
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from itertools import cycle, groupby
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from itertools import groupby
 from typing import Any, get_args
 
-import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.errors import MissingToolError
 from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE, merge
 from fiftyone_legpose.prediction.inference import Backend, Inference
+from fiftyone_legpose.prediction.networks import load_network
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.prediction.voting import VOTER_SHARE, vote
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import Weights, keypoint_shape, load_yolo, trained_imgsz
 
 _PACKAGES = {"openvino": ["openvino"], "onnx": ["onnx", "onnxruntime"], "tensorrt": ["tensorrt"]}
-_FORMATS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "engine"}
 _INSTALL = {
     "openvino": "pip install openvino",
     "onnx": "pip install 'fiftyone-legpose[onnx]'",
@@ -36,9 +29,6 @@ _MAX_PERSONS = 300
 # One frame keeps all cores of a CPU busy; a larger batch only holds more frames in memory.
 _CPU_BATCH = 1
 _GPU_BATCH = 32
-# A typical input (16:9 at 640 px) and runs a precision is timed on before one is chosen.
-_TRIAL_SHAPE = (1, 3, 384, 640)
-_TRIAL_RUNS = 3
 
 
 class PoseModel:
@@ -62,7 +52,6 @@ class PoseModel:
     def __init__(self, weights: Weights, inference: Inference):
         import_ultralytics()
         from ultralytics.data.augment import LetterBox
-        from ultralytics.nn.autobackend import AutoBackend
 
         self.weights = weights
         self.inference = inference
@@ -83,18 +72,8 @@ class PoseModel:
         # The rectangle that holds the picture, not a square: 1.7 times fewer pixels at 16:9.
         stride = int(max(yolo.model.stride))
         self._letterbox = LetterBox((side, side), auto=True, stride=stride)
-        model: Any = yolo.model
-        if self.backend != "torch":
-            model = _exported(weights, yolo, self.backend, side, self.batch * pictures)
-        self._start: Callable[[Any], Callable[[], Any]]
-        if self.backend == "openvino":
-            self._start = _openvino(model)
-        else:
-            model = model if self.backend == "torch" else str(model)
-            network = AutoBackend(model, device=self.device, verbose=False).eval()
-            # TensorRT gives the memory that its next run writes into, and that is begun first.
-            keep = _copied if self.backend == "tensorrt" else _identity
-            self._start = lambda batch: partial(_identity, keep(network(batch)))
+        largest = self.batch * pictures
+        self._start = load_network(weights, yolo, self.backend, self.device, side, largest)
 
     def prepare(self, frame: np.ndarray) -> PreparedFrame:
         """Scale and pad one BGR frame of shape (H, W, 3); safe to call from another thread."""
@@ -286,105 +265,3 @@ def _pick_backend(backend: str, device: Any) -> str:
 
 def _installed(backend: str) -> bool:
     return all(importlib.util.find_spec(package) for package in _PACKAGES[backend])
-
-
-def _identity(value: Any) -> Any:
-    return value
-
-
-def _copied(output: Any) -> Any:
-    """Copy what a network gives: a tensor, or a list of them."""
-    if isinstance(output, list | tuple):
-        return [tensor.clone() for tensor in output]
-    return output.clone()
-
-
-@cache
-def _openvino_core() -> Any:
-    """Return the one core of OpenVINO, which keeps its CPU plugin until the process ends.
-
-    The plugin gives the thread that loads it a stack for signals, and unmaps that when it is
-    unloaded. Unloaded by the garbage collection of another thread, it leaves the first one without,
-    and the next signal (Ctrl-C, or a data loader's worker that ends) kills the process.
-    """
-    import openvino
-
-    return openvino.Core()
-
-
-def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
-    """Load an OpenVINO model at the precision that is faster on this processor.
-
-    OpenVINO takes bfloat16 wherever the processor knows it, also where the processor has no
-    matrix unit for it: on such a Xeon it took 66 ms a frame, float32 41 ms.
-    """
-    import torch
-
-    core = _openvino_core()
-    model = core.read_model(next(folder.glob("*.xml")))
-    trial = np.zeros(_TRIAL_SHAPE, np.float32)
-    timed = []
-    for precision in ("f32", "bf16"):
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        compiled = core.compile_model(model, "CPU", settings)
-        compiled(trial)
-        started = time.perf_counter()
-        for _ in range(_TRIAL_RUNS):
-            compiled(trial)
-        timed.append((time.perf_counter() - started, compiled))
-    _, fastest = min(timed, key=lambda pair: pair[0])
-    requests = cycle([fastest.create_infer_request() for _ in range(2)])
-
-    def start(batch: Any) -> Callable[[], Any]:
-        request = next(requests)
-        request.start_async({0: batch.numpy()}, share_inputs=True)
-
-        def finish() -> Any:
-            request.wait()
-            # The request's memory is used again two frames on.
-            return torch.from_numpy(request.get_output_tensor(0).data.copy())
-
-        return finish
-
-    return start
-
-
-def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int, batch: int) -> Path:
-    """Export weights once for a runtime, into a cache keyed by the weights' sha256.
-
-    `batch` is the largest that will be asked for, which only TensorRT needs to know.
-    """
-    import torch
-    import ultralytics
-
-    kind = backend
-    options: dict[str, Any] = {}
-    if backend == "tensorrt":
-        # An engine is bound to its GPU and to the largest input it was built for, of pictures and
-        # of their number: ultralytics builds it for one at a time unless told otherwise.
-        options["batch"] = batch
-        kind += f"-{torch.cuda.get_device_name(0)}-{imgsz}-{batch}".replace(" ", "_")
-    folder = Path(fo.config.model_zoo_dir) / "legpose-exports" / weights.sha256
-    target = folder / f"{kind}-ultralytics-{ultralytics.__version__}"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder) as scratch:
-            copy = Path(scratch) / "model.pt"
-            shutil.copyfile(weights.path, copy)
-            yolo.ckpt_path = str(copy)
-            yolo.model.pt_path = str(copy)
-            made = Path(
-                yolo.export(
-                    format=_FORMATS[backend], imgsz=imgsz, dynamic=True, verbose=False, **options
-                )
-            )
-            part = Path(scratch) / "made"
-            part.mkdir()
-            # AutoBackend tells formats apart by the name, so the export keeps its own.
-            os.replace(made, part / made.name)
-            try:
-                os.replace(part, target)
-            except OSError:
-                if not target.exists():  # another process exported the same meanwhile
-                    raise
-    return next(target.iterdir())

@@ -144,13 +144,7 @@ def loop(
     """
     asked = Inference(**inference)
     check_dataset(dataset)
-    if rounds < 1 or count < 1:
-        raise DatasetError(f"A loop needs rounds and frames, not rounds={rounds}, count={count}.")
-    if strategy not in get_args(Strategy):
-        known = ", ".join(get_args(Strategy))
-        raise DatasetError(f"There is no strategy {strategy!r}; take one of {known}.")
-    if min_new is not None and min_new < 1:
-        raise DatasetError(f"min_new is {min_new}: a round is trained on at least one new frame.")
+    _check(rounds, count, strategy, min_new)
     if watch and not poll_s > 0:
         raise DatasetError(f"poll_s is {poll_s}: give the seconds to wait between looks.")
     folder = None if handover is None else Path(handover).expanduser()
@@ -184,6 +178,16 @@ def loop(
     )
     state = go_on()
     return _watch(go_on, state, poll_s) if watch else state
+
+
+def _check(rounds: int, count: int, strategy: str, min_new: int | None) -> None:
+    if rounds < 1 or count < 1:
+        raise DatasetError(f"A loop needs rounds and frames, not rounds={rounds}, count={count}.")
+    if strategy not in get_args(Strategy):
+        known = ", ".join(get_args(Strategy))
+        raise DatasetError(f"There is no strategy {strategy!r}; take one of {known}.")
+    if min_new is not None and min_new < 1:
+        raise DatasetError(f"min_new is {min_new}: a round is trained on at least one new frame.")
 
 
 def _go_on(

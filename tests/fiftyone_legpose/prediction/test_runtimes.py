@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fiftyone_legpose.prediction import runtimes
+from fiftyone_legpose.prediction import networks, runtimes
 from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
@@ -22,8 +22,8 @@ def test_openvino_runs_on_the_cpu_beside_a_gpu(monkeypatch):
     pick = runtimes._pick_device
     monkeypatch.setattr(runtimes, "_pick_device", lambda d: asked.append(d) or pick("cpu"))
     monkeypatch.setattr(runtimes, "_installed", lambda name: True)
-    monkeypatch.setattr(runtimes, "_exported", lambda *_: None)
-    monkeypatch.setattr(runtimes, "_openvino", lambda _: None)
+    monkeypatch.setattr(networks, "_exported", lambda *_: None)
+    monkeypatch.setattr(networks, "_openvino", lambda _: None)
     model = runtimes.PoseModel(find_weights(), Inference(backend="openvino", device="auto"))
     assert asked == ["cpu"]
     assert model.batch == 1
@@ -66,7 +66,7 @@ def test_a_batch_keeps_its_poses_when_the_next_has_begun(monkeypatch, network):
 
     monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", network)
     monkeypatch.setattr(runtimes, "_installed", lambda name: True)
-    monkeypatch.setattr(runtimes, "_exported", lambda *_: Path("legs.engine"))
+    monkeypatch.setattr(networks, "_exported", lambda *_: Path("legs.engine"))
     model = runtimes.PoseModel(
         find_weights(), Inference(backend="tensorrt", imgsz=128, device="cpu")
     )
@@ -89,7 +89,7 @@ def test_an_engine_takes_the_batches_that_it_will_get(monkeypatch):
 
     monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "Test GPU")
     yolo = SimpleNamespace(export=export, model=SimpleNamespace())
-    made = [runtimes._exported(find_weights(), yolo, "tensorrt", 128, n) for n in (32, 32, 16)]
+    made = [networks._exported(find_weights(), yolo, "tensorrt", 128, n) for n in (32, 32, 16)]
     assert [options["batch"] for options in asked] == [32, 16]
     assert made[0] == made[1] != made[2]
 
@@ -108,7 +108,7 @@ def test_one_engine_does_with_and_without_mirrored_frames(monkeypatch):
     monkeypatch.setattr(runtimes, "_pick_device", lambda device: on_gpu)
     monkeypatch.setattr("ultralytics.nn.autobackend.AutoBackend", ReusingNetwork)
     monkeypatch.setattr(runtimes, "_installed", lambda name: True)
-    monkeypatch.setattr(runtimes, "_exported", exported)
+    monkeypatch.setattr(networks, "_exported", exported)
     options = {"backend": "tensorrt", "imgsz": 128}
     plain = runtimes.PoseModel(find_weights(), Inference(**options))
     tested = runtimes.PoseModel(find_weights(), Inference(flip_test=True, **options))

@@ -1,0 +1,164 @@
+"""A network on a runtime: exported for it once, and started on one batch after the other."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_legpose.zoo.weights import Weights
+
+_FORMATS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "engine"}
+# A typical input (16:9 at 640 px) and runs a precision is timed on before one is chosen.
+_TRIAL_SHAPE = (1, 3, 384, 640)
+_TRIAL_RUNS = 3
+
+Start = Callable[[Any], Callable[[], Any]]
+"""Starts a network on a batch (B, 3, H, W) of float, RGB from 0 to 1; what it gives waits."""
+
+
+def load_network(
+    weights: Weights, yolo: Any, backend: str, device: Any, imgsz: int, batch: int
+) -> Start:
+    """Load the network of some weights on a runtime.
+
+    Parameters
+    ----------
+    weights
+        Checked weights.
+    yolo
+        The same, as ultralytics has loaded them.
+    backend
+        A runtime that is installed.
+    device
+        Torch's.
+    imgsz
+        Longer side of the input in px.
+    batch
+        The largest that will be asked for.
+
+    Returns
+    -------
+    callable
+        See `Start`. At most two batches may be under way.
+    """
+    if backend == "openvino":
+        return _openvino(_exported(weights, yolo, backend, imgsz, batch))
+    from ultralytics.nn.autobackend import AutoBackend
+
+    model = yolo.model
+    if backend != "torch":
+        model = str(_exported(weights, yolo, backend, imgsz, batch))
+    network = AutoBackend(model, device=device, verbose=False).eval()
+    # TensorRT gives the memory that its next run writes into, and that is begun first.
+    keep = _copied if backend == "tensorrt" else _identity
+    return lambda pictures: partial(_identity, keep(network(pictures)))
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _copied(output: Any) -> Any:
+    """Copy what a network gives: a tensor, or a list of them."""
+    if isinstance(output, list | tuple):
+        return [tensor.clone() for tensor in output]
+    return output.clone()
+
+
+@cache
+def _openvino_core() -> Any:
+    """Return the one core of OpenVINO, which keeps its CPU plugin until the process ends.
+
+    The plugin gives the thread that loads it a stack for signals, and unmaps that when it is
+    unloaded. Unloaded by the garbage collection of another thread, it leaves the first one without,
+    and the next signal (Ctrl-C, or a data loader's worker that ends) kills the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
+def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
+    """Load an OpenVINO model at the precision that is faster on this processor.
+
+    OpenVINO takes bfloat16 wherever the processor knows it, also where the processor has no
+    matrix unit for it: on such a Xeon it took 66 ms a frame, float32 41 ms.
+    """
+    import torch
+
+    core = _openvino_core()
+    model = core.read_model(next(folder.glob("*.xml")))
+    trial = np.zeros(_TRIAL_SHAPE, np.float32)
+    timed = []
+    for precision in ("f32", "bf16"):
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        compiled = core.compile_model(model, "CPU", settings)
+        compiled(trial)
+        started = time.perf_counter()
+        for _ in range(_TRIAL_RUNS):
+            compiled(trial)
+        timed.append((time.perf_counter() - started, compiled))
+    _, fastest = min(timed, key=lambda pair: pair[0])
+    requests = cycle([fastest.create_infer_request() for _ in range(2)])
+
+    def start(batch: Any) -> Callable[[], Any]:
+        request = next(requests)
+        request.start_async({0: batch.numpy()}, share_inputs=True)
+
+        def finish() -> Any:
+            request.wait()
+            # The request's memory is used again two frames on.
+            return torch.from_numpy(request.get_output_tensor(0).data.copy())
+
+        return finish
+
+    return start
+
+
+def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int, batch: int) -> Path:
+    """Export weights once for a runtime, into a cache keyed by the weights' sha256.
+
+    `batch` is the largest that will be asked for, which only TensorRT needs to know.
+    """
+    import torch
+    import ultralytics
+
+    kind = backend
+    options: dict[str, Any] = {}
+    if backend == "tensorrt":
+        # An engine is bound to its GPU and to the largest input it was built for, of pictures and
+        # of their number: ultralytics builds it for one at a time unless told otherwise.
+        options["batch"] = batch
+        kind += f"-{torch.cuda.get_device_name(0)}-{imgsz}-{batch}".replace(" ", "_")
+    folder = Path(fo.config.model_zoo_dir) / "legpose-exports" / weights.sha256
+    target = folder / f"{kind}-ultralytics-{ultralytics.__version__}"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as scratch:
+            copy = Path(scratch) / "model.pt"
+            shutil.copyfile(weights.path, copy)
+            yolo.ckpt_path = str(copy)
+            yolo.model.pt_path = str(copy)
+            made = Path(
+                yolo.export(
+                    format=_FORMATS[backend], imgsz=imgsz, dynamic=True, verbose=False, **options
+                )
+            )
+            part = Path(scratch) / "made"
+            part.mkdir()
+            # AutoBackend tells formats apart by the name, so the export keeps its own.
+            os.replace(made, part / made.name)
+            try:
+                os.replace(part, target)
+            except OSError:
+                if not target.exists():  # another process exported the same meanwhile
+                    raise
+    return next(target.iterdir())

@@ -6,7 +6,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol, cast
 import PIL.Image
 
 from cvat_bridge.errors import FormatError
+from cvat_bridge.names import is_utf8, printable
 
 MAX_MEMBERS = 1_000_000
 """A zip with more files than this is refused."""
@@ -28,6 +29,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedE
 # Where ultralytics is loaded, it has PIL look for pi-heif before it gives a file up.
 _NO_PICTURE = (*_DAMAGED, ValueError, SyntaxError, ImportError)
 _EXIF_ORIENTATION = 0x0112
+_UTF8_FLAG = 0x800
 _TURNED = {5, 6, 7, 8}
 _SMALL_BYTES = 256 * 2**20
 _JUNK_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -283,6 +285,12 @@ class _Folder:
             for name in files
         )
         self.names = [name for name in self.names if not _is_junk(name)]
+        odd = next((name for name in self.names if not is_utf8(name)), None)
+        if odd is not None:
+            raise FormatError(
+                f"{source}: the name {printable(odd)} is not in UTF-8, as from an old disk or zip, "
+                "so labels may not find their pictures. Rename it."
+            )
 
     def open(self, name: str) -> BinaryIO:
         return (self.source / name).open("rb")
@@ -308,7 +316,7 @@ class _Zip:
         members = archive.infolist()
         _check_size(source, members)
         for info in members:
-            name = info.filename.replace("\\", "/")
+            name = _decoded_name(info).replace("\\", "/")
             if info.is_dir() or _is_junk(name):
                 continue
             _check_member(source, name, info)
@@ -320,6 +328,14 @@ class _Zip:
 
     def open(self, name: str) -> BinaryIO:
         return cast(BinaryIO, self._archive.open(self._members[name]))
+
+
+def _decoded_name(info: zipfile.ZipInfo) -> str:
+    """Read a name that is UTF-8 without the flag that says so, as macOS packs it."""
+    if not info.flag_bits & _UTF8_FLAG:
+        with suppress(UnicodeError):
+            return info.filename.encode("cp437").decode("utf-8")
+    return info.filename
 
 
 def _check_size(source: Path, members: list[zipfile.ZipInfo]) -> None:

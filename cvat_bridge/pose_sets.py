@@ -1,6 +1,7 @@
 """A pose dataset in memory: pictures by name, each with its poses, size and subset."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -110,9 +111,14 @@ def check_pose_set(dataset: PoseSet) -> None:
         unsafe = "\\" in frame.name or not frame.name.isprintable() or frame.name.startswith("/")
         if not parts or unsafe or ".." in parts or "images" in parts[:-1]:
             raise FormatError(f"Frame {key}: {frame.name!r} cannot be the name of a file.")
-        if (subset, frame.name) in seen:
-            raise FormatError(f"Frame {key}: {subset} has two pictures named {frame.name}.")
-        seen.add((subset, frame.name))
+        # A disk that ignores case, or takes umlauts apart, would keep only one of the two.
+        spelled = unicodedata.normalize("NFC", frame.name).casefold()
+        if (subset, spelled) in seen:
+            raise FormatError(
+                f"Frame {key}: {subset} has two pictures named {frame.name}, or in a spelling that "
+                "some disks take for the same. Rename one."
+            )
+        seen.add((subset, spelled))
         _check_poses(dataset, key, frame)
 
 

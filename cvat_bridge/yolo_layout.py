@@ -2,8 +2,9 @@
 
 import re
 import reprlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from cvat_bridge.archives import Archive, read_text
 from cvat_bridge.errors import FormatError
+from cvat_bridge.names import plain_name
 
 IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -163,12 +165,51 @@ def list_entries(archive: Archive, config: Config) -> list[Entry]:
                         "have the same name, so their labels cannot be told apart. Rename one."
                     )
         entries += [entry for _, entry in found.values()]
+    entries = _with_look_alikes(archive, config, entries)
     if not entries and (not config.subsets or any(True for _ in label_files(archive, config))):
         raise FormatError(
             f"{archive.source}: {config.path} lists no pictures that are there. It needs a line "
             "such as 'train: train.txt' or 'train: images/train'."
         )
     return entries
+
+
+def _with_look_alikes(archive: Archive, config: Config, entries: list[Entry]) -> list[Entry]:
+    """Give a picture without labels those whose file is named like it in another spelling.
+
+    Otherwise a labelled picture would pass for one that shows nobody.
+
+    Raises
+    ------
+    FormatError
+        Several files or pictures are named alike.
+    """
+    taken = {entry.label_file for entry in entries if entry.image}
+    free: dict[str, list[str]] = defaultdict(list)
+    for name in label_files(archive, config):
+        if name not in taken:
+            free[plain_name(name)].append(name)
+    chosen: dict[str, str] = {}
+    for entry in entries if free else ():
+        if entry.image is None or entry.label_file is not None:
+            continue
+        found = free.get(plain_name(_label_path(PurePosixPath(entry.image))), [])
+        other = chosen.setdefault(found[0], entry.image) if found else entry.image
+        if len(found) > 1 or other != entry.image:
+            raise FormatError(
+                f"{archive.source}: which labels belong to {entry.image}? {', '.join(found)} and "
+                f"{other} are named alike. Name each label file exactly like its picture."
+            )
+    label_of = {image: label for label, image in chosen.items()}
+    return [
+        replace(entry, label_file=entry.label_file or label_of.get(entry.image or ""))
+        for entry in entries
+        if entry.image or entry.label_file not in chosen
+    ]
+
+
+def _label_path(picture: PurePosixPath) -> str:
+    return (_labels_folder(picture.parent) / picture.name).with_suffix(".txt").as_posix()
 
 
 def label_files(archive: Archive, config: Config) -> Iterator[str]:
@@ -302,7 +343,7 @@ def _locate(path: str, subset: str, root: PurePosixPath, members: set[str]) -> E
     image = label_file = None
     for candidate in _candidates(root, parts, keep=1 + len(below) + ("images" in folders)):
         picture = PurePosixPath(candidate)
-        text = (_labels_folder(picture.parent) / picture.name).with_suffix(".txt").as_posix()
+        text = _label_path(picture)
         image = candidate if candidate in members else None
         label_file = text if text in members else None
         if image or label_file:

@@ -1,8 +1,8 @@
 """Which frame of a dataset a still shows, by its name."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
+from cvat_bridge.names import plain_name
 from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.results import load_results
 from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S
@@ -47,8 +48,8 @@ class StillNames:
         names = _names_of(view, table)
         counts = Counter(name for of_sample in names for name in set(of_sample))
         samples = {name: i for i, of in enumerate(names) for name in of if counts[name] == 1}
-        self._images = {} if video else samples
-        self._videos = samples if video else {}
+        self._images = _Names({} if video else samples)
+        self._videos = _Names(samples if video else {})
         self._by_number = {
             (int(sample), int(number)): i
             for i, (sample, number) in enumerate(
@@ -66,14 +67,15 @@ class StillNames:
         """
         if name in self._pushed:
             return self._pushed[name]
-        if name in self._images:
-            return self._images[name]
+        image = self._images.find(name)
+        if image is not None:
+            return image
         parts = _NUMBERED.fullmatch(name)
         if parts is None:
             return None
         stem, number = parts[1], int(parts[2])
-        if stem in self._videos:
-            sample = self._videos[stem]
+        sample = self._videos.find(stem)
+        if sample is not None:
             return self._by_number.get((sample, self._frame_number(sample, number, name)))
         if stem == _CVAT_FRAME and len(self._table.sample_ids) == 1 and self._videos:
             return self._by_number.get((0, number + 1))
@@ -97,6 +99,20 @@ class StillNames:
                 f"(--fps {STILLS_PER_S:g}), or fps={ceil(rate)} (--fps {ceil(rate)})."
             )
         return still
+
+
+class _Names(dict[str, int]):
+    """Numbers by name, found by a name of another spelling too where only one is like it."""
+
+    def __init__(self, numbers: Mapping[str, int]):
+        super().__init__(numbers)
+        self._alike: dict[str, set[int]] = defaultdict(set)
+        for name, number in numbers.items():
+            self._alike[plain_name(name)].add(number)
+
+    def find(self, name: str) -> int | None:
+        alike = self._alike.get(plain_name(name), set())
+        return self.get(name, next(iter(alike)) if len(alike) == 1 else None)
 
 
 def _frame_at(still: int, fps: float, rate: float) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from cvat_bridge.names import plain_name
 from fiftyone_legpose import errors
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.file_names import file_names
@@ -76,7 +77,8 @@ def _free_name(folder: Path, stem: str, taken: list[Path]) -> Path:
     """Name an output by its video; a second video of the same name gets a number."""
     path = folder / f"{stem}_legpose.mp4"
     number = 2
-    while path in taken:
+    names = {plain_name(other.name) for other in taken}
+    while plain_name(path.name) in names:
         path = folder / f"{stem}_legpose_{number}.mp4"
         number += 1
     return path

@@ -14,7 +14,13 @@ from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.videos.find_files import Sources, find_files, nothing_loaded, skip_file
+from fiftyone_legpose.videos.find_files import (
+    Sources,
+    as_stored,
+    find_files,
+    nothing_loaded,
+    skip_file,
+)
 from fiftyone_legpose.videos.playable_copy import (
     copies_folder,
     copy_again,
@@ -89,8 +95,9 @@ def load(
         The dataset, or the name of one, which is made where there is none.
     subject
         Whom the files show: a name, a regular expression whose first group is found in the file
-        name, or else in ``folder/file name``, the path of a CSV file with the columns ``file`` and
-        ``subject``, or a mapping from file name, or ``folder/file name``, to subject.
+        name, or else in the name of the nearest folder that has one, the path of a CSV file with
+        the columns ``file`` and ``subject``, or a mapping from file name, or from
+        ``folder/file name``, to subject.
     progress
         See `fiftyone_legpose.progress.reporting`.
 
@@ -115,7 +122,7 @@ def load(
                 skip_file(p, "an image among videos; load images by themselves") for p in images
             ]
         sizes = _known_sources(target)
-        found = videos or images
+        found = as_stored(videos or images, sizes)
         new = [path for path in found if str(path) not in sizes]
         changed = [path for path in found if _has_changed(path, sizes.get(str(path)))]
         skipped += [skip_file(path, _CHANGED) for path in changed]
@@ -193,7 +200,14 @@ def _opened(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> Iterato
 def _open_dataset(dataset: str | fo.Dataset, kind: str, *, has_files: bool) -> fo.Dataset:
     if isinstance(dataset, str):
         if not fo.dataset_exists(dataset):
-            made = fo.Dataset(dataset, persistent=True)
+            try:
+                made = fo.Dataset(dataset, persistent=True)
+            except ValueError as error:
+                # Names that are taken in another spelling, or of signs that no address has.
+                raise DatasetError(
+                    f"A dataset cannot be named {dataset!r}: {error}. Choose another name, of "
+                    "letters from a to z, digits and -."
+                ) from None
             made.media_type = kind
             return made
         dataset = fo.load_dataset(dataset)

@@ -11,13 +11,20 @@ from tempfile import TemporaryDirectory
 
 import fiftyone as fo
 
+from cvat_bridge.names import plain_name
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S, VIDEO
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos.ffmpeg import run_tool, tool_reason
-from fiftyone_legpose.videos.find_files import Sources, find_files, nothing_loaded, skip_file
+from fiftyone_legpose.videos.find_files import (
+    Sources,
+    file_identity,
+    find_files,
+    nothing_loaded,
+    skip_file,
+)
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.videos.probe import probe, square_filters
 from fiftyone_legpose.videos.subjects import Subject, subject_lookup, tell_unnamed
@@ -58,7 +65,8 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
         answer = run_tool(
             ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0"]
             + ["-vf", ",".join([f"fps={rate}", *square_filters(facts)]), "-q:v", "2"]
-            + [str(Path(scratch) / "still_%09d.jpg")]
+            # A percent sign in a folder's name would be part of the pattern.
+            + [scratch.replace("%", "%%") + "/still_%09d.jpg"]
         )
         made = sorted(Path(scratch).iterdir())
         if answer.returncode != 0 or not made:
@@ -121,8 +129,9 @@ def extract_frames(
     NothingLoadedError
         No video could be read; one among others is left out with a warning.
     DatasetError
-        Two videos have one name, so that their stills would have too; or the folder holds other
-        stills of a video, such as of another rate: labels on them would come to other pictures.
+        Two videos have one name, or names that some disks take for one, so that their stills would
+        have too; or the folder holds other stills of a video, such as of another rate: labels on
+        them would come to other pictures.
     """
     if fps <= 0:
         raise DatasetError(f"fps must be above 0, not {fps}: give stills per second of video.")
@@ -150,7 +159,9 @@ def extract_frames(
     written = [still for of_video in stills.values() for still in of_video]
     if dataset is not None:
         loaded = load(written, dataset, progress=False)
-        origin = {str(s.resolve()): video for video, of in stills.items() for s in of}
+        video_of = {file_identity(s): video for video, of in stills.items() for s in of}
+        stored = ((s, video_of.get(file_identity(Path(s)))) for s in loaded.values(SOURCE) if s)
+        origin = {source: video for source, video in stored if video is not None}
         view = loaded.match(fo.ViewField(SOURCE).is_in(list(origin)))
         sources = view.values(SOURCE)
         loaded.add_sample_field(VIDEO, fo.StringField)
@@ -164,9 +175,10 @@ def extract_frames(
 def _refuse_namesakes(videos: Iterable[Path]) -> None:
     by_name: dict[str, Path] = {}
     for path in videos:
-        other = by_name.setdefault(path.stem, path)
+        other = by_name.setdefault(plain_name(path.stem), path)
         if other != path:
             raise DatasetError(
-                f"{other} and {path} have one name, so the stills of one would replace those of "
-                "the other: extract them into folders of their own, one after the other."
+                f"{other} and {path} have one name, or names that some disks take for one, so the "
+                "stills of one would replace those of the other: extract them into folders of "
+                "their own, one after the other."
             )

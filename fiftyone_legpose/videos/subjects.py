@@ -4,11 +4,12 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import fiftyone as fo
 
+from cvat_bridge.names import plain_name
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.errors import DatasetError
@@ -56,13 +57,13 @@ def subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
     if subject is None:
         return lambda path: None
     if isinstance(subject, Mapping):
-        named = {_spelled(key).replace("\\", "/"): who for key, who in subject.items()}
+        named = {plain_name(key.replace("\\", "/")): who for key, who in subject.items()}
 
         def from_table(path: Path) -> str | None:
-            # The folder first: files of one name in many folders have a line each.
-            nearest = path.parent.name
-            keys = [f"{nearest}/{path.name}", f"{nearest}/{path.stem}", path.name, path.stem]
-            found = (_spelled(named.get(_spelled(key)) or "") for key in keys)
+            # Folders first: files of one name in many folders have a line each.
+            whole = [*_levels(path)][::-1]
+            keys = [key for text in whole for key in (text, text.removesuffix(path.suffix))]
+            found = (_spelled(named.get(plain_name(key)) or "") for key in keys)
             return next((who for who in found if who), None)
 
         return from_table
@@ -83,13 +84,20 @@ def subject_lookup(subject: Subject | None) -> Callable[[Path], str | None]:
         )
 
     def from_name(path: Path) -> str | None:
-        # A folder a patient is as common as a name in each file's.
-        for text in (path.name, f"{path.parent.name}/{path.name}"):
+        # A folder per patient is as common as a name in each file's, with sessions below it.
+        for text in _levels(path):
             if (found := pattern.search(_spelled(text))) and found.group(1):
                 return found.group(1)
         return None
 
     return from_name
+
+
+def _levels(path: Path) -> Iterator[str]:
+    """Give the file's name, then with its folder, and so on up to the whole path."""
+    parts = path.parts[1:] if path.is_absolute() else path.parts
+    for start in reversed(range(len(parts))):
+        yield "/".join(parts[start:])
 
 
 def _spelled(name: str) -> str:

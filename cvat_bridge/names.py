@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 from urllib.parse import unquote
 
+_NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f\x7f<>:"|?*]+')
 _BLANKS = re.compile(r"^\s+|\s+$|\s+(?=\.[^.]*$)")
 """At the beginning, at the end, and before a suffix."""
 
@@ -13,15 +14,17 @@ _BLANKS = re.compile(r"^\s+|\s+$|\s+(?=\.[^.]*$)")
 def plain_name(name: str) -> str:
     """Write a name, or a path with slashes, in the one way that look-alikes share.
 
-    macOS takes umlauts apart (NFD), its disks and those of Windows ignore case, web forms write a
-    blank as %20, and spreadsheets and old systems put blanks at the end.
+    macOS takes umlauts apart (NFD), its disks and those of Windows ignore case, Windows has _ for
+    signs that it does not take, web forms write a blank as %20, and spreadsheets and old systems
+    put blanks at the end.
 
     Examples
     --------
     >>> plain_name("Walk%2001 ") == plain_name("walk 01")
     True
     """
-    parts = unicodedata.normalize("NFC", unquote(name)).casefold().split("/")
+    spelled = _NOT_ON_WINDOWS.sub("_", unicodedata.normalize("NFC", unquote(name)))
+    parts = spelled.casefold().split("/")
     return "/".join(_BLANKS.sub("", part) for part in parts)
 
 

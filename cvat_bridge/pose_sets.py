@@ -34,6 +34,8 @@ class Frame:
         For example ``"train"``.
     image
         Path of the picture: within the source when read, of the file to copy when written.
+    label_file
+        Path of the file with its labels within the source, when read.
     labels
         Class name of each pose; empty means the dataset's first for all.
     boxes
@@ -48,6 +50,7 @@ class Frame:
     image: str | None = None
     labels: Sequence[str] = ()
     boxes: np.ndarray | None = None
+    label_file: str | None = None
 
 
 @dataclass(frozen=True)

@@ -225,9 +225,10 @@ def label_files(archive: Archive, config: Config) -> Iterator[str]:
 
 
 def _is_path_or_paths(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
-    )
+    # An empty `test:` names no folder; as a path it would be the whole dataset.
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, list) and bool(value) and all(isinstance(i, str) for i in value)
 
 
 def _numbered(values: Any, where: str, key: str) -> tuple[str, ...]:

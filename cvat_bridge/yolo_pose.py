@@ -278,6 +278,7 @@ def _read_frame(
         size=size,
         subset=entry.subset,
         image=entry.image,
+        label_file=entry.label_file,
         labels=tuple(config.labels[line.class_id] for line in lines),
         boxes=boxes * (*scale, *scale),
     )

@@ -1,13 +1,14 @@
 """Labels that a person downloaded from CVAT: an export or a task backup, read alike."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from cvat_bridge.archives import open_archive
 from cvat_bridge.backup import read_backup
 from cvat_bridge.errors import FormatError
+from cvat_bridge.pose_sets import Frame
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import read_yolo_pose
 
@@ -17,7 +18,8 @@ class LabelFile:
     """The poses of one export or backup by picture."""
 
     poses: Mapping[str, list[Pose]]
-    """By name of the picture, without folder and suffix; empty where nobody is labelled."""
+    """By name of the picture, without suffix, and without folders where names alone tell pictures
+    apart; empty where nobody is labelled."""
     keypoint_count: int
     keypoint_names: tuple[str, ...] | None = None
     """In order, where the file says them; exports do not."""
@@ -67,33 +69,58 @@ def read_label_file(
     found = read_yolo_pose(
         source, label=label, sizes=sizes, keypoint_count=keypoint_count, normalized=normalized
     )
-    keys = list(found.frames)
-    stems = check_stems([PurePosixPath(found.frames[key].name).name for key in keys], source)
-    frames = {stem: found.frames[key] for stem, key in zip(stems, keys, strict=True)}
+    each = _once(found.frames.values())
+    names = short_names([frame.name for frame in each], source, [frame.subset for frame in each])
+    frames = dict(zip(names, each, strict=True))
     return LabelFile(
-        poses={stem: list(frame.poses) for stem, frame in frames.items()},
+        poses={name: list(frame.poses) for name, frame in frames.items()},
         keypoint_count=found.keypoint_count,
         keypoint_names=found.keypoint_names,
-        sizes={stem: frame.size for stem, frame in frames.items() if frame.size},
-        pictures={stem: frame.image for stem, frame in frames.items() if frame.image},
+        sizes={name: frame.size for name, frame in frames.items() if frame.size},
+        pictures={name: frame.image for name, frame in frames.items() if frame.image},
     )
 
 
-def check_stems(stems: Sequence[str], origin: object) -> Sequence[str]:
-    """Refuse two pictures of one name, in two folders: labels go by names without folders.
+def _once(frames: Iterable[Frame]) -> list[Frame]:
+    """Take a picture once that several subsets list: small sets validate on what they train on."""
+    kept: dict[tuple[str, str], Frame] = {}
+    for frame in frames:
+        file = frame.image or frame.label_file
+        kept.setdefault((file or frame.name, "" if file else frame.subset), frame)
+    return list(kept.values())
+
+
+def short_names(names: Sequence[str], origin: object, subsets: Sequence[str] = ()) -> list[str]:
+    """Name each picture by as little of its path as tells it from the others.
+
+    Parameters
+    ----------
+    names
+        Paths below one folder, without suffix.
+    origin
+        Where they come from.
+    subsets
+        Of each, where there are any.
 
     Raises
     ------
     FormatError
-        Naming the picture.
+        Two pictures have one path.
     """
-    twice = [stem for stem, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise FormatError(
-            f"{origin} has two pictures named {twice[0]}, so their labels cannot be told apart. "
-            "Export each task by itself, or rename one."
-        )
-    return stems
+    whole = [f"{subset}/{name}" for subset, name in zip(subsets, names, strict=False)]
+    for choice in ([PurePosixPath(name).name for name in names], list(names), whole):
+        if len(set(choice)) == len(names):
+            return choice
+    twice = next(name for name, count in Counter(names).items() if count > 1)
+    raise FormatError(
+        f"{origin} has two pictures named {twice}, so their labels cannot be told apart. "
+        "Rename one, and export again."
+    )
+
+
+def without_suffix(name: str) -> str:
+    """Give the path of a picture without its suffix."""
+    return str(PurePosixPath(name).with_suffix(""))
 
 
 def to_shares(pose: Pose, size: tuple[int, int]) -> Pose:
@@ -105,7 +132,7 @@ def _from_backup(
     source: str | Path, label: str | None, normalized: bool, new_tracks_from: int
 ) -> LabelFile:
     backup = read_backup(source, label=label, new_tracks_from=new_tracks_from)
-    stems = check_stems([PurePosixPath(name).stem for name in backup.frame_names], source)
+    stems = short_names([without_suffix(name) for name in backup.frame_names], source)
     present = [i for i in range(len(stems)) if i not in backup.deleted_frames]
     poses = {i: list(backup.poses.get(i, ())) for i in present}
     if normalized:

@@ -1,8 +1,8 @@
 """Which frame of a dataset a still shows, by its name."""
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class StillNames:
 
     Known are names that a push gave, names of images, ``<video>_<00001>`` as `extract_frames`
     writes them, and, if there is one video alone, ``frame_<000000>`` as CVAT calls its frames.
+    Files of one name are told apart by their folders, where a name has any.
 
     Parameters
     ----------
@@ -45,11 +46,9 @@ class StillNames:
         self._position = {frame_id: i for i, frame_id in enumerate(table.frame_ids)}
         self._pushed = _pushed_names(source_dataset(view), self._position)
         video = view.media_type == "video"
-        names = _names_of(view, table)
-        counts = Counter(name for of_sample in names for name in set(of_sample))
-        samples = {name: i for i, of in enumerate(names) for name in of if counts[name] == 1}
-        self._images = _Names({} if video else samples)
-        self._videos = _Names(samples if video else {})
+        paths = _paths_of(view, table)
+        self._images = _Names([] if video else paths)
+        self._videos = _Names(paths if video else [])
         self._by_number = {
             (int(sample), int(number)): i
             for i, (sample, number) in enumerate(
@@ -77,7 +76,7 @@ class StillNames:
         sample = self._videos.find(stem)
         if sample is not None:
             return self._by_number.get((sample, self._frame_number(sample, number, name)))
-        if stem == _CVAT_FRAME and len(self._table.sample_ids) == 1 and self._videos:
+        if stem == _CVAT_FRAME and len(self._table.sample_ids) == 1 and any(self._videos):
             return self._by_number.get((0, number + 1))
         return None
 
@@ -101,18 +100,39 @@ class StillNames:
         return still
 
 
-class _Names(dict[str, int]):
-    """Numbers by name, found by a name of another spelling too where only one is like it."""
+class _Names:
+    """Samples by the names of their files, with as many of their folders as are said."""
 
-    def __init__(self, numbers: Mapping[str, int]):
-        super().__init__(numbers)
-        self._alike: dict[str, set[int]] = defaultdict(set)
-        for name, number in numbers.items():
-            self._alike[plain_name(name)].add(number)
+    def __init__(self, paths: Sequence[Iterable[str]]):
+        self._exact: dict[str, set[tuple[int, tuple[str, ...]]]] = defaultdict(set)
+        self._alike: dict[str, set[tuple[int, tuple[str, ...]]]] = defaultdict(set)
+        for sample, of_sample in enumerate(paths):
+            for path in of_sample:
+                *folders, name = Path(path).with_suffix("").parts
+                self._exact[name].add((sample, tuple(folders)))
+                spelled = tuple(plain_name(folder) for folder in folders)
+                self._alike[plain_name(name)].add((sample, spelled))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._exact)
 
     def find(self, name: str) -> int | None:
-        alike = self._alike.get(plain_name(name), set())
-        return self.get(name, next(iter(alike)) if len(alike) == 1 else None)
+        """Give the only sample of a name, or of the only one like it, or None.
+
+        A name with folders needs a sample with at least the last of these.
+        """
+        for names, spelled in ((self._exact, name), (self._alike, plain_name(name))):
+            *folders, last = spelled.split("/")
+            for start in range(len(folders) or 1):
+                wanted = tuple(folders[start:])
+                samples = {
+                    sample
+                    for sample, of in names.get(last, ())
+                    if not wanted or of[-len(wanted) :] == wanted
+                }
+                if len(samples) == 1:
+                    return samples.pop()
+        return None
 
 
 def _frame_at(still: int, fps: float, rate: float) -> int:
@@ -132,12 +152,12 @@ def _pushed_names(dataset: fo.Dataset, position: dict[str, int]) -> dict[str, in
     return names
 
 
-def _names_of(view: Any, table: PoseTable) -> list[set[str]]:
-    """Give each sample's names: of its file, and of the file that it was copied from."""
+def _paths_of(view: Any, table: PoseTable) -> list[list[str]]:
+    """Give the paths of each sample: of its file, and of the file that it was copied from."""
     sources: Iterable[str | None] = [None] * len(table.sample_ids)
     if view.has_sample_field(SOURCE):
         sources = view.values(SOURCE)
     return [
-        {Path(path).stem for path in (filepath, source) if path}
+        [path for path in (filepath, source) if path]
         for filepath, source in zip(table.filepaths, sources, strict=True)
     ]

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from cvat_bridge.archives import open_archive, read_member
 from cvat_bridge.errors import FormatError
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.cvat.label_files import check_stems, read_label_file, to_shares
+from fiftyone_legpose.cvat.label_files import (
+    read_label_file,
+    short_names,
+    to_shares,
+    without_suffix,
+)
 from fiftyone_legpose.cvat.login import Login, host_of
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.files import write_whole
@@ -41,7 +46,7 @@ class Labels:
 
     origin: str
     poses: dict[str, list[Pose]]
-    """By name of the picture, without suffix."""
+    """By name of the picture, as of `LabelFile`."""
     keypoint_count: int
     keypoint_names: tuple[str, ...] | None
     looked_at: bool
@@ -155,15 +160,15 @@ def write_pictures(
                     f"first is {min(missing)}: make the file again, or name a dataset that has "
                     "the frames."
                 )
-            for name in found.pictures.values():
-                folder.mkdir(parents=True, exist_ok=True)
-                target = folder / _safe_name(name)
+            for name, member in found.pictures.items():
+                target = folder / _safe_path(name + PurePosixPath(member).suffix)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 if target in written:
                     raise DatasetError(
                         f"Two pictures are named {target.name}: import one task at a time, each "
                         "into a folder of its own."
                     )
-                content = read_member(archive, name)
+                content = read_member(archive, member)
                 if target.exists() and target.read_bytes() != content:
                     raise DatasetError(
                         f"{target} is another picture of that name: give a folder of its own to "
@@ -183,7 +188,7 @@ def _from_task(server: "Server", task_id: int, label: str | None, unfinished: bo
     else:
         chosen = [i for i in frames if i not in found.deleted]
     origin = f"{server.url}/tasks/{task_id}"
-    names = check_stems([PurePosixPath(found.frame_names[i]).stem for i in chosen], origin)
+    names = short_names([without_suffix(found.frame_names[i]) for i in chosen], origin)
     stems = dict(zip(chosen, names, strict=True))
     return Labels(
         origin=origin,
@@ -217,7 +222,7 @@ def _with_pictures(source: Place | Path, login: Login) -> Iterator[Path]:
             path.unlink()
 
 
-def _safe_name(member: str) -> str:
-    # The archive is not ours: only the last part of a name counts.
-    name = _UNSAFE.sub("_", PurePosixPath(member.replace("\\", "/")).name).lstrip(".")
-    return name or "picture"
+def _safe_path(name: str) -> PurePosixPath:
+    # The archive is not ours: no part of a name may lead out of the folder.
+    parts = (_UNSAFE.sub("_", part).lstrip(".") for part in name.replace("\\", "/").split("/"))
+    return PurePosixPath(*([part for part in parts if part] or ["picture"]))

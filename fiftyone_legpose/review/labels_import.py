@@ -1,5 +1,6 @@
 """import_labels: skeletons labelled elsewhere, onto the frames that they belong to."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Literal, Unpack
 import fiftyone as fo
 import numpy as np
 
+from cvat_bridge.errors import FormatError
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.login import Account, Login, find_login
@@ -166,6 +168,14 @@ def import_labels(
     if not (summary.written or summary.unchanged or summary.kept or summary.out) and (
         summary.unmatched
     ):
+        stems = Counter(name.rpartition("/")[2] for name in summary.unmatched)
+        [(stem, count)] = stems.most_common(1)
+        if count > 1:
+            raise FormatError(
+                f"{source} has two pictures named {stem}, and no frame of dataset "
+                f"{summary.dataset!r} lies in a folder named like theirs, so their labels cannot "
+                "be told apart. Export each task by itself, or rename one."
+            )
         raise DatasetError(
             f"None of the {len(summary.unmatched)} pictures of {source} belongs to a frame of "
             f"dataset {summary.dataset!r}: they are named like {summary.unmatched[0]}, its frames "

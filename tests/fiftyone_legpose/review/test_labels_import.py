@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
@@ -403,3 +404,35 @@ def test_pictures_that_belong_nowhere_and_sources_that_are_nothing_are_told(vide
         import_labels(video, source, keypoint_order="left_first")
     with pytest.raises(DatasetError, match="write task:12, project:3"):
         import_labels(video, tmp_path / "nothing.zip")
+
+
+@pytest.mark.parametrize("also", ["val: images/train\n", 'test: ""\n', ""])
+def test_a_picture_that_two_subsets_list_is_read_once(video, tmp_path, also):
+    export(tmp_path / "set", {"short_00001": [person(1)], "short_00002": [person(2)]})
+    (tmp_path / "set" / "data.yaml").write_text(
+        f"train: images/train\n{also}kpt_shape: [10, 3]\nnames: [leg]\n"
+    )
+    summary = import_labels(video, tmp_path / "set", keypoint_order="left_first")
+    assert (summary.written, summary.persons, summary.unmatched) == (2, 2, [])
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_folders(dataset_name, tmp_path):
+    pictures = {name: tmp_path / f"{name}.png" for name in ("P01/0001", "P02/0001", "P03/0001")}
+    for path in pictures.values():
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    image = pictures["P01/0001"]
+    source = export(
+        tmp_path / "e.zip",
+        {name: [person(i)] for i, name in enumerate(("P01/0001", "P02/0001"))},
+        image=image,
+    )
+    dataset = lp.load([path.parent for path in pictures.values()], dataset_name)
+    summary = import_labels(dataset, source, keypoint_order="left_first")
+    assert (summary.written, summary.unmatched) == (2, [])
+    drawn = [label is not None for label in dataset.values(fields.GROUND_TRUTH)]
+    assert drawn == [True, True, False]
+    [second] = people(dataset, fields.GROUND_TRUTH, 1)
+    assert second.matches(person(1), within_px=0.01)
+    made = import_labels(f"{dataset_name}-anew", source, keypoint_order="left_first")
+    assert (made.written, made.unmatched) == (2, [])

@@ -1,14 +1,17 @@
 """The panel "Leg pose": where the loop stands, what comes next, the open video over time."""
 
-from dataclasses import asdict
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.frames import is_cut_out
+from fiftyone_legpose.evaluation.result import list_evaluations, load_evaluation
 from fiftyone_legpose.panels import figures
+from fiftyone_legpose.panels.tracks import CURVES, Track, read_track
 from fiftyone_legpose.panels.worst import worst_frames
 from fiftyone_legpose.rounds.standing import Standing, next_step, read_standing
 
@@ -25,6 +28,12 @@ _OTHER_VERBS = (
         ("export", "Export"),
     ),
 )
+_PERSON_OF = "person_of_"
+"""With the video's id: the App keeps what was chosen, and a person is one of a single video."""
+_WORST = "worst_"
+"""With the evaluation's key: a row is one of a single evaluation."""
+_MOST_PERSONS = 6
+_LEAVE_THE_PANEL = ("run", "go_to_time", "open_worst")
 _CONFIG = {"displayModeBar": False, "responsive": True}
 _AS_WIDE_AS_THE_PANEL = {"table": {"sx": {"minWidth": 0}}}
 """The App's own tables are at least 650 px wide, which hides their buttons in narrower panels."""
@@ -47,125 +56,62 @@ class LegPose(foo.Panel):
             ),
         )
 
-    def on_load(self, ctx: Any) -> None:
-        """Count, and read the open video and the last evaluation."""
-        self.refresh(ctx)
-
-    def on_change_dataset(self, ctx: Any) -> None:
-        """Start anew with another dataset."""
-        ctx.panel.state.person = None
-        self.refresh(ctx)
-
-    def on_change_current_sample(self, ctx: Any) -> None:
-        """Read the video that was opened."""
-        ctx.panel.state.person = None
-        self._read_video(ctx)
+    def execute(self, ctx: Any) -> Any:
+        """Handle an event, and draw the panel anew unless the event leaves it as it is."""
+        handler = ctx.params.get("__method__")
+        return getattr(self, handler)(ctx) if handler in _LEAVE_THE_PANEL else super().execute(ctx)
 
     def refresh(self, ctx: Any) -> None:
-        """Read everything again, for example after a verb was run."""
-        if ctx.dataset is None:
-            return
-        ctx.panel.state.standing = asdict(read_standing(ctx.dataset))
-        self._read_video(ctx)
-        self._read_evaluation(ctx)
+        """Draw everything anew: `render` reads it."""
+
+    on_load = on_change_dataset = on_change_current_sample = show_person = refresh
 
     def run(self, ctx: Any) -> None:
         """Open the form of a verb, and read everything again when it is done."""
         verb = ctx.params["verb"]
         ctx.prompt(f"{PLUGIN}/{verb}", on_success=self.refresh)
 
-    def show_person(self, ctx: Any) -> None:
-        """Show another person of the video."""
-        ctx.panel.state.person = ctx.params.get("value")
-        self._read_video(ctx)
-
     def show_curve(self, ctx: Any) -> None:
         """Show another trajectory."""
         ctx.panel.state.curve = ctx.params.get("value")
-        self._read_video(ctx)
 
     def go_to_time(self, ctx: Any) -> None:
         """Take the video player to the point that was clicked."""
-        video = ctx.panel.state.video or {}
-        if ctx.params.get("x") is None or not video:
-            return
-        frame = round(float(ctx.params["x"]) * video["frame_rate"]) + 1
-        _open(ctx, video["sample"], min(max(frame, 1), video["frames"]))
-
-    def open_worst(self, ctx: Any) -> None:
-        """Open a frame of the list."""
-        row = (ctx.panel.state.worst_rows or [])[int(ctx.params["row"])]
-        _open(ctx, row["sample"], row["frame"])
-
-    def _read_video(self, ctx: Any) -> None:
-        from fiftyone_legpose.dataset.file_names import file_names
-        from fiftyone_legpose.panels.tracks import CURVES, read_track
-
         sample = _sample_in_view(ctx)
-        track = None
-        if sample is not None:
-            person = ctx.panel.state.person
-            track = read_track(
-                ctx.dataset, sample, fields.PREDICTIONS, None if person is None else int(person)
-            )
-        if track is None:
-            ctx.panel.state.video = None
+        if ctx.params.get("x") is None or sample is None:
             return
         metadata = ctx.dataset[sample].metadata
-        ctx.panel.state.video = {
-            "sample": sample,
-            "name": file_names(ctx.dataset.select(sample))[0],
-            "frame_rate": float(metadata.frame_rate),
-            "frames": int(track.frame[-1]),
-            "person": str(track.person),
-            "persons": [[str(t), n] for t, n in list(track.persons.items())[:6]],
-        }
-        name = ctx.panel.state.curve or CURVES[0]
-        ctx.panel.set_data(
-            {
-                "timeline": figures.timeline(track),
-                "trajectory": figures.trajectory(track, name),
-            }
-        )
+        frame = round(float(ctx.params["x"]) * metadata.frame_rate) + 1
+        _open(ctx, sample, min(max(frame, 1), metadata.total_frame_count))
 
-    def _read_evaluation(self, ctx: Any) -> None:
-        from fiftyone_legpose.evaluation.result import list_evaluations, load_evaluation
-
-        keys = list_evaluations(ctx.dataset)
-        if not keys:
-            ctx.panel.state.evaluation = None
-            return
-        evaluation = load_evaluation(ctx.dataset, keys[-1])
-        rows = worst_frames(ctx.dataset, evaluation)
-        ctx.panel.state.evaluation = {
-            "counts": evaluation.counts,
-            "table": figures.headline_table(evaluation),
-        }
-        ctx.panel.state.worst_rows = rows
-        ctx.panel.set_data(
-            {
-                "joint_errors": figures.joint_errors(evaluation),
-                "pck": figures.pck_curves(evaluation),
-                "worst": [{**row, "error": f"{row['error']:.2f}"} for row in rows],
-            }
-        )
+    def open_worst(self, ctx: Any) -> None:
+        """Open a frame of the list, which bears the name of the evaluation that it was made of."""
+        key = ctx.params["path"].removeprefix(_WORST)
+        row = worst_frames(ctx.dataset, load_evaluation(ctx.dataset, key))[int(ctx.params["row"])]
+        _open(ctx, row["sample"], row["frame"])
 
     def render(self, ctx: Any) -> types.Property:
-        """Lay the panel out."""
+        """Read the dataset and lay the panel out.
+
+        All numbers go into the layout, which the App replaces as a whole. Lists in the panel's data
+        or state would be merged by position with whatever was there before: a short video would end
+        in the points of a longer one.
+        """
         panel = types.Object()
-        state = ctx.panel.state
-        seen = Standing(**state.standing) if state.standing else None
-        if ctx.current_sample and state.video:
-            self._render_video(panel, state)
-        if seen:
+        if ctx.dataset is not None:
+            sample = _sample_in_view(ctx)
+            track = None if sample is None else _read_track(ctx, sample)
+            if ctx.current_sample and track:
+                self._render_video(panel, ctx, track)
+            seen = read_standing(ctx.dataset)
             panel.md(standing_line(seen), name="counts")
             self._render_steps(panel, seen)
-            if not state.video and seen.predicted and seen.media == "video":
+            if not track and seen.predicted and seen.media == "video":
                 panel.md("Open a video to see it over time here.", name="no_video")
-        if not ctx.current_sample and state.video:
-            self._render_video(panel, state)
-        if state.evaluation and not ctx.current_sample:
-            self._render_evaluation(panel, state.evaluation)
+            if not ctx.current_sample:
+                if track:
+                    self._render_video(panel, ctx, track)
+                self._render_evaluation(panel, ctx.dataset)
         view = types.GridView(orientation="vertical", gap=2, pad=2)
         return types.Property(panel, view=view)
 
@@ -196,71 +142,65 @@ class LegPose(foo.Panel):
                         params={"verb": verb},
                     )
 
-    def _render_video(self, panel: types.Object, state: Any) -> None:
-        from fiftyone_legpose.panels.tracks import CURVES
-
-        video = state.video
+    def _render_video(self, panel: types.Object, ctx: Any, track: Track) -> None:
+        [name] = file_names(ctx.dataset.select(track.sample_id))
         panel.md(
-            f"**{video['name']}**: click a point and the video goes there. The icons beside this "
-            "panel's tab put it next to the video.",
+            f"**{name}**: click a point and the video goes there. The icons beside this panel's "
+            "tab put it next to the video.",
             name="video_name",
         )
-        if len(video["persons"]) > 1:
-            choices = types.Dropdown()
-            for track, frames in video["persons"]:
-                name = "without a track" if track == "-1" else track
-                choices.add_choice(track, label=f"Person {name}: {frames} frames")
-            panel.enum(
-                "person_choice",
-                choices.values(),
-                default=video["person"],
-                view=choices,
-                label="Person",
-                on_change=self.show_person,
-            )
+        if len(track.persons) > 1:
+            _render_persons(panel, track, self.refresh)
         panel.plot(
             "timeline",
+            data=figures.timeline(track),
             layout=figures.layout("seconds", "0 to 1"),
             config=_CONFIG,
             on_click=self.go_to_time,
         )
-        name = state.curve or CURVES[0]
+        shown = ctx.panel.state.curve or CURVES[0]
         curves = types.Dropdown()
         for curve in CURVES:
             curves.add_choice(curve, label=curve)
         panel.enum(
             "curve_choice",
             curves.values(),
-            default=name,
+            default=shown,
             view=curves,
             label="Trajectory",
             on_change=self.show_curve,
         )
-        unit = "degrees" if name.endswith("angle") else "px"
         panel.plot(
             "trajectory",
-            layout=figures.layout("seconds", unit),
+            data=figures.trajectory(track, shown),
+            layout=figures.layout("seconds", "degrees" if shown.endswith("angle") else "px"),
             config=_CONFIG,
             on_click=self.go_to_time,
         )
 
-    def _render_evaluation(self, panel: types.Object, evaluation: dict[str, Any]) -> None:
-        counts = evaluation["counts"]
+    def _render_evaluation(self, panel: types.Object, dataset: fo.Dataset) -> None:
+        keys = list_evaluations(dataset)
+        if not keys:
+            return
+        evaluation = load_evaluation(dataset, keys[-1])
+        counts = evaluation.counts
         panel.md(
             f"**Comparison** on {counts['persons']} persons in {counts['frames']} corrected frames",
             name="comparison_title",
         )
         panel.plot(
             "joint_errors",
+            data=figures.joint_errors(evaluation),
             layout=figures.layout("", "median error, px", barmode="group"),
             config=_CONFIG,
         )
         panel.plot(
             "pck",
+            data=figures.pck_curves(evaluation),
             layout=figures.layout("leg lengths", "points within", y_range=(0, 1.05)),
             config=_CONFIG,
         )
-        panel.md(evaluation["table"], name="comparison_table")
+        panel.md(figures.headline_table(evaluation), name="comparison_table")
         panel.md("**Worst frames**: the button opens the video there.", name="worst_title")
         table = types.TableView(componentsProps=_AS_WIDE_AS_THE_PANEL)
         for column, label in (("video", "Video"), ("frame", "Frame"), ("error", "Error")):
@@ -268,7 +208,28 @@ class LegPose(foo.Panel):
         table.add_row_action(
             "open", self.open_worst, icon="visibility", label="Open", tooltip="Open this frame"
         )
-        panel.list("worst", types.Object(), view=table)
+        rows = worst_frames(dataset, evaluation)
+        panel.list(
+            f"{_WORST}{keys[-1]}",
+            types.Object(),
+            default=[{**row, "error": f"{row['error']:.2f}"} for row in rows],
+            view=table,
+        )
+
+
+def _render_persons(panel: types.Object, track: Track, on_change: Any) -> None:
+    choices = types.Dropdown()
+    for person, frames in list(track.persons.items())[:_MOST_PERSONS]:
+        name = "without a track" if person < 0 else person
+        choices.add_choice(str(person), label=f"Person {name}: {frames} frames")
+    panel.enum(
+        _PERSON_OF + track.sample_id,
+        choices.values(),
+        default=str(track.person),
+        view=choices,
+        label="Person",
+        on_change=on_change,
+    )
 
 
 def standing_line(seen: Standing) -> str:
@@ -294,6 +255,17 @@ def _sample_in_view(ctx: Any) -> str | None:
         return None
     # In a view of clips the App speaks of the clip; the video is what it was cut out of.
     return str(ctx.view[chosen].sample_id if is_cut_out(ctx.view) else chosen)
+
+
+def _read_track(ctx: Any, sample: str) -> Track | None:
+    state, name = ctx.panel.state, _PERSON_OF + sample
+    chosen = state.get(name)
+    track = read_track(
+        ctx.dataset, sample, fields.PREDICTIONS, None if chosen is None else int(chosen)
+    )
+    if track and chosen not in (None, str(track.person)):
+        state.set(name, str(track.person))  # a person of predictions that were replaced since
+    return track
 
 
 def _open(ctx: Any, sample: str, frame: int) -> None:

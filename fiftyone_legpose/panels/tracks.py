@@ -63,6 +63,8 @@ def read_track(dataset: Any, sample_id: str, field: str, person: int | None = No
     person
         Track id to show; by default the one seen most.
     """
+    if dataset.get_field(f"frames.{field}") is None:
+        return None
     view = dataset.select(sample_id)
     table = read_poses(view, field)
     if not len(table.points):

@@ -163,21 +163,74 @@ def test_the_timeline_marks_jumps_gaps_and_chosen_frames():
     assert colors == [legs.LEFT_COLOR, legs.RIGHT_COLOR]
 
 
+def drawn(context) -> dict[str, dict]:
+    """Give what the panel lays out after it was opened, by name."""
+    LegPose().on_load(context)
+    return LegPose().render(context).to_json()["type"]["properties"]
+
+
+def points(layout: dict[str, dict], plot: str) -> dict[str, int]:
+    return {trace["name"]: len(trace["x"]) for trace in layout[plot]["view"]["data"]}
+
+
 def test_opening_a_video_draws_it_and_a_click_goes_to_the_frame(video):
     sample = video.first().id
-    context = panel_context(video, sample)
-    panel = LegPose()
-    panel.on_load(context)
-    told = dict(requests(context))
-    assert {"timeline", "trajectory"} <= set(told["patch_panel_data"]["data"])
-    layout = panel.render(context).to_json()["type"]["properties"]
-    assert {"timeline", "curve_choice", "counts", "steps"} <= set(layout)
+    layout = drawn(panel_context(video, sample))
+    assert points(layout, "timeline")["confidence"] == reviewing.CLIP_FRAMES
+    assert {"trajectory", "curve_choice", "counts", "steps"} <= set(layout)
     assert next(iter(layout)) == "video_name"
 
     click = panel_context(video, sample, x=0.25)
-    click.panel.state.video = context.panel.state.video
-    panel.go_to_time(click)
+    LegPose().go_to_time(click)
     assert requests(click)[-1] == (f"{NAME}/go_to_frame", {"sample": None, "frame": 6})
+
+
+def test_no_list_is_sent_that_the_app_would_merge_with_the_one_before(video):
+    """The App merges lists in a panel's data and state by position: see `LegPose.render`."""
+    correct(video, 0, 5, by_px=2.0)
+    evaluate(video, resamples=5, progress=False)
+    for current in (None, video.first().id):
+        context = panel_context(video, current, value="knee angle")
+        panel = LegPose()
+        for event in (panel.on_load, panel.refresh, panel.show_person, panel.show_curve):
+            event(context)
+            panel.render(context)
+        sent = requests(context)
+        assert "patch_panel_data" not in dict(sent)
+        states = [params["state"] for name, params in sent if name == "patch_panel_state"]
+        assert not [v for state in states for v in state.values() if isinstance(v, list | dict)]
+
+
+def test_each_video_has_persons_and_a_choice_of_its_own(dataset_name, short_clip):
+    dataset = reviewing.video_dataset(dataset_name, short_clip, short_clip)
+    first, second = dataset.values("id")
+    for frame in dataset[second].frames.values():
+        people = frame[fields.PREDICTIONS]
+        if people is not None and people.keypoints:
+            people.keypoints[0].index, people.keypoints[1].index = 7, 8
+            frame.save()
+    context = panel_context(dataset, first)
+    context.panel.state.set(f"person_of_{first}", "1")
+    assert drawn(context)[f"person_of_{first}"]["default"] == "1"
+    other = panel_context(dataset, second)
+    other.panel.state.set(f"person_of_{first}", "1")
+    assert drawn(other)[f"person_of_{second}"]["default"] == "7"
+    gone = panel_context(dataset, second)
+    gone.panel.state.set(f"person_of_{second}", "1")
+    assert drawn(gone)[f"person_of_{second}"]["default"] == "7"
+    assert gone.panel.state.get(f"person_of_{second}") == "7"
+
+
+def test_a_click_that_moves_the_video_alone_draws_nothing_anew(video):
+    click = panel_context(video, video.first().id, x=0.25, __method__="go_to_time")
+    LegPose().execute(click)
+    assert [name for name, _ in requests(click)] == [f"{NAME}/go_to_frame"]
+
+
+def test_a_video_that_was_never_predicted_can_be_opened(dataset_name, short_clip):
+    dataset = fo.Dataset(dataset_name)
+    dataset.add_sample(fo.Sample(filepath=str(short_clip)))
+    assert {"counts", "steps"} <= set(drawn(panel_context(dataset, dataset.first().id)))
 
 
 def test_versions_have_the_names_that_the_forms_give_them():
@@ -203,9 +256,8 @@ def test_a_playable_copy_bears_the_name_of_its_original(video):
     correct(video, 0, by_px=2.0)
     rows = worst_frames(video, evaluate(video, resamples=5, progress=False))
     assert {row["video"] for row in rows} == {"P01.mov"}
-    context = panel_context(video, current=video.first().id)
-    LegPose().on_load(context)
-    assert context.panel.state.video["name"] == "P01.mov"
+    layout = drawn(panel_context(video, current=video.first().id))
+    assert "**P01.mov**" in layout["video_name"]["default"]
 
 
 def test_the_comparison_lists_the_worst_frames_and_opens_them(video):
@@ -219,15 +271,13 @@ def test_the_comparison_lists_the_worst_frames_and_opens_them(video):
     assert figures.pck_curves(evaluation)[0]["x"] == [0.05, 0.1, 0.2]
     assert figures.headline_table(evaluation).startswith("| | stored predictions |\n")
 
-    context = panel_context(video)
-    panel = LegPose()
-    panel.on_load(context)
-    layout = panel.render(context).to_json()["type"]["properties"]
-    assert {"joint_errors", "pck", "worst"} <= set(layout)
+    worst = f"worst_{evaluation.key}"
+    layout = drawn(panel_context(video))
+    assert {"joint_errors", "pck"} <= set(layout)
+    assert [row["frame"] for row in layout[worst]["default"]] == [9, 6, 1]
 
-    opened = panel_context(video, row=1)
-    opened.panel.state.worst_rows = rows
-    panel.open_worst(opened)
+    opened = panel_context(video, row=1, path=worst)
+    LegPose().open_worst(opened)
     sample = video.first().id
     assert requests(opened)[-2:] == [
         ("open_sample", {"id": sample, "group_id": None}),

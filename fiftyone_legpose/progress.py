@@ -7,6 +7,10 @@ Report = Callable[[float, float, str], None]
 """Called with the work done, the work in all (same unit) and a short message."""
 
 
+class Cancelled(KeyboardInterrupt):
+    """What a callback raises to stop the work that reports to it, as Ctrl-C does in the shell."""
+
+
 @contextmanager
 def reporting(title: str, progress: Report | bool | None = None) -> Iterator[Report]:
     """Give a callback to report progress to.

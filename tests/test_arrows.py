@@ -12,7 +12,7 @@ PACKAGES = ("fiftyone_legpose", "cvat_bridge")
 
 LEVELS = (
     {"legs", "errors", "progress"},
-    {"files"},
+    {"files", "jobs"},
     {"pose"},
     {"dataset"},
     {"videos", "zoo"},

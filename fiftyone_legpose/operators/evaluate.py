@@ -5,6 +5,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
     given_path,
@@ -15,7 +16,6 @@ from fiftyone_legpose.operators.forms import (
     path_input,
     version_label,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.prediction.inference import NetworkOptions, option_names
 from fiftyone_legpose.progress import Report

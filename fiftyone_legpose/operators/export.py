@@ -5,8 +5,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import handover_folder, keypoints_choice
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb
 from fiftyone_legpose.progress import Report
 

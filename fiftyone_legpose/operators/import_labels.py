@@ -7,6 +7,7 @@ import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
 from fiftyone_legpose.dataset.appearance import dress
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     cvat_login,
     dataset_input,
@@ -15,7 +16,6 @@ from fiftyone_legpose.operators.forms import (
     more,
     path_input,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     dataset_input,
     given_dataset,
     given_path,
     path_input,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
 

@@ -6,6 +6,7 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     cvat_login,
     cvat_missing,
@@ -15,7 +16,6 @@ from fiftyone_legpose.operators.forms import (
     more,
     path_input,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.select import STRATEGIES
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.prediction.inference import SWITCHES

@@ -4,6 +4,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
     given_path,
@@ -12,7 +13,6 @@ from fiftyone_legpose.operators.forms import (
     path_input,
     weights_choice,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.prediction.inference import OPTIONS, SWITCHES
 from fiftyone_legpose.progress import Report

@@ -5,6 +5,7 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     cvat_login,
     cvat_missing,
@@ -12,7 +13,6 @@ from fiftyone_legpose.operators.forms import (
     path_input,
     way,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
     given_path,
@@ -11,7 +12,6 @@ from fiftyone_legpose.operators.forms import (
     more,
     weights_choice,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb
 from fiftyone_legpose.progress import Report
 

@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
     given_path,
@@ -15,7 +16,6 @@ from fiftyone_legpose.operators.forms import (
     more,
     weights_choice,
 )
-from fiftyone_legpose.operators.running import Outcome
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
 

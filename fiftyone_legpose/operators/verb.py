@@ -7,10 +7,12 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
+from fiftyone_legpose import jobs
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH, PREDICTIONS
+from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import as_path
-from fiftyone_legpose.operators.running import Outcome, is_running, run
+from fiftyone_legpose.operators.running import run
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.verb_defaults import default_of
 
@@ -31,6 +33,8 @@ class Verb(foo.Operator):
     can_delegate = False
     on_view = True
     """Whether it works on the current view or selection, not always on the dataset."""
+    when_stopped = "What was finished is kept: the same again goes on from there."
+    """What a person reads who has stopped it."""
     needs_predictions = True
     """Whether the button is of use only where there are leg keypoints already."""
 
@@ -92,8 +96,12 @@ class Verb(foo.Operator):
     def resolve_input(self, ctx: Any) -> types.Property:
         """Build the form."""
         inputs = types.Object()
-        if is_running(ctx, self.verb):
-            refuse(inputs, f"{self.verb} is at work on this dataset: wait until it is done.")
+        if self.verb in {job.verb for job in jobs.running(ctx.dataset_name)}:
+            refuse(
+                inputs,
+                f"{self.verb} is at work on this dataset: the panel Leg pose shows how far it is, "
+                "and stops it.",
+            )
         else:
             if self.on_view:
                 ctx.target_view()

@@ -1,7 +1,8 @@
 """One verb in a process of its own: a request of the App comes in, progress and outcome go out.
 
-Lines of JSON on standard output are the answer; whatever the libraries print goes to standard
-error, which is the App's log.
+The first line of standard input is the request, a later one may ask to stop. Lines of JSON on
+standard output are the answer; whatever the libraries print goes to standard error, which is the
+App's log.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from typing import Any, TextIO
 
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -16,18 +18,23 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 from cvat_bridge.errors import CvatError
 from fiftyone_legpose.cvat.login import SECRETS
 from fiftyone_legpose.errors import LegposeError, file_trouble
+from fiftyone_legpose.jobs import CANCEL, Outcome
 from fiftyone_legpose.operators import OPERATORS
-from fiftyone_legpose.operators.running import Outcome
+from fiftyone_legpose.progress import Cancelled
 
 
 def main() -> None:
     """Read one request, call its verb, and tell what became of it."""
     with os.fdopen(os.dup(1), "w", buffering=1) as out:
         os.dup2(2, 1)
-        _tell(out, outcome=work(json.load(sys.stdin), out).to_json())
+        request = json.loads(sys.stdin.readline())
+        stop = threading.Event()
+        # Ends when the App's server, having read the outcome, closes the pipe.
+        threading.Thread(target=_listen, args=(sys.stdin, stop)).start()
+        _tell(out, outcome=work(request, out, stop).to_json())
 
 
-def work(request: dict[str, Any], out: TextIO) -> Outcome:
+def work(request: dict[str, Any], out: TextIO, stop: threading.Event) -> Outcome:
     """Call the verb of a request; errors become the outcome, in words."""
     uri = request["operator_uri"]
     [operator] = [cls() for cls in OPERATORS if uri.endswith(f"/{cls.verb}")]
@@ -37,9 +44,13 @@ def work(request: dict[str, Any], out: TextIO) -> Outcome:
 
     def report(done: float, total: float, message: str) -> None:
         _tell(out, done=done, total=total, message=message)
+        if stop.is_set():
+            raise Cancelled
 
     try:
         return operator.work(ctx, report)
+    except Cancelled:
+        return Outcome(f"{operator.title}: stopped. {operator.when_stopped}", stopped=True)
     except (LegposeError, CvatError) as error:
         return Outcome(str(error), failed=True)
     except Exception as error:
@@ -51,6 +62,12 @@ def work(request: dict[str, Any], out: TextIO) -> Outcome:
             "the details.",
             failed=True,
         )
+
+
+def _listen(orders: TextIO, stop: threading.Event) -> None:
+    for line in orders:
+        if line.strip() == CANCEL:
+            stop.set()
 
 
 def _tell(out: TextIO, **message: Any) -> None:

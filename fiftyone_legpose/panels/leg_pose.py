@@ -6,11 +6,13 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from fiftyone_legpose import jobs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.frames import is_cut_out
 from fiftyone_legpose.evaluation.result import list_evaluations, load_evaluation
 from fiftyone_legpose.panels import figures
+from fiftyone_legpose.panels.at_work import has_changed, render_jobs
 from fiftyone_legpose.panels.tracks import CURVES, Track, read_track
 from fiftyone_legpose.panels.worst import worst_frames
 from fiftyone_legpose.rounds.standing import Standing, next_step, read_standing
@@ -33,7 +35,7 @@ _PERSON_OF = "person_of_"
 _WORST = "worst_"
 """With the evaluation's key: a row is one of a single evaluation."""
 _MOST_PERSONS = 6
-_LEAVE_THE_PANEL = ("run", "go_to_time", "open_worst")
+_LEAVE_THE_PANEL = ("run", "tick", "go_to_time", "open_worst")
 _CONFIG = {"displayModeBar": False, "responsive": True}
 _AS_WIDE_AS_THE_PANEL = {"table": {"sx": {"minWidth": 0}}}
 """The App's own tables are at least 650 px wide, which hides their buttons in narrower panels."""
@@ -71,6 +73,17 @@ class LegPose(foo.Panel):
         verb = ctx.params["verb"]
         ctx.prompt(f"{PLUGIN}/{verb}", on_success=self.refresh)
 
+    def tick(self, ctx: Any) -> None:
+        """Tell how far the work is; draw the panel anew when some of it has begun or ended."""
+        if has_changed(ctx):
+            ctx.ops.show_panel_output(self.render(ctx))
+
+    def cancel(self, ctx: Any) -> None:
+        """Stop a verb; what is finished is kept."""
+        for job in jobs.running(ctx.dataset_name):
+            if job.verb == ctx.params["verb"]:
+                job.cancel()
+
     def show_curve(self, ctx: Any) -> None:
         """Show another trajectory."""
         ctx.panel.state.curve = ctx.params.get("value")
@@ -105,6 +118,7 @@ class LegPose(foo.Panel):
                 self._render_video(panel, ctx, track)
             seen = read_standing(ctx.dataset)
             panel.md(standing_line(seen), name="counts")
+            render_jobs(panel, ctx, tick=self.tick, cancel=self.cancel)
             self._render_steps(panel, seen)
             if not track and seen.predicted and seen.media == "video":
                 panel.md("Open a video to see it over time here.", name="no_video")

@@ -2,6 +2,9 @@ import io
 import json
 import shutil
 import sys
+import threading
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,15 +16,17 @@ from fiftyone.operators.executor import ExecutionError
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose import cli
+from fiftyone_legpose import cli, jobs
 from fiftyone_legpose.cvat.results import load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.dataset.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.evaluation import evaluate as evaluation
-from fiftyone_legpose.operators import OPERATORS, running, worker
+from fiftyone_legpose.jobs import Outcome
+from fiftyone_legpose.operators import OPERATORS, worker
 from fiftyone_legpose.operators.evaluate import _switch
 from fiftyone_legpose.operators.forms import as_path
+from fiftyone_legpose.panels.leg_pose import LegPose
 from fiftyone_legpose.prediction import predict as prediction
 from fiftyone_legpose.review import push
 from fiftyone_legpose.rounds import loop as rounds
@@ -493,11 +498,10 @@ def names(told: list[dict[str, Any]]) -> list[str | None]:
     return [one.get("operator_uri") for one in told]
 
 
-def test_the_app_sees_progress_then_the_outcome(loaded):
+def test_the_app_opens_the_panel_then_shows_the_outcome(loaded):
     told = messages("predict", loaded, **FAST)
-    assert names(told)[-3:] == ["reload_dataset", "show_output", None]
-    assert set(names(told)[:-3]) == {"set_progress"}
-    assert told[0]["params"]["label"].startswith("predict: ")
+    assert names(told) == ["open_panel", "reload_dataset", "show_output", None]
+    assert told[0]["params"]["name"] == "leg_pose"
     assert "Frames predicted" in json.dumps(told[-2])
     assert told[-1]["facts"]["Frames predicted"] == 12
     loaded.reload()
@@ -513,10 +517,15 @@ def test_a_load_into_another_dataset_opens_it(short_clip, dataset_name):
 
 def test_an_error_is_shown_as_it_is_and_nothing_is_reloaded(predicted):
     told = messages("load", predicted, sources={"absolute_path": "/nowhere/at/all.mp4"})
-    assert set(names(told)) <= {"set_progress", "show_output", None}
+    assert set(names(told)) <= {"open_panel", "show_output", None}
     assert told[-1]["failed"]
     assert told[-1]["headline"].startswith("Nothing could be loaded")
     assert "there is no such file" in told[-1]["headline"]
+
+
+def ended_work(verb: str) -> Outcome:
+    """Call the work of a verb as its worker does."""
+    return worker.work({"operator_uri": f"{NAME}/{verb}"}, io.StringIO(), threading.Event())
 
 
 def test_a_fault_of_ours_says_so(predicted, monkeypatch):
@@ -524,8 +533,7 @@ def test_a_fault_of_ours_says_so(predicted, monkeypatch):
         raise ZeroDivisionError("a leg is missing")
 
     monkeypatch.setattr(OPERATORS[0], "work", fail)
-    answer = io.StringIO()
-    told = worker.work({"operator_uri": f"{NAME}/{OPERATORS[0].verb}"}, answer)
+    told = ended_work(OPERATORS[0].verb)
     assert told.failed
     assert "ZeroDivisionError: a leg is missing. This is a fault of the plugin" in told.headline
 
@@ -535,13 +543,13 @@ def test_a_file_that_cannot_be_read_is_no_fault_of_ours(predicted, monkeypatch):
         raise PermissionError(13, "Permission denied", "/ward/gait.mp4")
 
     monkeypatch.setattr(OPERATORS[0], "work", fail)
-    told = worker.work({"operator_uri": f"{NAME}/{OPERATORS[0].verb}"}, io.StringIO())
+    told = ended_work(OPERATORS[0].verb)
     assert told.failed
     assert told.headline == "/ward/gait.mp4 cannot be read or written: Permission denied."
 
 
 def test_a_worker_that_dies_is_reported(predicted, monkeypatch):
-    monkeypatch.setattr(running, "_WORKER", [sys.executable, "-c", "raise SystemExit(3)"])
+    monkeypatch.setattr(jobs, "_WORKER", [sys.executable, "-c", "raise SystemExit(3)"])
     told = messages("select", predicted)
     assert told[-1]["failed"]
     assert "without a word" in told[-1]["headline"]
@@ -551,11 +559,11 @@ def test_a_worker_that_dies_is_reported(predicted, monkeypatch):
 def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted, monkeypatch, tmp_path):
     may_end = tmp_path / "may-end"
     waits = (
-        "import pathlib, sys, time; sys.stdin.read()\n"
+        "import pathlib, sys, time; sys.stdin.readline()\n"
         f"while not pathlib.Path({str(may_end)!r}).exists(): time.sleep(0.02)\n"
         """print('{"outcome": {"headline": "done"}}')"""
     )
-    monkeypatch.setattr(running, "_WORKER", [sys.executable, "-c", waits])
+    monkeypatch.setattr(jobs, "_WORKER", [sys.executable, "-c", waits])
     first = operator("select").execute(app_context(predicted, "select"))
     next(first)
     assert "at work" in refusals("select", predicted)[0]
@@ -563,6 +571,65 @@ def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted, monkeypatch, tmp_p
     may_end.touch()
     assert [message.to_json()["body"] for message in first][-1]["headline"] == "done"
     assert refusals("select", predicted) == []
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if happened():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen within a minute")
+
+
+def test_work_that_is_stopped_keeps_what_is_finished(short_clip, dataset_name, tmp_path):
+    for name in ("a", "b", "c", "d"):
+        shutil.copy(short_clip, tmp_path / f"{name}.mp4")
+    dataset = fiftyone_legpose.load(tmp_path, dataset_name, progress=False)
+    told = operator("predict").execute(app_context(dataset, "predict", **FAST))
+    next(told)
+    [job] = jobs.running(dataset_name)
+    wait_until(lambda: 0 < job.share < 1 or job.done.is_set())
+    context = app_context(dataset, "leg_pose", panel_id="p", panel_state={}, verb="predict")
+    LegPose().cancel(context)
+    end = [message.to_json()["body"] for message in told][-1]
+    assert end["stopped"]
+    assert "What was finished is kept" in end["headline"]
+    dataset.reload()
+    assert 0 < dataset.count(f"frames.{fields.PREDICTIONS}") < 48
+    assert outcome(dataset, "predict", **FAST)["facts"]["Frames done before"] > 0
+    assert dataset.count(f"frames.{fields.PREDICTIONS}") == 48
+
+
+def test_the_panel_tells_how_far_a_running_verb_is_in_every_page(predicted, monkeypatch, tmp_path):
+    may_end = tmp_path / "may-end"
+    half = '{"done": 1, "total": 2, "message": "halfway"}'
+    waits = (
+        f"import pathlib, sys, time; sys.stdin.readline(); print('{half}', flush=True)\n"
+        f"while not pathlib.Path({str(may_end)!r}).exists(): time.sleep(0.02)\n"
+        """print('{"outcome": {"headline": "ten frames"}}')"""
+    )
+    monkeypatch.setattr(jobs, "_WORKER", [sys.executable, "-c", waits])
+    first = operator("select").execute(app_context(predicted, "select"))
+    next(first)
+    [job] = jobs.running(predicted.name)
+    wait_until(lambda: job.message == "halfway")
+    # A page that was opened later: nothing of the first one is known to it.
+    page = app_context(predicted, "leg_pose", panel_id="p", panel_state={})
+    layout = LegPose().render(page).to_json()["type"]["properties"]
+    assert page.panel.state.share_select == 0.5
+    assert "halfway" in page.panel.state.message_select
+    assert "cancel_select" in layout["work_select"]["type"]["properties"]
+    assert layout["watch"]["view"]["on_interval"].endswith("#tick")
+    quiet = app_context(predicted, "leg_pose", panel_id="p", panel_state=page.panel_state)
+    LegPose().tick(quiet)
+    assert "show_panel_output" not in [one.operator_uri for one in quiet.executor._requests]
+    may_end.touch()
+    list(first)
+    LegPose().tick(quiet)
+    assert quiet.executor._requests[-1].operator_uri == "show_panel_output"
+    layout = LegPose().render(page).to_json()["type"]["properties"]
+    assert "watch" not in layout
+    assert layout["last_outcome"]["default"] == "**Last:** ten frames"
 
 
 def test_load_tells_of_files_without_a_subject(short_clip, dataset_name):

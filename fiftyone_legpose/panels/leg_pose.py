@@ -15,9 +15,14 @@ from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.at_work import has_changed, render_jobs
 from fiftyone_legpose.panels.tracks import CURVES, Track, read_track
 from fiftyone_legpose.panels.worst import worst_frames
-from fiftyone_legpose.rounds.standing import Standing, next_step, read_standing
+from fiftyone_legpose.rounds.standing import Standing, Step, next_step, read_standing
+from fiftyone_legpose.rounds.verdict import Verdict
+from fiftyone_legpose.zoo import registry
 
 PLUGIN = "@legpose/legpose"
+NAME = "leg_pose"
+STOP = f"{PLUGIN}/{NAME}#cancel"
+"""What a button calls to stop a verb; see `LegPose.cancel`."""
 GO_TO_FRAME = f"{PLUGIN}/go_to_frame"
 
 _OTHER_VERBS = (
@@ -35,7 +40,7 @@ _PERSON_OF = "person_of_"
 _WORST = "worst_"
 """With the evaluation's key: a row is one of a single evaluation."""
 _MOST_PERSONS = 6
-_LEAVE_THE_PANEL = ("run", "tick", "go_to_time", "open_worst")
+_LEAVE_THE_PANEL = ("run", "tick", "cancel", "go_to_time", "open_worst")
 _CONFIG = {"displayModeBar": False, "responsive": True}
 _AS_WIDE_AS_THE_PANEL = {"table": {"sx": {"minWidth": 0}}}
 """The App's own tables are at least 650 px wide, which hides their buttons in narrower panels."""
@@ -48,7 +53,7 @@ class LegPose(foo.Panel):
     def config(self) -> foo.PanelConfig:
         """FiftyOne's description of the panel."""
         return foo.PanelConfig(
-            name="leg_pose",
+            name=NAME,
             label="Leg pose",
             icon="directions_walk",
             surfaces="grid modal",
@@ -72,6 +77,10 @@ class LegPose(foo.Panel):
         """Open the form of a verb, and read everything again when it is done."""
         verb = ctx.params["verb"]
         ctx.prompt(f"{PLUGIN}/{verb}", on_success=self.refresh)
+
+    def use(self, ctx: Any) -> None:
+        """Make a version of the weights the one in use."""
+        registry.use_version(ctx.params["version"])
 
     def tick(self, ctx: Any) -> None:
         """Tell how far the work is; draw the panel anew when some of it has begun or ended."""
@@ -131,15 +140,19 @@ class LegPose(foo.Panel):
 
     def _render_steps(self, panel: types.Object, seen: Standing) -> None:
         step = next_step(seen)
+        if seen.verdict is not None:
+            panel.md(f"**Verdict:** {seen.verdict}", name="verdict")
         panel.md(f"**Next:** {step.reason}", name="next_reason")
         buttons = panel.h_stack("steps", gap=1, align_y="center")
         buttons.btn(
             "next",
             label=step.label,
             variant="contained",
-            on_click=self.run,
-            params={"verb": step.verb},
+            on_click=self.use if step.verb == "use" else self.run,
+            params={"verb": step.verb, "version": step.version},
         )
+        if seen.verdict is not None:
+            self._offer_versions(buttons, seen, seen.verdict, step)
         buttons.btn(
             "refresh", label="Refresh", icon="refresh", variant="square", on_click=self.refresh
         )
@@ -155,6 +168,19 @@ class LegPose(foo.Panel):
                         on_click=self.run,
                         params={"verb": verb},
                     )
+
+    def _offer_versions(
+        self, buttons: types.Object, seen: Standing, verdict: Verdict, step: Step
+    ) -> None:
+        for version in (verdict.version, verdict.other):
+            if version not in (seen.weights, step.version):
+                buttons.btn(
+                    f"use_{version}",
+                    label=f"Use {version}",
+                    variant="outlined",
+                    on_click=self.use,
+                    params={"version": version},
+                )
 
     def _render_video(self, panel: types.Object, ctx: Any, track: Track) -> None:
         [name] = file_names(ctx.dataset.select(track.sample_id))

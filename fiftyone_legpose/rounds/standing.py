@@ -16,9 +16,11 @@ from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.frames import dataset_id, is_video, raw
 from fiftyone_legpose.evaluation.result import METHOD as EVALUATION_METHOD
+from fiftyone_legpose.rounds.verdict import Verdict, predicted_by, read_verdict
 from fiftyone_legpose.training.stored_run import run_key_of
 from fiftyone_legpose.training.trainer_run import begun_trainings
 from fiftyone_legpose.zoo import registry
+from fiftyone_legpose.zoo.registry import Version
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,15 @@ class Standing:
     """Frames that a person confirmed to show nobody."""
     weights: str
     """The version in use."""
-    trained: int
-    """Versions that were trained on this dataset."""
-    evaluations: int
+    predicted_by: str | None = None
+    """The version whose predictions are the newest; None where they are of no version."""
+    newest: str | None = None
+    """The version that was trained on this dataset last."""
+    unlearned: int = 0
+    """Frames that a person has looked at and no version was trained or validated with."""
+    evaluations: int = 0
+    verdict: Verdict | None = None
+    """Of the newest version against another."""
 
     @property
     def reviewed(self) -> int:
@@ -64,8 +72,8 @@ def read_standing(dataset: fo.Dataset) -> Standing:
     collection = raw(dataset)
     rows = list(collection.aggregate(_COUNTS)) if collection is not None else []
     states: Mapping[str | None, int] = {row["_id"]: row["frames"] for row in rows}
-    runs = dataset.list_runs(method=EVALUATION_METHOD)
-    versions = registry.list_versions()
+    trained = [one for one in registry.list_versions() if one.dataset == dataset.name]
+    newest = trained[-1].name if trained else None
     return Standing(
         media="video" if is_video(dataset) else "image",
         samples=len(dataset),
@@ -76,9 +84,31 @@ def read_standing(dataset: fo.Dataset) -> Standing:
         corrected=states.get(fields.CORRECTED, 0),
         empty=states.get(fields.EMPTY, 0),
         weights=registry.current_version(),
-        trained=sum(version.dataset == dataset.name for version in versions),
-        evaluations=len(runs),
+        predicted_by=predicted_by(dataset, fields.PREDICTIONS),
+        newest=newest,
+        unlearned=_count_unlearned(dataset, trained),
+        evaluations=len(dataset.list_runs(method=EVALUATION_METHOD)),
+        verdict=None if newest is None else read_verdict(dataset, newest),
     )
+
+
+def _count_unlearned(dataset: fo.Dataset, trained: list[Version]) -> int:
+    sample, number = ("_sample_id", "frame_number") if is_video(dataset) else ("_id", None)
+    collection = raw(dataset)
+    if collection is None:
+        return 0
+    reviewed = collection.find(
+        {f"{fields.REVIEW}.state": {"$in": [fields.CORRECTED, fields.EMPTY]}},
+        {sample: 1, **({number: 1} if number else {})},
+    )
+    learned = {
+        (frame["sample"], frame["frame"])
+        for version in trained
+        for frames in version.frames.values()
+        for frame in frames
+    }
+    seen = {(str(one[sample]), one[number] if number else 1) for one in reviewed}
+    return len(seen - learned)
 
 
 _COUNTS: list[dict[str, Any]] = [
@@ -97,13 +127,19 @@ class Step:
     """What comes next."""
 
     verb: str
+    """Of `fiftyone_legpose`; ``use`` makes `version` the one in use."""
     label: str
     """Of the button."""
     reason: str
+    version: str | None = None
 
 
 def next_step(seen: Standing) -> Step:
-    """Tell what comes next in the loop."""
+    """Tell what comes next in the loop.
+
+    What is under way comes first; then what was corrected is learned from; then the new version is
+    compared with the one in use, and used where it is better; then the next frames are chosen.
+    """
     if not seen.samples:
         return Step("load", "Load videos", "The dataset is empty.")
     if not seen.predicted:
@@ -118,17 +154,41 @@ def next_step(seen: Standing) -> Step:
         return Step(
             "push", "Push to CVAT", f"{seen.selected} frames are selected and wait to be sent."
         )
-    if seen.reviewed and not seen.evaluations:
+    if seen.reviewed and not seen.evaluations and seen.newest is None:
         return Step(
             "evaluate",
             "Evaluate",
             f"{seen.reviewed} frames are corrected. See how good the model is on them.",
         )
-    if seen.reviewed and seen.trained < seen.evaluations:
+    if seen.unlearned:
         return Step(
-            "train", "Train weights", f"{seen.reviewed} corrected frames are there to learn from."
+            "train",
+            "Train weights",
+            f"{seen.unlearned} corrected frames are there that no weights have learned from.",
         )
-    return Step("select", "Select frames", "Choose the frames that a person should correct next.")
+    return _step_of_versions(seen) or Step(
+        "select", "Select frames", "Choose the frames that a person should correct next."
+    )
+
+
+def _step_of_versions(seen: Standing) -> Step | None:
+    """Tell what comes next with the newest version, if anything does."""
+    new = seen.newest
+    if new is None:
+        return None
+    if new != seen.weights and seen.verdict is None:
+        return Step(
+            "evaluate", "Evaluate", f"See whether {new} is better than {seen.weights}, now in use."
+        )
+    if new != seen.weights and seen.verdict is not None and seen.verdict.outcome == "better":
+        return Step("use", f"Use {new}", f"{seen.verdict} Use it from now on.", new)
+    if new == seen.weights and seen.predicted_by not in (None, new):
+        return Step(
+            "predict",
+            "Predict leg keypoints",
+            f"{new} is in use, and the keypoints are of {seen.predicted_by}: predict again.",
+        )
+    return None
 
 
 Stage = Literal["push", "review", "train", "done"]

@@ -11,7 +11,6 @@ from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.leg_pose import LegPose
 from fiftyone_legpose.panels.tracks import Track, curve, read_track
 from fiftyone_legpose.panels.worst import worst_frames
-from fiftyone_legpose.rounds.standing import Standing, next_step, read_standing
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.plugin_fixtures import NAME, app_context
 
@@ -46,50 +45,6 @@ def panel_context(dataset: fo.Dataset, current: str | None = None, **params):
 
 def requests(context) -> list[tuple[str, dict]]:
     return [(one.operator_uri, one.params) for one in context.executor._requests]
-
-
-def test_the_counts_are_those_of_the_dataset(video):
-    mark(video, fields.SELECTED, 0, 1)
-    mark(video, fields.OUT, 2)
-    mark(video, fields.CORRECTED, 4)
-    mark(video, fields.EMPTY, 5, 6)
-    seen = read_standing(video)
-    assert (seen.samples, seen.frames, seen.predicted) == (1, 12, 11)
-    assert (seen.selected, seen.out, seen.corrected, seen.empty) == (2, 1, 1, 2)
-    assert seen.weights == "1"
-
-
-def test_pictures_are_counted_too(dataset_name, tmp_path):
-    seen = read_standing(reviewing.image_dataset(dataset_name, tmp_path))
-    assert (seen.media, seen.samples, seen.frames, seen.predicted) == ("image", 4, 4, 4)
-
-
-def test_an_empty_dataset_asks_for_videos(dataset_name):
-    assert next_step(read_standing(fo.Dataset(dataset_name))).verb == "load"
-
-
-@pytest.mark.parametrize(
-    ("counts", "verb"),
-    [
-        ({"samples": 0}, "load"),
-        ({}, "predict"),
-        ({"predicted": 9}, "select"),
-        ({"predicted": 9, "selected": 2}, "push"),
-        ({"predicted": 9, "selected": 2, "out": 3}, "pull"),
-        ({"predicted": 9, "corrected": 3}, "evaluate"),
-        ({"predicted": 9, "empty": 3}, "evaluate"),
-        ({"predicted": 9, "corrected": 3, "evaluations": 1}, "train"),
-        ({"predicted": 9, "corrected": 3, "evaluations": 1, "trained": 1}, "select"),
-    ],
-)
-def test_the_button_is_what_comes_next(counts, verb):
-    nothing = dict.fromkeys(("predicted", "selected", "out", "corrected", "empty"), 0)
-    base = {"media": "video", "samples": 1, "frames": 9, "weights": "1", **nothing}
-    seen = Standing(**{**base, "trained": 0, "evaluations": 0, **counts})
-    step = next_step(seen)
-    assert step.verb == verb
-    assert step.label
-    assert step.reason
 
 
 def test_a_track_has_gaps_where_nobody_was_found(video):

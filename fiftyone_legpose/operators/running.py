@@ -8,11 +8,12 @@ from fiftyone.operators.executor import ExecutionResult
 from fiftyone.operators.message import GeneratedMessage, MessageType
 
 from fiftyone_legpose import jobs
-from fiftyone_legpose.jobs import Outcome, share_of
+from fiftyone_legpose.jobs import Job, Outcome, share_of
+from fiftyone_legpose.panels.leg_pose import NAME as PANEL
+from fiftyone_legpose.panels.leg_pose import STOP
 from fiftyone_legpose.progress import Report
 
-PANEL = "leg_pose"
-"""Shows how far a job is."""
+_REFRESH_S = 1.0
 
 Work = Callable[[Report | None], Outcome]
 
@@ -62,9 +63,11 @@ def _stream(ctx: Any, verb: str) -> Iterator[GeneratedMessage]:
         reason = f"{verb} is already at work on this dataset: wait until it is done."
         yield from _finish(ctx, verb, Outcome(reason, failed=True))
         return
-    if ctx.dataset_name is not None:
+    if ctx.dataset is not None and len(ctx.dataset):
         yield ctx.ops.open_panel(PANEL, layout="horizontal")
-    job.done.wait()
+        job.done.wait()
+    else:
+        yield from _watch(ctx, job)
     outcome = job.outcome
     elsewhere = outcome.dataset is not None and outcome.dataset != ctx.dataset_name
     if not outcome.failed and not elsewhere:
@@ -74,6 +77,20 @@ def _stream(ctx: Any, verb: str) -> Iterator[GeneratedMessage]:
     yield from _finish(ctx, verb, outcome)
     if elsewhere:
         yield ctx.ops.open_dataset(outcome.dataset)
+
+
+def _watch(ctx: Any, job: Job) -> Iterator[GeneratedMessage]:
+    """Show how far a job is in a window: the page of an empty dataset has no panels."""
+    shown: tuple[float, str] | None = None
+    while not job.done.wait(_REFRESH_S):
+        if (job.share, job.message) == shown:
+            continue
+        shown = job.share, job.message
+        layout = types.Object()
+        layout.md(f"**{job.verb}:** {job.message}", name="message")
+        layout.float("share", default=job.share, view=types.ProgressView())
+        layout.btn("stop", label="Stop", on_click=STOP, params={"verb": job.verb})
+        yield ctx.ops.show_output(types.Property(layout).to_json(), {})
 
 
 def _finish(ctx: Any, verb: str, outcome: Outcome) -> Iterator[GeneratedMessage]:

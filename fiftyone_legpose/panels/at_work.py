@@ -47,14 +47,14 @@ def render_jobs(panel: types.Object, ctx: Any, *, tick: Callable, cancel: Callab
 
 
 def has_changed(ctx: Any) -> bool:
-    """Bring the bars up to date; tell whether a job has begun or ended since they were drawn."""
+    """Bring the bars up to date; tell whether the jobs are others since they were drawn."""
     at_work = jobs.running(ctx.dataset_name)
     ctx.panel.state.set(_told(at_work))
     return bool(_names(at_work) != ctx.panel.state.get(_VERBS))
 
 
 def _names(at_work: list[Job]) -> str:
-    return " ".join(job.verb for job in at_work)
+    return " ".join(f"{job.verb}{' stopping' if job.stopping else ''}" for job in at_work)
 
 
 def _told(at_work: list[Job]) -> dict[str, Any]:

@@ -168,6 +168,11 @@ def load_summary(dataset: fo.Dataset) -> LoadSummary:
     return LoadSummary(**dataset.info.get(_INFO, {}))
 
 
+def is_loaded(dataset: fo.Dataset) -> bool:
+    """Tell whether `load` has put anything into a dataset."""
+    return _INFO in dataset.info
+
+
 def _gone(dataset: fo.Dataset) -> list[str]:
     """List the files that are not where they were when they were loaded."""
     # Others may keep something else than a path in a field of this name.

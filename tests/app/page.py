@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import expect
 
 NAME = "@legpose/legpose"
 _PATIENCE_MS = 120_000
@@ -99,12 +100,8 @@ class AppPage:
 
     # Forms
 
-    def open_form(self, verb: str) -> None:
-        self.page.locator(f'[data-item-id="{NAME}/{verb}"]').click()
-        self.page.locator(_FORM).wait_for()
-
     def open_first_form(self, title: str) -> None:
-        """Open a form on a dataset without samples, which has no buttons yet."""
+        """Open a form on a dataset without samples, which has neither buttons nor panels yet."""
         self.page.get_by_text("browse operations").click()
         self.page.get_by_text(title, exact=True).click()
         self.page.locator(_FORM).wait_for()
@@ -133,7 +130,7 @@ class AppPage:
             How long it may take.
         """
         self.page.locator(_FORM).get_by_role("button", name=label, exact=True).click()
-        # The window of the progress has the button too, the form has alerts too.
+        # The form has alerts too.
         done = (
             self.page.locator("[role=dialog]")
             .filter(has=self.page.locator("[class*=MuiAlert-root]"))
@@ -150,14 +147,22 @@ class AppPage:
 
     # The panel
 
-    def open_panel(self) -> None:
-        self.page.locator("[data-cy=new-panel-btn]").first.click()
-        self.page.locator("[data-cy=new-panel-option-leg_pose]").click()
+    def wait_for_panel(self) -> None:
+        """Wait for the panel, which opens by itself."""
         self.panel.get_by_text("Next:").wait_for()
 
     @property
     def panel(self) -> Any:
         return self.page.locator(_PANEL).last
+
+    @property
+    def worst_frames(self) -> Any:
+        """Rows of the panel's table."""
+        return self.panel.locator("tbody tr", has=self.page.get_by_role("button", name="Open"))
+
+    def wait_for_worst_frames(self, count: int) -> None:
+        """Wait until the panel lists so many frames, no more and no less."""
+        expect(self.worst_frames).to_have_count(count, timeout=_PATIENCE_MS)
 
     def press(self, label: str) -> None:
         """Press a button of the panel that opens a form."""
@@ -192,10 +197,21 @@ class AppPage:
         self.page.locator("[data-cy=modal]").wait_for()
         self.page.wait_for_function(_IS_LOADED)
 
+    def next_video(self) -> None:
+        self.page.keyboard.press("ArrowRight")
+
+    def wait_for_points(self, trace: str, count: int) -> None:
+        """Wait until a curve of the panel beside the open video has so many points."""
+        self.page.wait_for_function(_HAS_POINTS, arg=[trace, count])
+
     def put_panel_beside_video(self) -> None:
         self.page.locator("[data-cy=modal] [data-cy=panel-tab-leg_pose]").click()
         self.page.locator("[data-cy=modal] [title='Split horizontally']").click()
         self.page.wait_for_function(_IS_LOADED)
+
+    def leave_video(self, dataset: str) -> None:
+        """Open the dataset anew: a video with a panel beside it does not close by a key."""
+        self.page.goto(f"{self._address}/datasets/{dataset}")
 
     def close_video(self) -> None:
         self.page.keyboard.press("Escape")
@@ -245,6 +261,12 @@ _IS_LOADED = """() => {
 
 _IS_AT = """(time) =>
   document.querySelector("[data-cy=modal]")?.innerText.includes(time + " /")"""
+
+_HAS_POINTS = """([name, count]) => {
+  const plots = [...document.querySelectorAll("[data-cy=modal] .js-plotly-plot")];
+  const traces = plots.flatMap((plot) => plot.data ?? []);
+  return traces.find((trace) => trace.name === name)?.x.length === count;
+}"""
 
 _POINT = """([name, i]) => {
   const plots = [...document.querySelectorAll("[data-cy=modal] .js-plotly-plot")];

@@ -18,7 +18,7 @@ from tests.app.reviewer import correct, labelled
 pytestmark = pytest.mark.browser
 
 
-def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_path):
+def test_the_loop_by_clicks(app, dataset_name, sample_clip, short_clip, sample_labels, tmp_path):
     assert {cls.verb for cls in OPERATORS} <= app.operators()
     app.open_first_form("Load videos")
     app.fill("Folder or video", sample_clip)
@@ -28,7 +28,8 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     dataset = fo.load_dataset(f"{dataset_name}-gait")
     assert len(dataset) == 1
 
-    app.open_form("predict")
+    app.wait_for_panel()
+    app.press("Predict leg keypoints")
     app.switch("Average everything that the model says of a person")
     app.switch("Look at every frame mirrored too")
     app.switch("More settings")
@@ -48,13 +49,13 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     app.picture("video")
     app.close_video()
 
-    app.open_form("select")
+    app.press("Select frames")
     app.fill("Frames", 6)
     assert "6 frames selected" in app.submit("Select")
     dataset.reload()
     assert len(frame_review.read(dataset).ids(fields.SELECTED)) == 6
 
-    app.open_form("push")
+    app.press("Push to CVAT")
     app.fill("Folder for the file", tmp_path)
     app.picture("push")
     assert "Frames\t6" in app.submit("Push")
@@ -63,7 +64,7 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     assert len(read_backup(handover).frame_names) == 6
 
     corrected = correct(dataset, handover, sample_labels, tmp_path / "corrected.zip")
-    app.open_form("pull")
+    app.press("Pull corrections")
     app.fill("File that CVAT exported", corrected)
     app.picture("pull")
     assert "6 of 6 frames written" in app.submit("Pull")
@@ -72,8 +73,7 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     assert truth.looked_at.sum() == 6
     assert_labels(truth, sample_labels)
 
-    app.open_panel()
-    assert "6 frames are corrected" in app.panel.inner_text()
+    app.panel.get_by_text("6 frames are corrected").wait_for()
     app.press("Evaluate")
     assert "in 6 frames compared" in app.submit("Evaluate")
     dataset.reload()
@@ -81,8 +81,15 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     app.panel.get_by_text("Comparison").wait_for()
     app.panel.locator(".js-plotly-plot .bars").first.wait_for()
     app.picture("comparison")
+    app.wait_for_worst_frames(6)
 
-    worst = app.panel.locator("tbody tr", has=app.page.get_by_role("button", name="Open")).first
+    add_shorter_video(dataset, short_clip)
+    take_back(dataset, labels=3)
+    app.press("Evaluate")
+    assert "in 3 frames compared" in app.submit("Evaluate")
+    app.panel.get_by_text("in 3 corrected frames").wait_for()
+    app.wait_for_worst_frames(3)
+    worst = app.worst_frames.last
     worst.scroll_into_view_if_needed()
     frame = int(worst.locator("td").nth(1).inner_text())
     assert frame in dataset.match_frames(
@@ -99,9 +106,40 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, sample_labels, tmp_p
     app.click_curve("confidence", 61)
     app.wait_until_at(60 / 20)
     app.picture("timeline")
+    app.wait_for_points("left", 100)
+
+    app.leave_video(dataset.name)
+    app.open_video()  # the App remembers that the panel is beside it
+    app.wait_for_points("left", 100)
+    app.next_video()
+    app.wait_for_points("left", 12)
+    app.wait_for_points("confidence", 12)
+    app.picture("shorter-video")
 
     assert app.errors == []
     assert app.requests_that_matter == []
+
+
+def add_shorter_video(dataset: fo.Dataset, clip: Path) -> None:
+    """Add the first frames of the sample clip as a video of its own, with the same predictions."""
+    sample = fo.Sample(filepath=str(clip))
+    sample.compute_metadata()
+    known = dataset.first().frames
+    for number in range(1, sample.metadata.total_frame_count + 1):
+        sample.frames[number] = fo.Frame(
+            **{fields.PREDICTIONS: known[number][fields.PREDICTIONS].copy()}
+        )
+    dataset.add_sample(sample)
+
+
+def take_back(dataset: fo.Dataset, labels: int) -> None:
+    """Take back the first of the corrections."""
+    sample = dataset.first()
+    frames = sample.frames
+    known = [number for number, frame in frames.items() if frame[fields.GROUND_TRUTH] is not None]
+    for number in known[:labels]:
+        frames[number][fields.GROUND_TRUTH] = None
+    sample.save()
 
 
 def assert_labels(truth, labels: Path) -> None:

@@ -2,23 +2,19 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import fiftyone as fo
-import numpy as np
 
+from fiftyone_legpose.prediction.openvino_cpu import compile_fastest
 from fiftyone_legpose.zoo.weights import Weights
 
 _FORMATS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "engine"}
-# A typical input (16:9 at 640 px) and runs a precision is timed on before one is chosen.
-_TRIAL_SHAPE = (1, 3, 384, 640)
-_TRIAL_RUNS = 3
 
 Start = Callable[[Any], Callable[[], Any]]
 """Starts a network on a batch (B, 3, H, W) of float, RGB from 0 to 1; what it gives waits."""
@@ -73,40 +69,11 @@ def _copied(output: Any) -> Any:
     return output.clone()
 
 
-@cache
-def _openvino_core() -> Any:
-    """Return the one core of OpenVINO, which keeps its CPU plugin until the process ends.
-
-    The plugin gives the thread that loads it a stack for signals, and unmaps that when it is
-    unloaded. Unloaded by the garbage collection of another thread, it leaves the first one without,
-    and the next signal (Ctrl-C, or a data loader's worker that ends) kills the process.
-    """
-    import openvino
-
-    return openvino.Core()
-
-
 def _openvino(folder: Path) -> Callable[[Any], Callable[[], Any]]:
-    """Load an OpenVINO model at the precision that is faster on this processor.
-
-    OpenVINO takes bfloat16 wherever the processor knows it, also where the processor has no
-    matrix unit for it: on such a Xeon it took 66 ms a frame, float32 41 ms.
-    """
+    """Load an OpenVINO model."""
     import torch
 
-    core = _openvino_core()
-    model = core.read_model(next(folder.glob("*.xml")))
-    trial = np.zeros(_TRIAL_SHAPE, np.float32)
-    timed = []
-    for precision in ("f32", "bf16"):
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        compiled = core.compile_model(model, "CPU", settings)
-        compiled(trial)
-        started = time.perf_counter()
-        for _ in range(_TRIAL_RUNS):
-            compiled(trial)
-        timed.append((time.perf_counter() - started, compiled))
-    _, fastest = min(timed, key=lambda pair: pair[0])
+    fastest = compile_fastest(next(folder.glob("*.xml")))
     requests = cycle([fastest.create_infer_request() for _ in range(2)])
 
     def start(batch: Any) -> Callable[[], Any]:

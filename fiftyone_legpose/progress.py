@@ -11,6 +11,10 @@ class Cancelled(KeyboardInterrupt):
     """What a callback raises to stop the work that reports to it, as Ctrl-C does in the shell."""
 
 
+def ignore(done: float, total: float, message: str) -> None:
+    """Report to nobody."""
+
+
 @contextmanager
 def reporting(title: str, progress: Report | bool | None = None) -> Iterator[Report]:
     """Give a callback to report progress to.
@@ -35,7 +39,7 @@ def reporting(title: str, progress: Report | bool | None = None) -> Iterator[Rep
 
         progress = bool(fo.config.show_progress_bars)
     if not progress:
-        yield lambda done, total, message: None
+        yield ignore
         return
     with _bar(title) as report:
         yield report

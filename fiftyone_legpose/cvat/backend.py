@@ -26,10 +26,12 @@ from fiftyone_legpose.cvat.results import (
     load_results,
 )
 from fiftyone_legpose.cvat.returned import from_server
+from fiftyone_legpose.cvat.stills import log_push, open_stills
 from fiftyone_legpose.dataset.frames import dataset_id, frame_ids, plain_view, source_dataset
 from fiftyone_legpose.dataset.writing_lock import writing_to
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.progress import Report
+from fiftyone_legpose.privacy.gate import Mode
+from fiftyone_legpose.progress import Report, ignore
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,11 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         run, so give it to `annotate`.
     run_name
         Key that the run was registered with; its stills and tasks keep this name.
+    privacy
+        What stills may show, see `fiftyone_legpose.privacy.gate.Mode`; None refuses faces and
+        upper bodies where the skeleton is that of legs, and looks at nothing elsewhere.
+    crop_below
+        Share of the stills' height, from the top, that is black.
     """
 
     def __init__(
@@ -84,6 +91,8 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         frames_per_task: int = FRAMES_PER_TASK,
         finished_only: bool = True,
         run_name: str | None = None,
+        privacy: Mode | None = None,
+        crop_below: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(name, label_schema, media_field=media_field, **kwargs)
@@ -96,6 +105,8 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         self.frames_per_task = frames_per_task
         self.finished_only = finished_only
         self.run_name = run_name
+        self.privacy = privacy
+        self.crop_below = crop_below
         # FiftyOne stores every attribute without an underscore.
         self._login = Login()
         self.load_credentials(url, token, username, password, organization)
@@ -126,7 +137,7 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
             raise DatasetError(
                 f"The backend {BACKEND!r} does not know {', '.join(self._unknown)}; it takes url, "
                 "token, username, password, organization, project, assignee, segment_size, "
-                "image_quality, as_tracks, frames_per_task and finished_only."
+                "image_quality, as_tracks, frames_per_task, finished_only, privacy and crop_below."
             )
 
     @property
@@ -283,20 +294,24 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             The server cannot be reached, refuses, or holds something else.
         DatasetError
             There is nothing to send.
+        PrivacyError
+            Stills show what the run refuses; nothing is sent.
         """
         results, outgoing = self.prepare(samples, key)
         run, total = results.run, len(outgoing.frame_ids)
+        earlier = load_results(source_dataset(samples), key) if resumed else None
+        sent_before = earlier.run.sent if earlier else 0
+        stills = open_stills(results, outgoing)
+        stills.check(report or ignore, first=sent_before)
         name = self.config.project or self.project_name(run.skeleton)
         project = server.project(name, run.skeleton)
         run.url, run.project_url = server.url, project.url
         run.organization = project.organization
         self.on_project(server, project)
-        earlier = load_results(source_dataset(samples), key) if resumed else None
         if earlier:
             # Replaced one by one as they are found again: a push that breaks off once more must
             # not forget the others.
             run.tasks = list(earlier.run.tasks)
-        sent_before = run.sent
         sent = range(0)
 
         def progress(step: str, done: int, of: int) -> None:
@@ -308,7 +323,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         pushed = server.push(
             project,
             run.task_name,
-            outgoing.to_frames(),
+            outgoing.to_frames(stills.read),
             frames_per_task=self.config.frames_per_task,
             as_tracks=self.config.as_tracks,
             segment_size=self.config.segment_size,
@@ -317,10 +332,15 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             resumed=resumed,
             progress=progress,
         )
-        for index, task in enumerate(pushed):
-            sent = run.add_task(index, task, resumed=resumed)
-            results.save()
-            self.on_sent(results, sent, by=server.user, known=sent.stop <= sent_before)
+        try:
+            for index, task in enumerate(pushed):
+                sent = run.add_task(index, task, resumed=resumed)
+                log_push(results, stills, server.url)
+                results.save()
+                self.on_sent(results, sent, by=server.user, known=sent.stop <= sent_before)
+        finally:
+            # Of a task that breaks off, stills have left too.
+            log_push(results, stills, server.url)
         run.complete = True
         results.save()
         return results
@@ -356,6 +376,7 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             name = self.config.run_name or key
             task_name = f"legpose-{dataset_id(view)}-{name}-{outgoing.tag}"
         run = Run.of(key, outgoing, skeleton, task_name)
+        run.hand_overs = list(known.run.hand_overs) if known else []
         return CvatSkeletonResults.begin(samples, self.config, key, self, run=run), outgoing
 
     known_skeletons: tuple[Skeleton, ...] = ()

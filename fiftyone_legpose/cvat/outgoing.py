@@ -1,15 +1,14 @@
-"""Frames on their way to a reviewer: chosen, named neutrally, numbered people, stills on demand."""
+"""Frames on their way to a reviewer: chosen, named neutrally, numbered people."""
 
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import cv2
 import numpy as np
 
 from cvat_bridge.frames import Frame
@@ -17,10 +16,8 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose.dataset import pose_table
 from fiftyone_legpose.dataset.frames import dataset_id, source_dataset
-from fiftyone_legpose.errors import DatasetError, UnreadableError
-from fiftyone_legpose.videos import decoding
+from fiftyone_legpose.errors import DatasetError
 
-_JPEG_QUALITY = 95
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
 
 
@@ -52,11 +49,16 @@ class Outgoing:
     """Sample id and track id (``index``) of each person of the run; the latter is negative for a
     label without one."""
 
-    def to_frames(self) -> list[Frame]:
-        """Give them as cvat_bridge sends them; stills are made when they are read."""
-        stills = _Stills(self)
+    def to_frames(self, read: Callable[[int], bytes]) -> list[Frame]:
+        """Give them as cvat_bridge sends them.
+
+        Parameters
+        ----------
+        read
+            Makes the still of a position, such as `Stills.read`; called when it is sent.
+        """
         return [
-            Frame(partial(stills.read, i), *self.sizes[i], poses=self.poses[i], name=self.names[i])
+            Frame(partial(read, i), *self.sizes[i], poses=self.poses[i], name=self.names[i])
             for i in range(len(self.frame_ids))
         ]
 
@@ -274,45 +276,3 @@ def _from_table(
         label_ids=labels,
         people=people,
     )
-
-
-class _Stills:
-    """Makes JPEGs of frames; a video is decoded once as long as its frames come in order."""
-
-    def __init__(self, outgoing: Outgoing):
-        self._frames = outgoing
-        self._path = ""
-        self._decoded: Iterator[tuple[int, np.ndarray]] = iter(())
-        self._last = 0
-
-    def read(self, index: int) -> bytes:
-        path, number = self._frames.filepaths[index], self._frames.numbers[index]
-        if not path:
-            raise DatasetError(
-                f"The still {self._frames.names[index]} is gone from CVAT, and its frame from the "
-                "dataset. Delete this run (dataset.delete_annotation_run), and push the frames "
-                "that are left under another key."
-            )
-        try:
-            picture = decoding.read_picture(path) if number is None else self._frame(index)
-        except UnreadableError as error:
-            where = path if number is None else f"{path}, frame {number}"
-            raise DatasetError(f"{where} cannot be sent: {error}.") from None
-        # A still of our own making carries no EXIF data, which can hold names and places.
-        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        if not done:
-            raise DatasetError(f"{path} cannot be written as JPEG.")
-        return data.tobytes()
-
-    def _frame(self, index: int) -> np.ndarray:
-        path, wanted = self._frames.filepaths[index], self._frames.numbers[index] or 0
-        if path != self._path or wanted <= self._last:
-            same = zip(self._frames.filepaths[index:], self._frames.numbers[index:], strict=True)
-            numbers = [number for other, number in same if other == path and number is not None]
-            self._decoded = decoding.read_frames(path, numbers)
-            self._path = path
-        for number, picture in self._decoded:
-            self._last = number
-            if number == wanted:
-                return picture
-        raise UnreadableError("the video ends before it")

@@ -96,6 +96,8 @@ class Run:
     """Whether it went out as a file instead of to a server."""
     file_sha256: list[str] = field(default_factory=list)
     """Of each such file, by which it is known if it comes back as it went."""
+    hand_overs: list[dict[str, Any]] = field(default_factory=list)
+    """What left under this run, as `fiftyone_legpose.privacy.audit.HandOver` has it."""
 
     @classmethod
     def of(cls, key: str, outgoing: Outgoing, skeleton: Skeleton, task_name: str) -> "Run":
@@ -132,6 +134,7 @@ class Run:
             complete=stored.get("complete", False),
             file=stored.get("file", False),
             file_sha256=[known] if isinstance(known, str) else list(known),
+            hand_overs=list(stored.get("hand_overs", ())),
         )
 
     def to_stored(self) -> dict[str, Any]:
@@ -148,6 +151,7 @@ class Run:
             "complete": self.complete,
             "file": self.file,
             "file_sha256": self.file_sha256,
+            "hand_overs": self.hand_overs,
         }
 
     @property

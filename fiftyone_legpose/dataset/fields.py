@@ -41,6 +41,9 @@ SOURCE_BYTES = "source_bytes"
 VIDEO = "video"
 """Sample field of stills with the name of the video that they were taken from."""
 
+MASK: Final = "privacy_mask"
+"""Frame (or image) field of `fo.Detections`: rectangles that are black in all that leaves."""
+
 STILLS_PER_S = 30.0
 """Stills per second of video that `extract_frames` takes if nobody says how many."""
 

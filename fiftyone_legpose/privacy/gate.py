@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from cvat_bridge.poses import Pose
+from fiftyone_legpose import legs
 from fiftyone_legpose.pose.geometry import PAIRS, leg_length
 
 Mode = Literal["refuse", "blacken", "off"]
@@ -32,6 +33,11 @@ _HEAD_WIDTH = 0.5
 _FACE_MARGIN = (0.3, 0.6, 0.3, 0.3)
 """Added to a face to its left, above, to its right and below, in its own width and height: hair,
 ears, chin."""
+
+
+def are_legs(keypoints: Sequence[str]) -> bool:
+    """Tell whether poses of these keypoints have the hips that `judge` looks for."""
+    return tuple(keypoints) == legs.KEYPOINTS
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import fiftyone as fo
 from cvat_bridge.backup import read_task_name, write_backup
 from cvat_bridge.errors import FormatError
 from fiftyone_legpose.cvat.results import load_results
+from fiftyone_legpose.cvat.stills import log_push, open_stills
 from fiftyone_legpose.dataset.frames import dataset_id
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.files import file_sha256, writing
@@ -34,9 +35,11 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
             "another file or folder, or move that one away first."
         )
     total = len(outgoing.frame_ids)
+    stills = open_stills(results, outgoing)
+    stills.check(report)
     report(0, total, "writing")
     try:
-        frames = outgoing.to_frames()
+        frames = outgoing.to_frames(stills.read)
         with writing(path):
             write_backup(
                 path,
@@ -55,12 +58,15 @@ def send_file(dataset: fo.Dataset, key: str, path: Path, report: Report) -> None
     if known is None or not known.run.complete:
         results.run.file = results.run.complete = True
         results.run.file_sha256 = [written]
+        log_push(results, stills, path)
         backend.on_sent(results, range(total))
         results.save()
-    elif written not in known.run.file_sha256:
+        return
+    log_push(known, stills, path)
+    if written not in known.run.file_sha256:
         known.run.file_sha256.append(written)
         known.run.people = results.run.people
-        known.save()
+    known.save()
 
 
 def _holds_task(path: Path, name: str) -> bool:

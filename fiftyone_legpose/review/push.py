@@ -28,6 +28,8 @@ from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, LegposeError
+from fiftyone_legpose.privacy.gate import Mode
+from fiftyone_legpose.privacy.stills import Policy
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review.backend import ReviewBackendConfig
 from fiftyone_legpose.review.guide import as_shown
@@ -85,6 +87,8 @@ def push(
     as_tracks: bool = False,
     backup: str | Path | None = None,
     again: bool = False,
+    privacy: Mode = "refuse",
+    crop_below: float = 0.0,
     progress: Report | bool | None = None,
     **account: Unpack[Account],
 ) -> PushSummary:
@@ -126,6 +130,12 @@ def push(
     again
         Send frames that are out or reviewed already; with the key of a push that is out, make the
         tasks anew that were deleted in CVAT.
+    privacy
+        ``refuse`` sends nothing where a still shows a face, or more than legs; ``blacken`` burns
+        that black in the copy that leaves; ``off`` looks at nothing. The run remembers which.
+    crop_below
+        Share of each still's height, from its top, that is black, whatever it shows. So are the
+        rectangles in the field ``privacy_mask``.
     progress
         See `fiftyone_legpose.progress.reporting`.
 
@@ -137,11 +147,14 @@ def push(
     ------
     DatasetError
         There is nothing to send, frames are out already, or the key or the file is taken.
+    PrivacyError
+        Stills show more than legs; its ``refused`` names and pictures them.
     CvatError
         The server cannot be reached or refuses.
     """
     check_collection(view)
     check_key(key)
+    policy = Policy(privacy, crop_below)
     dataset = source_dataset(view)
     backup = None if backup is None else Path(backup).expanduser()
     login = find_login(login, **account)
@@ -159,6 +172,8 @@ def push(
                 "frames_per_task": frames_per_task,
                 "image_quality": image_quality,
                 "as_tracks": as_tracks,
+                "privacy": policy.mode,
+                "crop_below": policy.crop_below,
             }
             if backup is None:
                 login.connect().close()  # a wrong login shall leave no run behind

@@ -11,7 +11,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_legpose.prediction.openvino_cpu import compile_fastest
+from fiftyone_legpose.zoo.openvino_cpu import compile_fastest
 from fiftyone_legpose.zoo.weights import Weights
 
 _FORMATS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "engine"}

@@ -11,7 +11,7 @@ from typing import Any
 import fiftyone as fo
 from filelock import FileLock
 
-from fiftyone_legpose.errors import writing
+from fiftyone_legpose.files import writing
 from fiftyone_legpose.privacy.stills import Policy
 
 _OWNER_ONLY = 0o600

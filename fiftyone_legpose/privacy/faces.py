@@ -107,7 +107,7 @@ def _best(faces: np.ndarray) -> np.ndarray:
 def _network() -> _Network:
     """Load the network once, on OpenVINO where it is installed, else on OpenCV, 5 times slower."""
     if find_spec("openvino"):
-        from fiftyone_legpose.prediction.openvino_cpu import compile_fastest
+        from fiftyone_legpose.zoo.openvino_cpu import compile_fastest
 
         compiled = compile_fastest(MODEL, any_size=True)
 

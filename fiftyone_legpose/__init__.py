@@ -4,11 +4,37 @@ Every verb is one function: load, predict, select, push, status, pull, import_la
 evaluate, export, loop. Importing this package loads none of the heavy libraries behind them.
 """
 
-from importlib import import_module
-from typing import Any
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
 
 from fiftyone_legpose.cvat.announce import announce_backend
 from fiftyone_legpose.zoo import announce
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time names are found when they are asked
+    from fiftyone_legpose.cvat.login import Login
+    from fiftyone_legpose.errors import (
+        DatasetError,
+        LegposeError,
+        MissingToolError,
+        NothingLoadedError,
+        TrainingError,
+        WeightsError,
+    )
+    from fiftyone_legpose.evaluation.evaluate import evaluate
+    from fiftyone_legpose.evaluation.result import Evaluation
+    from fiftyone_legpose.exports.trajectories import ExportSummary, export
+    from fiftyone_legpose.prediction.predict import PredictSummary, predict
+    from fiftyone_legpose.review.labels_import import ImportSummary, import_labels
+    from fiftyone_legpose.review.pull import pull
+    from fiftyone_legpose.review.pull_summary import PullSummary
+    from fiftyone_legpose.review.push import PushSummary, push
+    from fiftyone_legpose.review.status import RunStatus, status
+    from fiftyone_legpose.rounds.loop import loop
+    from fiftyone_legpose.rounds.standing import LoopState, loop_state
+    from fiftyone_legpose.selection.select import select
+    from fiftyone_legpose.training.train import TrainSummary, train
+    from fiftyone_legpose.videos.load import LoadSummary, load
+    from fiftyone_legpose.videos.stills import extract_frames
 
 HOMES = {
     "load": "videos.load",
@@ -27,17 +53,72 @@ HOMES = {
 }
 """The module of each public function, below this package."""
 
-__all__ = sorted(HOMES)
+_CLASSES = {
+    "Login": "cvat.login",
+    "DatasetError": "errors",
+    "LegposeError": "errors",
+    "MissingToolError": "errors",
+    "NothingLoadedError": "errors",
+    "TrainingError": "errors",
+    "WeightsError": "errors",
+    "Evaluation": "evaluation.result",
+    "ExportSummary": "exports.trajectories",
+    "ImportSummary": "review.labels_import",
+    "LoadSummary": "videos.load",
+    "LoopState": "rounds.standing",
+    "PredictSummary": "prediction.predict",
+    "PullSummary": "review.pull_summary",
+    "PushSummary": "review.push",
+    "RunStatus": "review.status",
+    "TrainSummary": "training.train",
+}
+"""The module of each public class: what verbs return, and what they raise."""
+
+__all__ = [
+    "DatasetError",
+    "Evaluation",
+    "ExportSummary",
+    "ImportSummary",
+    "LegposeError",
+    "LoadSummary",
+    "Login",
+    "LoopState",
+    "MissingToolError",
+    "NothingLoadedError",
+    "PredictSummary",
+    "PullSummary",
+    "PushSummary",
+    "RunStatus",
+    "TrainSummary",
+    "TrainingError",
+    "WeightsError",
+    "evaluate",
+    "export",
+    "extract_frames",
+    "import_labels",
+    "load",
+    "loop",
+    "loop_state",
+    "predict",
+    "pull",
+    "push",
+    "select",
+    "status",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(import_module(f"fiftyone_legpose.{HOMES[name]}"), name)
-    raise AttributeError(f"module 'fiftyone_legpose' has no attribute {name!r}")
+    if name == "__version__":
+        return metadata.version("fiftyone-legpose")
+    home = HOMES.get(name) or _CLASSES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'fiftyone_legpose' has no attribute {name!r}")
+    return getattr(import_module(f"fiftyone_legpose.{home}"), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *HOMES]
+    return [*globals(), "__version__", *__all__]
 
 
 announce()

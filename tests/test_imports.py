@@ -1,5 +1,6 @@
 """What importing the packages costs: each check runs in an interpreter of its own."""
 
+import ast
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 HEAVY = ("torch", "ultralytics", "cvat_sdk", "fiftyone", "cv2")
 
@@ -74,3 +76,26 @@ def test_every_public_name_is_a_function_whatever_was_imported_before():
         "assert not taken, f'modules hide the functions {taken}'\n"
         "assert all(callable(getattr(lp, name)) for name in lp.__all__)"
     )
+
+
+def test_editors_see_what_the_package_gives():
+    import fiftyone_legpose as lp
+
+    assert set(lp.__all__) == {*lp.HOMES, *lp._CLASSES}
+    tree = ast.parse(Path(lp.__file__).read_text())
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.name: node.module.removeprefix("fiftyone_legpose.")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == {**lp.HOMES, **lp._CLASSES}
+    assert set(lp.__all__) | {"__version__"} <= set(dir(lp))
+
+
+def test_the_version_is_one():
+    import fiftyone_legpose as lp
+
+    manifest = yaml.safe_load((Path(lp.__file__).parent / "fiftyone.yml").read_text())
+    assert lp.__version__ == manifest["version"]

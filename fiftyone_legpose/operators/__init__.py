@@ -1,4 +1,8 @@
-"""The verbs as operators of the FiftyOne App: one file a verb, no logic."""
+"""Which buttons the App has: one file per verb, without logic.
+
+``verb`` is what all share, ``forms`` holds inputs that several have; ``running`` and ``worker`` run
+a verb in a process of its own, with progress.
+"""
 
 from fiftyone_legpose.operators.evaluate import Evaluate
 from fiftyone_legpose.operators.export import Export

@@ -1,4 +1,11 @@
-"""The model-zoo entries: announced to FiftyOne when the package is imported."""
+"""Which weights there are, and which of them may be opened.
+
+- ``registry``: versions of the weights and which one is in use
+- ``weights``: weights by name or path, checked before anything in them runs
+- ``checkpoints``: files before they are opened; ``bases``: what a training starts from
+- ``ultralytics``, ``openvino_cpu``: libraries as this package uses them
+- ``manifest.json``: the entries of FiftyOne's model zoo, announced on import by this module
+"""
 
 import json
 import os

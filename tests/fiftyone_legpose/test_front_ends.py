@@ -86,7 +86,7 @@ def parameters(verb: str) -> dict[str, Any]:
 
 
 def test_every_verb_has_a_command_and_a_form():
-    verbs = set(fiftyone_legpose.__all__) - {"loop_state"}
+    verbs = set(fiftyone_legpose.HOMES) - {"loop_state"}
     assert verbs == set(COMMANDS)
     assert verbs - {"extract_frames"} == {cls.verb for cls in OPERATORS}
 

@@ -25,7 +25,7 @@ import PIL.Image
 
 from cvat_bridge import Pose, Server, connect
 from cvat_bridge.frames import Frame
-from cvat_bridge.poses import to_shape
+from cvat_bridge.shapes import to_shape
 from cvat_bridge.tasks import Project
 from fiftyone_legpose.legs import SKELETON
 

@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cvat_bridge.connecting import connect as connect
     from cvat_bridge.errors import CvatError as CvatError
     from cvat_bridge.poses import Pose as Pose
     from cvat_bridge.server import Server as Server
-    from cvat_bridge.server import connect as connect
     from cvat_bridge.skeleton import Skeleton as Skeleton
     from cvat_bridge.skeleton import SkeletonLabel as SkeletonLabel
 
@@ -21,7 +21,7 @@ _HOMES = {
     "Server": "server",
     "Skeleton": "skeleton",
     "SkeletonLabel": "skeleton",
-    "connect": "server",
+    "connect": "connecting",
 }
 
 __all__ = ["CvatError", "Pose", "Server", "Skeleton", "SkeletonLabel", "connect"]

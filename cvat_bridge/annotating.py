@@ -24,8 +24,8 @@ from cvat_bridge.errors import (
     ServerError,
     TlsError,
 )
-from cvat_bridge.poses import from_annotations
 from cvat_bridge.reading import read_annotations, read_jobs, read_update
+from cvat_bridge.shapes import from_annotations
 from cvat_bridge.skeleton import SkeletonLabel
 from cvat_bridge.tasks import Task
 from cvat_bridge.transport import POLL_GROWTH, POLL_LONGEST_S, Transport

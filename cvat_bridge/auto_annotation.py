@@ -14,7 +14,8 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from cvat_bridge.poses import Pose, to_shape
+from cvat_bridge.poses import Pose
+from cvat_bridge.shapes import to_shape
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 
 

@@ -20,6 +20,7 @@ from cvat_bridge.errors import (
     TlsError,
     VersionError,
 )
+from cvat_bridge.server import Server
 from cvat_bridge.transport import Patience, Transport
 
 if TYPE_CHECKING:
@@ -211,3 +212,71 @@ def _log_in(transport: Transport, client: "Client", user: str, password: str) ->
         raise NotCvatError(
             f"The login at {transport.url} did not answer as CVAT does; check the address."
         ) from None
+
+
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    organization: str | None = None,
+    ca_file: str | Path | None = None,
+    verify: bool = True,
+    timeout_s: float = 300.0,
+    retries: int = 3,
+    backoff_s: float = 0.5,
+    poll_s: float = 0.2,
+    wait_s: float = 3600.0,
+    settle_s: float = 10.0,
+) -> "Server":
+    """Log in to a CVAT server.
+
+    Parameters
+    ----------
+    url
+        Like ``https://cvat.example.org``; without a scheme it is https. Plain http to another
+        machine works, with a warning.
+    token
+        Personal access token (CVAT: Profile, Security); preferred to user and password.
+    user, password
+        Login, if there is no token.
+    organization
+        Short name of the organisation to work in; ``""`` is the personal workspace, None leaves
+        it open.
+    ca_file
+        Certificate (PEM) of the institution that signed the server's.
+    verify
+        False connects without checking the certificate, with a warning.
+    timeout_s
+        Longest wait for one answer.
+    retries, backoff_s
+        How often requests that are safe to repeat are sent again after a broken connection or an
+        answer of 429, 502, 503 or 504, and the factor of the growing pause between.
+    poll_s, wait_s
+        First pause between looks at background work, and the longest wait for it.
+    settle_s
+        After poses were sent and the connection broke: how long the task must not change before
+        they are sent again (see `cvat_bridge.annotating`).
+
+    Returns
+    -------
+    Server
+        A context manager; leaving it logs out.
+
+    Raises
+    ------
+    AddressError, TlsError, NotCvatError, VersionError, LoginError
+        By what is wrong; no message holds a password or token.
+    """
+    transport, name = open_transport(
+        url,
+        token=token,
+        user=user,
+        password=password,
+        organization=organization,
+        ca_file=ca_file,
+        verify=verify,
+        patience=Patience(timeout_s, retries, backoff_s, poll_s, wait_s, settle_s),
+    )
+    return Server(transport, name)

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from cvat_bridge.errors import PayloadError
 from cvat_bridge.poses import Pose
+from cvat_bridge.shapes import fits_track, to_shape, to_track
+from cvat_bridge.skeleton import SkeletonLabel
 
 UPLOAD_BYTES = 16 * 2**20
 """Size of one upload request: some hundred frames, and a few copies of it fit into any memory."""
@@ -137,3 +140,45 @@ def _suffix(data: bytes, frame: Frame, number: int) -> str:
             f"{frame.width} x {frame.height}."
         )
     return _SUFFIXES[kind]
+
+
+def to_shapes_and_tracks(
+    frames: Sequence[Frame], numbers: range, label: SkeletonLabel, *, as_tracks: bool
+) -> dict[str, list[dict[str, Any]]]:
+    """Turn the poses of some of a task's frames into shapes and tracks.
+
+    Parameters
+    ----------
+    frames
+        All of the task.
+    numbers
+        Which of them, from 0; a track ends with the last one.
+    label
+        As the server knows it.
+    as_tracks
+        Make one track of the poses of one ``track_id``; poses without, and those that no track
+        can hold (`fits_track`), become shapes.
+
+    Raises
+    ------
+    PayloadError
+        Two poses of a frame have one track number, or something may not be sent.
+    """
+    shapes: list[dict[str, Any]] = []
+    tracks: dict[int, dict[int, Pose]] = {}
+    for number in numbers:
+        here: set[int] = set()
+        for pose in frames[number].poses:
+            if as_tracks and pose.track_id is not None:
+                if pose.track_id in here:
+                    raise PayloadError(
+                        f"Frame {number}: two poses have the track number {pose.track_id}; one "
+                        "person is on a frame once."
+                    )
+                here.add(pose.track_id)
+                if fits_track(pose):
+                    tracks.setdefault(pose.track_id, {})[number] = pose
+                    continue
+            shapes.append(to_shape(pose, number, label))
+    made = [to_track(poses, label, frame_count=numbers.stop) for _, poses in sorted(tracks.items())]
+    return {"shapes": shapes, "tracks": made}

@@ -5,8 +5,9 @@ blindly: a task is looked for by its name first, what is there is compared with 
 what cannot be completed is deleted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,8 @@ from cvat_bridge.errors import (
     PayloadError,
     RequestFailedError,
 )
-from cvat_bridge.frames import Frame, upload_groups
+from cvat_bridge.frames import Frame, number_frames, to_shapes_and_tracks, upload_groups
 from cvat_bridge.payloads import check_annotations, check_subset
-from cvat_bridge.poses import Pose, fits_track, to_shape, to_track
 from cvat_bridge.reading import (
     find_renamed_task,
     find_task,
@@ -41,6 +41,13 @@ from cvat_bridge.transport import Transport
 
 MAX_NAME_LENGTH = 256
 """Longest name of a project or task that CVAT stores."""
+
+FRAMES_PER_TASK = 500
+"""Frames of one task in a large push.
+
+From 100 to 1,000 frames a task the time of a push is the same (benchmarks/cvat_push.py), and what
+a broken push repeats grows.
+"""
 
 
 def push_task(
@@ -109,30 +116,35 @@ def to_annotations(
     PayloadError
         If something may not be sent; names frame and point.
     """
-    shapes: list[dict[str, Any]] = []
-    tracks: dict[int, dict[int, Pose]] = {}
-    for number, frame in enumerate(frames):
-        here: set[int] = set()
-        for pose in frame.poses:
-            if as_tracks and pose.track_id is not None:
-                if pose.track_id in here:
-                    raise PayloadError(
-                        f"Frame {number}: two poses have the track number {pose.track_id}; one "
-                        "person is on a frame once."
-                    )
-                here.add(pose.track_id)
-                if fits_track(pose):
-                    tracks.setdefault(pose.track_id, {})[number] = pose
-                    continue
-            shapes.append(to_shape(pose, number, label))
-    annotations = {
-        "shapes": shapes,
-        "tracks": [
-            to_track(poses, label, frame_count=len(frames)) for _, poses in sorted(tracks.items())
-        ],
-    }
+    annotations = to_shapes_and_tracks(frames, range(len(frames)), label, as_tracks=as_tracks)
     check_annotations(annotations, label, frame_count=len(frames))
     return annotations
+
+
+def split_into_tasks(
+    name: str, frames: Iterator[Frame], frames_per_task: int
+) -> Iterator[tuple[str, list[Frame]]]:
+    """Yield tasks ``<name>-1``, ``<name>-2``, ... with their frames, numbered through all.
+
+    Raises
+    ------
+    PayloadError
+        A frame has the name of one in an earlier task.
+    """
+    used: set[str] = set()
+    part = 0
+    while chunk := list(islice(frames, frames_per_task)):
+        named = number_frames(chunk, start=len(used))
+        names = [str(frame.name).lower() for frame in named]
+        for number, frame in enumerate(named, start=len(used)):
+            if str(frame.name).lower() in used:
+                raise PayloadError(
+                    f"Frame {number}: the name {frame.name!r} is that of a frame in an earlier "
+                    "task of this push; names must differ, or exports could be mixed up."
+                )
+        part += 1
+        yield f"{name}-{part}", named
+        used.update(names)
 
 
 def check_options(
@@ -323,3 +335,7 @@ def _user_id(transport: Transport, name: str) -> int:
         f"There is no user {name!r} on {transport.url}, or this account cannot see them; check "
         "the name, or leave the assignee out and assign the jobs in CVAT."
     )
+
+
+def report_nothing(step: str, done: int, total: int) -> None:
+    """Stand in for a progress function."""

@@ -13,7 +13,7 @@ are found by their names, checked, completed or made anew, never doubled.
 
 import logging
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from inspect import signature
 from itertools import chain, islice, pairwise
@@ -22,13 +22,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from cvat_bridge.annotating import Progress, delete_task
-from cvat_bridge.connecting import open_transport
 from cvat_bridge.errors import FormatError, PayloadError
 from cvat_bridge.frames import Frame, number_frames
 from cvat_bridge.one_at_a_time import one_at_a_time
-from cvat_bridge.poses import from_jobs
 from cvat_bridge.projects import find_or_make_project
-from cvat_bridge.pushing import check_options, push_task
+from cvat_bridge.pushing import (
+    FRAMES_PER_TASK,
+    check_options,
+    push_task,
+    report_nothing,
+    split_into_tasks,
+)
 from cvat_bridge.reading import (
     choose_label,
     find_task,
@@ -38,91 +42,14 @@ from cvat_bridge.reading import (
     read_jobs,
     read_labels,
 )
+from cvat_bridge.shapes import from_jobs
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
-from cvat_bridge.tasks import Job, Project, PushedTask, Task, TaskPoses
-from cvat_bridge.transport import Patience, Transport
+from cvat_bridge.tasks import YOLO_POSE_FORMAT, Job, Project, PushedTask, Task, TaskPoses
+from cvat_bridge.transport import Transport
 
-__all__ = ["Job", "Project", "PushedTask", "Server", "Task", "TaskPoses", "connect"]
+__all__ = ["Job", "Project", "PushedTask", "Server", "Task", "TaskPoses"]
 
 logger = logging.getLogger(__name__)
-
-FRAMES_PER_TASK = 500
-"""Frames of one task in a large push.
-
-From 100 to 1,000 frames a task the time of a push is the same (benchmarks/cvat_push.py), and what
-a broken push repeats grows.
-"""
-
-YOLO_POSE_FORMAT = "Ultralytics YOLO Pose 1.0"
-"""CVAT's name of the export that ultralytics trains on."""
-
-
-def connect(
-    url: str,
-    *,
-    token: str | None = None,
-    user: str | None = None,
-    password: str | None = None,
-    organization: str | None = None,
-    ca_file: str | Path | None = None,
-    verify: bool = True,
-    timeout_s: float = 300.0,
-    retries: int = 3,
-    backoff_s: float = 0.5,
-    poll_s: float = 0.2,
-    wait_s: float = 3600.0,
-    settle_s: float = 10.0,
-) -> "Server":
-    """Log in to a CVAT server.
-
-    Parameters
-    ----------
-    url
-        Like ``https://cvat.example.org``; without a scheme it is https. Plain http to another
-        machine works, with a warning.
-    token
-        Personal access token (CVAT: Profile, Security); preferred to user and password.
-    user, password
-        Login, if there is no token.
-    organization
-        Short name of the organisation to work in; ``""`` is the personal workspace, None leaves
-        it open.
-    ca_file
-        Certificate (PEM) of the institution that signed the server's.
-    verify
-        False connects without checking the certificate, with a warning.
-    timeout_s
-        Longest wait for one answer.
-    retries, backoff_s
-        How often requests that are safe to repeat are sent again after a broken connection or an
-        answer of 429, 502, 503 or 504, and the factor of the growing pause between.
-    poll_s, wait_s
-        First pause between looks at background work, and the longest wait for it.
-    settle_s
-        After poses were sent and the connection broke: how long the task must not change before
-        they are sent again (see `cvat_bridge.annotating`).
-
-    Returns
-    -------
-    Server
-        A context manager; leaving it logs out.
-
-    Raises
-    ------
-    AddressError, TlsError, NotCvatError, VersionError, LoginError
-        By what is wrong; no message holds a password or token.
-    """
-    transport, name = open_transport(
-        url,
-        token=token,
-        user=user,
-        password=password,
-        organization=organization,
-        ca_file=ca_file,
-        verify=verify,
-        patience=Patience(timeout_s, retries, backoff_s, poll_s, wait_s, settle_s),
-    )
-    return Server(transport, name)
 
 
 class Server:
@@ -263,30 +190,8 @@ class Server:
         first = list(islice(remaining, 1))
         if not first:
             raise PayloadError("There are no frames to send; CVAT makes no task without pictures.")
-        return self._push_parts(project, name, chain(first, remaining), frames_per_task, options)
-
-    def _push_parts(
-        self,
-        project: Project,
-        name: str,
-        frames: Iterator[Frame],
-        frames_per_task: int,
-        options: Mapping[str, Any],
-    ) -> Iterator[PushedTask]:
-        used: set[str] = set()
-        part = 0
-        while chunk := list(islice(frames, frames_per_task)):
-            named = number_frames(chunk, start=len(used))
-            names = [str(frame.name).lower() for frame in named]
-            for number, frame in enumerate(named, start=len(used)):
-                if str(frame.name).lower() in used:
-                    raise PayloadError(
-                        f"Frame {number}: the name {frame.name!r} is that of a frame in an earlier "
-                        "task of this push; names must differ, or exports could be mixed up."
-                    )
-            part += 1
-            yield self.push_task(project, f"{name}-{part}", named, **options)
-            used.update(names)
+        parts = split_into_tasks(name, chain(first, remaining), frames_per_task)
+        return (self.push_task(project, part, named, **options) for part, named in parts)
 
     def push_task(
         self,
@@ -369,7 +274,7 @@ class Server:
                 assignee=assignee,
                 image_quality=image_quality,
                 resumed=resumed,
-                progress=progress or _report_nothing,
+                progress=progress or report_nothing,
             )
         return PushedTask(
             id=task.id,
@@ -492,7 +397,3 @@ class Server:
             logger.warning("Waiting for another one at work on %s (%s)", what, holder)
 
         return one_at_a_time(f"{self.url} {what}", work, tell)
-
-
-def _report_nothing(step: str, done: int, total: int) -> None:
-    """Stand in for a progress function."""

@@ -10,6 +10,9 @@ from cvat_bridge.skeleton import SkeletonLabel
 Outcome = Literal["made", "completed", "found", "kept", "under_review"]
 """What a push did with a task; see `PushedTask`."""
 
+YOLO_POSE_FORMAT = "Ultralytics YOLO Pose 1.0"
+"""CVAT's name of the export that ultralytics trains on."""
+
 
 @dataclass(frozen=True)
 class Project:

@@ -1,7 +1,7 @@
 """Poses ⇄ the lines of YOLO pose label files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,3 +184,18 @@ def _format(
         else:
             fields += [f"{x:.{_DECIMALS}f}", f"{y:.{_DECIMALS}f}", str(int(seen))]
     return " ".join(fields) + "\n"
+
+
+def without_padding(line: Line, keypoint_count: int | None, where: str) -> Line:
+    """Drop the keypoints behind those of the skeleton, which CVAT fills up with zeros."""
+    if keypoint_count is None:
+        return line
+    count = len(line.points)
+    if count < keypoint_count or line.visibility[keypoint_count:].any():
+        raise FormatError(
+            f"{where}: {count} keypoints, but {keypoint_count} were asked for. Is this the right "
+            "skeleton?"
+        )
+    return replace(
+        line, points=line.points[:keypoint_count], visibility=line.visibility[:keypoint_count]
+    )

@@ -10,7 +10,7 @@ https://docs.ultralytics.com/datasets/pose/
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -34,7 +34,12 @@ from cvat_bridge.yolo_layout import (
     list_entries,
     read_config,
 )
-from cvat_bridge.yolo_lines import Line, format_for_cvat, format_for_training, parse_line
+from cvat_bridge.yolo_lines import (
+    format_for_cvat,
+    format_for_training,
+    parse_line,
+    without_padding,
+)
 
 Flavour = Literal["cvat", "ultralytics"]
 
@@ -269,7 +274,7 @@ def _read_frame(
                 where=where,
             )
             if label in (None, config.labels[line.class_id]):
-                lines.append(_without_padding(line, keypoint_count, where))
+                lines.append(without_padding(line, keypoint_count, where))
     scale = size or (1, 1)
     boxes = np.array([line.box for line in lines], float).reshape(-1, 4)
     return Frame(
@@ -281,20 +286,6 @@ def _read_frame(
         label_file=entry.label_file,
         labels=tuple(config.labels[line.class_id] for line in lines),
         boxes=boxes * (*scale, *scale),
-    )
-
-
-def _without_padding(line: Line, keypoint_count: int | None, where: str) -> Line:
-    if keypoint_count is None:
-        return line
-    count = len(line.points)
-    if count < keypoint_count or line.visibility[keypoint_count:].any():
-        raise FormatError(
-            f"{where}: {count} keypoints, but {keypoint_count} were asked for. Is this the right "
-            "skeleton?"
-        )
-    return replace(
-        line, points=line.points[:keypoint_count], visibility=line.visibility[:keypoint_count]
     )
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.utils.annotations as foua
 
-from cvat_bridge.server import FRAMES_PER_TASK, Project, Server
+from cvat_bridge.pushing import FRAMES_PER_TASK
+from cvat_bridge.server import Project, Server
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.login import Login, find_login

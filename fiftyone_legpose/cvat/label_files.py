@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from cvat_bridge.archives import open_archive
-from cvat_bridge.backup import read_backup
+from cvat_bridge.backup_reading import read_backup
 from cvat_bridge.errors import FormatError
 from cvat_bridge.pose_sets import Frame
 from cvat_bridge.poses import Pose

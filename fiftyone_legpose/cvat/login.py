@@ -43,7 +43,7 @@ class Login:
         CvatError
             No server or account is given, or the server refuses.
         """
-        from cvat_bridge.server import connect
+        from cvat_bridge.connecting import connect
 
         if not self.url:
             if run_url:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from cvat_bridge.backup import read_task_name, write_backup
+from cvat_bridge.backup import write_backup
+from cvat_bridge.backup_reading import read_task_name
 from cvat_bridge.errors import FormatError
 from fiftyone_legpose.cvat.results import load_results
 from fiftyone_legpose.cvat.stills import log_push, open_stills

@@ -14,7 +14,7 @@ from cvat_bridge.errors import (
     PermissionDeniedError,
     RejectedError,
 )
-from cvat_bridge.server import FRAMES_PER_TASK
+from cvat_bridge.pushing import FRAMES_PER_TASK
 from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.login import Account, Login, find_login

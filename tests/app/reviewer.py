@@ -6,7 +6,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
-from cvat_bridge.backup import read_backup
+from cvat_bridge.backup_reading import read_backup
 from cvat_bridge.pose_sets import Frame, PoseSet
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import write_yolo_pose

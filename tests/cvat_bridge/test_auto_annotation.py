@@ -13,7 +13,8 @@ from cvat_sdk.auto_annotation.exceptions import BadFunctionError
 from cvat_sdk.core import Client
 
 from cvat_bridge.auto_annotation import pose_function
-from cvat_bridge.backup import read_backup, write_backup
+from cvat_bridge.backup import write_backup
+from cvat_bridge.backup_reading import read_backup
 from cvat_bridge.frames import Frame
 from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton

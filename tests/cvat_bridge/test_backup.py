@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvat_bridge.backup import read_backup, write_backup
+from cvat_bridge.backup import write_backup
+from cvat_bridge.backup_reading import read_backup
 from cvat_bridge.errors import FormatError, PayloadError
 from cvat_bridge.frames import Frame
 from cvat_bridge.poses import Pose
@@ -151,7 +152,7 @@ def test_a_person_of_whom_no_point_is_known_survives_beside_its_track(tmp_path: 
     read = read_backup(tmp_path / "x.zip").poses
     assert read == {number: [one] for number, one in enumerate(people)}
     assert {one.track_id for found in read.values() for one in found} == {3}
-    with pytest.raises(PayloadError, match="Frame 0: two poses have the track id 3"):
+    with pytest.raises(PayloadError, match="Frame 0: two poses have the track number 3"):
         write_backup(tmp_path / "y.zip", "t", LEG, [frame(nothing, nothing)], as_tracks=True)
 
 
@@ -219,7 +220,7 @@ def test_a_folder_is_no_place_for_a_backup(tmp_path: Path):
 
 def test_one_track_cannot_be_twice_on_a_frame(tmp_path: Path):
     person = Pose([(1, 2)] * 3, [2] * 3, track_id=1)
-    with pytest.raises(PayloadError, match="Frame 0: two poses have the track id 1"):
+    with pytest.raises(PayloadError, match="Frame 0: two poses have the track number 1"):
         write_backup(tmp_path / "x.zip", "task", LEG, [frame(person, person)], as_tracks=True)
 
 

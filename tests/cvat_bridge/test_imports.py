@@ -29,7 +29,7 @@ def test_the_server_module_loads_no_sdk_before_it_connects():
 
 
 def test_public_names_are_there_and_others_are_not():
-    assert cvat_bridge.connect.__module__ == "cvat_bridge.server"
+    assert cvat_bridge.connect.__module__ == "cvat_bridge.connecting"
     assert set(cvat_bridge.__all__) <= set(dir(cvat_bridge))
     for name in cvat_bridge.__all__:
         assert getattr(cvat_bridge, name).__doc__

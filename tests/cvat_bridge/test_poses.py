@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from cvat_bridge.errors import PayloadError, PoseError
 from cvat_bridge.payloads import check_annotations
-from cvat_bridge.poses import Pose, from_annotations, from_jobs, to_shape, to_track
+from cvat_bridge.poses import Pose
+from cvat_bridge.shapes import from_annotations, from_jobs, to_shape, to_track
 from cvat_bridge.skeleton import Skeleton, SkeletonLabel
 
 NAMES = ("hip", "knee", "foot")

@@ -31,7 +31,7 @@ from cvat_bridge.errors import (
     VersionError,
 )
 from cvat_bridge.frames import Frame, upload_groups
-from cvat_bridge.poses import to_shape, to_track
+from cvat_bridge.shapes import to_shape, to_track
 from cvat_bridge.skeleton import Skeleton
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose.legs import KEYPOINTS, SKELETON

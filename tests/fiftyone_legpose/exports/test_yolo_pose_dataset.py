@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cvat_bridge.archives import unpack
 from cvat_bridge.backup import write_backup
 from cvat_bridge.frames import Frame
-from cvat_bridge.poses import Pose, from_annotations
+from cvat_bridge.poses import Pose
+from cvat_bridge.shapes import from_annotations
 from cvat_bridge.skeleton import SkeletonLabel
 from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs

@@ -7,7 +7,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from cvat_bridge.backup import read_backup
+from cvat_bridge.backup_reading import read_backup
 from cvat_bridge.errors import FormatError
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.errors import DatasetError

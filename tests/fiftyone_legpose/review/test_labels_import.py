@@ -10,12 +10,12 @@ import pytest
 
 import fiftyone_legpose as lp
 from cvat_bridge.backup import write_backup
+from cvat_bridge.connecting import connect
 from cvat_bridge.errors import FormatError, NotFoundError
 from cvat_bridge.frames import Frame
 from cvat_bridge.pose_sets import Frame as LabelledFrame
 from cvat_bridge.pose_sets import PoseSet
 from cvat_bridge.poses import Pose
-from cvat_bridge.server import connect
 from cvat_bridge.skeleton import Skeleton
 from cvat_bridge.yolo_pose import write_yolo_pose
 from fiftyone_legpose import legs
@@ -361,7 +361,7 @@ def test_frames_of_a_task_made_of_the_only_video(video, server, segment_size):
     task = server.add_video_task(
         "clip", project.id, 4, SIZE, start=2, step=3, segment_size=segment_size
     )
-    from cvat_bridge.poses import to_shape
+    from cvat_bridge.shapes import to_shape
 
     server.draw(task.id, {"shapes": [to_shape(person(1), 1, label)], "tracks": []})
     summary = import_labels(video, f"task:{task.id}", unfinished=True)

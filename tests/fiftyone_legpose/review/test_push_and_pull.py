@@ -15,7 +15,8 @@ from cvat_bridge.errors import (
     NotFoundError,
     ServerError,
 )
-from cvat_bridge.poses import Pose, to_track
+from cvat_bridge.poses import Pose
+from cvat_bridge.shapes import to_track
 from cvat_bridge.skeleton import SkeletonLabel
 from fiftyone_legpose import legs
 from fiftyone_legpose.cvat import results as results_module

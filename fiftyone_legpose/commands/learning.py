@@ -17,6 +17,7 @@ from fiftyone_legpose.commands.common import (
 )
 from fiftyone_legpose.commands.options import inference_options, verb_options
 from fiftyone_legpose.prediction.inference import NetworkOptions, SwitchOptions
+from fiftyone_legpose.zoo import version_files
 
 app = typer.Typer()
 weights_app = typer.Typer(help="Versions of the model's weights.", no_args_is_help=True)
@@ -255,9 +256,7 @@ def weights_export_command(
     name: VersionName, target: Annotated[Path, typer.Argument(help="File to write.")]
 ) -> None:
     """Write a version into one file, to give to somebody else."""
-    from fiftyone_legpose.zoo import registry
-
-    say(f"Written to {registry.export_version(name, target)}.")
+    say(f"Written to {version_files.export_version(name, target)}.")
 
 
 @weights_app.command("import")
@@ -271,10 +270,8 @@ def weights_import_command(
     trust: Trust = False,
 ) -> None:
     """Add a version from a file."""
-    from fiftyone_legpose.zoo import registry
-
     sides = True if right_first else None  # an export says it itself
-    version = registry.import_version(source, name, right_first=sides, trust=trust)
+    version = version_files.import_version(source, name, right_first=sides, trust=trust)
     say(f"Added {_line(version)}")
 
 

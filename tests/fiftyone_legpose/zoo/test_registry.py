@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fiftyone_legpose.errors import WeightsError
-from fiftyone_legpose.zoo import registry
+from fiftyone_legpose.zoo import registry, version_files
 from fiftyone_legpose.zoo.registry import Version
 
 
@@ -117,33 +117,33 @@ def test_weights_that_changed_on_disk_are_refused(zoo, checkpoint):
 
 def test_export_and_import_keep_the_description(zoo, checkpoint, tmp_path, monkeypatch):
     added = registry.add_version(checkpoint, _described("round1"))
-    packed = registry.export_version("round1", tmp_path / "out" / "round1.zip")
-    bare = registry.export_version("round1", tmp_path / "out" / "round1.pt")
+    packed = version_files.export_version("round1", tmp_path / "out" / "round1.zip")
+    bare = version_files.export_version("round1", tmp_path / "out" / "round1.pt")
     assert bare.read_bytes() == checkpoint.read_bytes()
     assert str(tmp_path) not in json.dumps(zipfile.ZipFile(packed).read("version.json").decode())
     with pytest.raises(WeightsError, match="exists already"):
-        registry.export_version("round1", packed)
+        version_files.export_version("round1", packed)
     with pytest.raises(WeightsError, match=r"\.pt or \.zip"):
-        registry.export_version("round1", tmp_path / "round1.onnx")
+        version_files.export_version("round1", tmp_path / "round1.onnx")
 
     registry.remove_version("round1")
     with pytest.raises(WeightsError, match="trust=True"):
-        registry.import_version(packed)
-    assert registry.import_version(packed, trust=True) == added
+        version_files.import_version(packed)
+    assert version_files.import_version(packed, trust=True) == added
     # Its sha256 is known by now, so that a second name needs no trust.
-    assert registry.import_version(packed, "again").name == "again"
+    assert version_files.import_version(packed, "again").name == "again"
     with pytest.raises(WeightsError, match="already"):
-        registry.import_version(packed, trust=True)
-    assert registry.import_version(bare, "bare").frames == {}
+        version_files.import_version(packed, trust=True)
+    assert version_files.import_version(bare, "bare").frames == {}
 
 
 def test_a_checkpoint_of_the_other_order_is_imported_as_such(zoo, checkpoint, tmp_path):
-    assert not registry.import_version(checkpoint, "plain", trust=True).right_first
-    turned = registry.import_version(checkpoint, "turned", right_first=True, trust=True)
+    assert not version_files.import_version(checkpoint, "plain", trust=True).right_first
+    turned = version_files.import_version(checkpoint, "turned", right_first=True, trust=True)
     assert registry.get_version("turned").right_first
-    packed = registry.export_version("turned", tmp_path / "turned.zip")
-    assert registry.import_version(packed, "again").right_first == turned.right_first
-    assert not registry.import_version(packed, "corrected", right_first=False).right_first
+    packed = version_files.export_version("turned", tmp_path / "turned.zip")
+    assert version_files.import_version(packed, "again").right_first == turned.right_first
+    assert not version_files.import_version(packed, "corrected", right_first=False).right_first
 
 
 def test_lineage_goes_back_to_all_that_a_version_came_from(zoo, tmp_path):
@@ -169,8 +169,8 @@ def test_import_takes_two_members_by_name_only(zoo, checkpoint, tmp_path):
         archive.writestr("version.json", json.dumps({"name": "../../evil", "path": "/etc"}))
         archive.writestr("../../escaped.txt", "x")
     with pytest.raises(WeightsError, match="cannot name a version"):
-        registry.import_version(hostile, trust=True)
-    assert registry.import_version(hostile, "tame", trust=True).name == "tame"
+        version_files.import_version(hostile, trust=True)
+    assert version_files.import_version(hostile, "tame", trust=True).name == "tame"
     assert not list(tmp_path.rglob("escaped.txt"))
 
 
@@ -181,11 +181,11 @@ def test_imports_that_are_no_export_are_refused(zoo, checkpoint, tmp_path):
         archive.writestr("version.json", json.dumps({"name": "a", "sha256": "ff"}))
     zipfile.ZipFile(empty, "w").close()
     with pytest.raises(WeightsError, match="damaged"):
-        registry.import_version(swapped, trust=True)
+        version_files.import_version(swapped, trust=True)
     with pytest.raises(WeightsError, match="no exported version"):
-        registry.import_version(empty, trust=True)
+        version_files.import_version(empty, trust=True)
     with pytest.raises(WeightsError, match="No file"):
-        registry.import_version(tmp_path / "none.zip", trust=True)
+        version_files.import_version(tmp_path / "none.zip", trust=True)
     assert _names() == ["1"]
     assert list(zoo.iterdir()) == []
 
@@ -211,5 +211,5 @@ def test_a_description_of_other_types_is_refused(zoo, checkpoint, tmp_path, valu
         archive.write(checkpoint, "weights.pt")
         archive.writestr("version.json", json.dumps({"name": "a"} | values))
     with pytest.raises(WeightsError, match=f"no exported version: {word}"):
-        registry.import_version(foreign, trust=True)
+        version_files.import_version(foreign, trust=True)
     assert _names() == ["1"]

@@ -9,7 +9,7 @@ import pytest
 
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.files import file_sha256
-from fiftyone_legpose.zoo import checkpoints, registry
+from fiftyone_legpose.zoo import checkpoints, registry, version_files
 from fiftyone_legpose.zoo.checkpoints import shipped_checkpoint
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import AUTHOR_NAME, Weights, find_weights, load_yolo
@@ -107,7 +107,7 @@ def test_the_authors_weights_are_right_first_and_need_trust(zoo, bomb):
     with pytest.raises(WeightsError, match="trust=True"):
         find_weights(AUTHOR_NAME)
     assert find_weights(AUTHOR_NAME, trust=True).right_first
-    registry.import_version(bomb, "the-same-file", trust=True)
+    version_files.import_version(bomb, "the-same-file", trust=True)
     assert find_weights(AUTHOR_NAME).right_first
     registry.remove_version("the-same-file")
     assert find_weights(bomb, trust=True, right_first=True).right_first
@@ -115,7 +115,7 @@ def test_the_authors_weights_are_right_first_and_need_trust(zoo, bomb):
 
 
 def test_versions_are_found_by_name_and_by_use(zoo, bomb):
-    registry.import_version(bomb, "round1", trust=True)
+    version_files.import_version(bomb, "round1", trust=True)
     by_name = find_weights("round1")
     assert by_name == find_weights("legpose-yolov8n@round1") == find_weights(version="round1")
     assert by_name.name == "legpose-yolov8n@round1"

@@ -147,3 +147,16 @@ def turn_clip(source: Path, target: Path) -> Path:
         if subprocess.run([*command, str(target)], check=False).returncode == 0:
             return target
     raise AssertionError("this ffmpeg cannot write a rotated video")
+
+
+def damage_frames(path: Path, *frames: int) -> None:
+    """Overwrite frames of a video, counted from 1 in the order of the file."""
+    asked = ["-select_streams", "v:0", "-show_entries", "packet=pos,size", "-of", "csv=p=0"]
+    told = subprocess.run(
+        ["ffprobe", "-v", "error", *asked, str(path)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    with path.open("r+b") as file:
+        for frame in frames:
+            size, position = told[frame - 1].split(",")[:2]
+            file.seek(int(position))
+            file.write(b"\xff" * int(size))

@@ -48,11 +48,11 @@ def select_command(
     **options: Any,
 ) -> None:
     """Choose the frames that a person should correct."""
+    from fiftyone_legpose.dataset.frames import frame_ids
     from fiftyone_legpose.selection.select import select
 
     view_of_chosen = select(open_collection(dataset, view), count=count, **options)
-    video = view_of_chosen.media_type == "video"
-    chosen = view_of_chosen.count("frames") if video else len(view_of_chosen)
+    chosen = len(frame_ids(view_of_chosen))
     say(f"{chosen} frames selected by {options['strategy']!r}.")
     say(f"Next: legpose push {dataset} round1, or to a file: --backup round1.zip")
 

@@ -15,7 +15,7 @@ from cvat_bridge.frames import Frame
 from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose.dataset import pose_table
-from fiftyone_legpose.dataset.frames import dataset_id, source_dataset
+from fiftyone_legpose.dataset.frames import dataset_id, sample_values, source_dataset
 from fiftyone_legpose.errors import DatasetError
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
@@ -176,7 +176,7 @@ def read_outgoing(
             f"{keypoint_count}: give the field its own in dataset.skeletons."
         )
     if media_field != "filepath":
-        table = replace(table, filepaths=view.values(media_field))
+        table = replace(table, filepaths=sample_values(view, media_field)[0])
     known = [(str(sample_id), int(track)) for sample_id, track in people]
     person, numbered = _number_people(table, known, by_stretch=as_tracks and video)
     return _from_table(table, person, numbered, key, _name_tag(view, key, table.frame_ids), video)
@@ -194,7 +194,7 @@ def _name_tag(view: Any, key: str, frame_ids: Sequence[str]) -> str:
 
 def _know_sizes(view: Any, video: bool) -> None:
     field = "metadata.frame_width" if video else "metadata.width"
-    if None in view.values(field):
+    if None in sample_values(view, field)[0]:
         view.compute_metadata(progress=False)
 
 

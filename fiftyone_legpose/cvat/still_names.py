@@ -13,13 +13,16 @@ import numpy as np
 from cvat_bridge.names import plain_name
 from fiftyone_legpose.cvat.announce import BACKEND
 from fiftyone_legpose.cvat.results import load_results
-from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S
-from fiftyone_legpose.dataset.frames import source_dataset
+from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_FRAMES, STILLS_PER_S
+from fiftyone_legpose.dataset.frame_times import frame_of_still, video_times
+from fiftyone_legpose.dataset.frames import sample_values, source_dataset
 from fiftyone_legpose.dataset.pose_table import PoseTable
-from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.errors import DatasetError, UnreadableError
+from fiftyone_legpose.videos.probe import probe
 
 _NUMBERED = re.compile(r"(.+)_(\d+)")
 _CVAT_FRAME = "frame"
+_SOME_MISSING = "its playable copy lacks"
 
 
 class StillNames:
@@ -41,8 +44,11 @@ class StillNames:
     """
 
     def __init__(self, view: Any, table: PoseTable, *, fps: float | None = None):
+        self._view = view
         self._table = table
         self._fps = fps
+        self._times_s: dict[int, np.ndarray] = {}
+        self._differences: dict[int, str | None] = {}
         self._position = {frame_id: i for i, frame_id in enumerate(table.frame_ids)}
         self._pushed = _pushed_names(source_dataset(view), self._position)
         video = view.media_type == "video"
@@ -75,8 +81,10 @@ class StillNames:
         stem, number = parts[1], int(parts[2])
         sample = self._videos.find(stem)
         if sample is not None:
-            return self._by_number.get((sample, self._frame_number(sample, number, name)))
+            shown = self._frame_number(sample, number, name)
+            return None if shown is None else self._by_number.get((sample, shown))
         if stem == _CVAT_FRAME and len(self._table.sample_ids) == 1 and any(self._videos):
+            self._check_same_frames(0, name, every=True)
             return self._by_number.get((0, number + 1))
         return None
 
@@ -85,12 +93,13 @@ class StillNames:
         names = [*self._images, *(f"{video}_00001" for video in self._videos), *self._pushed]
         return ", ".join(names[:3]) or "nothing"
 
-    def _frame_number(self, sample: int, still: int, name: str) -> int:
+    def _frame_number(self, sample: int, still: int, name: str) -> int | None:
+        self._check_same_frames(sample, name)
         rate = float(self._table.frame_rates[sample])
         if self._fps is not None:
-            return _frame_at(still, self._fps, rate)
-        sampled = _frame_at(still, STILLS_PER_S, rate)
-        if sampled != still:
+            return self._frame_at(sample, still, self._fps)
+        sampled = self._frame_at(sample, still, STILLS_PER_S)
+        if sampled is not None and sampled != still:
             raise DatasetError(
                 f"{name} is frame {sampled} of a video of {rate:g} frames per second if "
                 f"{STILLS_PER_S:g} stills per second were extracted, as `legpose frames` does, and "
@@ -98,6 +107,52 @@ class StillNames:
                 f"(--fps {STILLS_PER_S:g}), or fps={ceil(rate)} (--fps {ceil(rate)})."
             )
         return still
+
+    def _frame_at(self, sample: int, still: int, fps: float) -> int | None:
+        rate = float(self._table.frame_rates[sample])
+        if np.isnan(rate) or fps >= rate:
+            return still
+        if sample not in self._times_s:
+            # Of the whole video: a view may hold some of its frames.
+            video = source_dataset(self._view).select(self._table.sample_ids[sample])
+            self._times_s[sample] = np.array(list(video_times(video).values()))
+        return frame_of_still(self._times_s[sample], still, fps)
+
+    def _check_same_frames(self, sample: int, name: str, *, every: bool = False) -> None:
+        """Refuse a video whose frames are not those of the file that was labelled.
+
+        With `every`, the labels count all frames of the file, also those that cannot be decoded.
+
+        Raises
+        ------
+        DatasetError
+        """
+        if sample not in self._differences:
+            one = source_dataset(self._view)[self._table.sample_ids[sample]]
+            self._differences[sample] = _difference(one)
+        difference = self._differences[sample]
+        if difference and (every or not difference.startswith(_SOME_MISSING)):
+            raise DatasetError(
+                f"{name} cannot be mapped to a frame of this dataset: {difference}. Load the video "
+                "into a new dataset, label frames of it (legpose push, or legpose frames), or "
+                "leave it out."
+            )
+
+
+def _difference(sample: fo.Sample) -> str | None:
+    """Say how the frames of a copy differ from those of the original; None where they do not."""
+    source = sample[SOURCE] if sample.has_field(SOURCE) else None
+    if source is None or source == sample.filepath:
+        return None
+    if sample.has_field(SOURCE_FRAMES) and sample[SOURCE_FRAMES] is not None:
+        lost = sample[SOURCE_FRAMES] - sample.metadata.total_frame_count
+        return f"{_SOME_MISSING} {lost} of its frames, which cannot be decoded" if lost else None
+    try:
+        facts = probe(Path(source))
+    except UnreadableError as error:
+        return f"its playable copy may have other frames than the original {source}: {error}"
+    kept = facts.frame_count == sample.metadata.total_frame_count and facts.constant_rate
+    return None if kept else "frames of its playable copy were repeated or left out"
 
 
 class _Names:
@@ -135,13 +190,6 @@ class _Names:
         return None
 
 
-def _frame_at(still: int, fps: float, rate: float) -> int:
-    if np.isnan(rate) or fps >= rate:
-        return still
-    # ffmpeg's fps filter shows the last frame whose time rounds to the still's or before.
-    return ceil(round((still - 0.5) / fps * rate, 6))
-
-
 def _pushed_names(dataset: fo.Dataset, position: dict[str, int]) -> dict[str, int]:
     names: dict[str, int] = {}
     for key in dataset.list_annotation_runs(method=BACKEND):
@@ -156,7 +204,7 @@ def _paths_of(view: Any, table: PoseTable) -> list[list[str]]:
     """Give the paths of each sample: of its file, and of the file that it was copied from."""
     sources: Iterable[str | None] = [None] * len(table.sample_ids)
     if view.has_sample_field(SOURCE):
-        sources = view.values(SOURCE)
+        [sources] = sample_values(view, SOURCE)
     return [
         [path for path in (filepath, source) if path]
         for filepath, source in zip(table.filepaths, sources, strict=True)

@@ -38,6 +38,15 @@ SOURCE = "source"
 SOURCE_BYTES = "source_bytes"
 """Sample field with the size of the source when it was loaded."""
 
+SOURCE_FRAMES: Final = "source_frames"
+"""Sample field with the frames of the source that a player shows, whether or not they can be
+decoded; `metadata.total_frame_count` is that of the file at `filepath`."""
+
+TIME_S: Final = "time_s"
+"""Frame field with the seconds from the video's first frame to this one, by the source's own clock.
+
+Datasets loaded before it was kept lack it; `pose_table.frame_times` then counts frames."""
+
 VIDEO = "video"
 """Sample field of stills with the name of the video that they were taken from."""
 

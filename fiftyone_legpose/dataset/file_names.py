@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_legpose.dataset.fields import SOURCE
+from fiftyone_legpose.dataset.frames import sample_values
 
 
 def file_names(collection: Any) -> list[str]:
@@ -11,7 +12,7 @@ def file_names(collection: Any) -> list[str]:
 
     A playable copy is named by a hash: nobody knows it by that.
     """
-    paths = collection.values("filepath")
+    [paths] = sample_values(collection, "filepath")
     known = collection.has_sample_field(SOURCE)
-    sources = collection.values(SOURCE) if known else [None] * len(paths)
+    sources = sample_values(collection, SOURCE)[0] if known else [None] * len(paths)
     return [Path(source or path).name for source, path in zip(sources, paths, strict=True)]

@@ -15,7 +15,7 @@ import numpy as np
 from bson import ObjectId
 
 from fiftyone_legpose.dataset.fields import CORRECTED, EMPTY, OUT, REVIEW, SELECTED
-from fiftyone_legpose.dataset.frames import source_dataset
+from fiftyone_legpose.dataset.frames import documents_by_id, source_dataset, values
 from fiftyone_legpose.errors import DatasetError
 
 STATES: Final = (SELECTED, OUT, CORRECTED, EMPTY)
@@ -85,18 +85,9 @@ def read(view: Any) -> Reviews:
     -------
     Reviews
     """
-    video = view.media_type == "video"
-    prefix = "frames." if video else ""
-    ids = view.values(f"{prefix}id")
-    frame_ids = [i for sample in ids for i in sample or []] if video else list(ids)
-    columns: dict[str, list[Any]] = dict.fromkeys(
-        ("score", "reasons", "state", "key"), [None] * len(frame_ids)
-    )
-    if view.get_field(f"{prefix}{REVIEW}.state") is not None:
-        cells = view.values([f"{prefix}{REVIEW}.{name}" for name in columns])
-        if video:
-            cells = [[cell for sample in column for cell in sample or []] for column in cells]
-        columns = dict(zip(columns, cells, strict=True))
+    names = ("score", "reasons", "state", "key")
+    frame_ids, *cells = values(view, "id", *(f"{REVIEW}.{name}" for name in names))
+    columns = dict(zip(names, cells, strict=True))
     return Reviews(
         frame_ids=frame_ids,
         score=np.array([np.nan if s is None else s for s in columns["score"]], float),
@@ -147,7 +138,7 @@ def mark(
         return
     declare(dataset)
     at = at or datetime.now(UTC)
-    known = _labels(dataset, frame_ids)
+    known = documents_by_id(dataset, frame_ids, [REVIEW])
     unknown = [frame_id for frame_id in frame_ids if frame_id not in known]
     if unknown:
         raise DatasetError(
@@ -156,8 +147,9 @@ def mark(
         )
     documents = {}
     for frame_id, old in known.items():
-        score, reasons = (old["score"], old["reasons"]) if old is not None else (None, None)
-        documents[frame_id] = document(score, reasons or [], state, key=key, by=by, at=at)
+        label = old.get(REVIEW) or {}
+        score, reasons = label.get("score"), label.get("reasons") or []
+        documents[frame_id] = document(score, reasons, state, key=key, by=by, at=at)
     write(dataset, documents)
 
 
@@ -241,13 +233,3 @@ def summarize(dataset: fo.Dataset) -> None:
         dataset.update_summary_field(SUMMARY)
         return
     dataset.create_summary_field(f"frames.{REVIEW}.score", field_name=SUMMARY)
-
-
-def _labels(dataset: fo.Dataset, frame_ids: list[str]) -> dict[str, fo.Classification]:
-    if dataset.media_type == "video":
-        view = dataset.select_frames(frame_ids)
-        ids, labels = view.values(["frames.id", f"frames.{REVIEW}"])
-        ids, labels = [[cell for sample in column for cell in sample] for column in (ids, labels)]
-    else:
-        ids, labels = dataset.select(frame_ids).values(["id", REVIEW])
-    return dict(zip(ids, labels, strict=True))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fiftyone as fo
+from bson import ObjectId
 
 
 def source_dataset(collection: Any) -> fo.Dataset:
@@ -48,7 +49,8 @@ def frame_documents(view: Any, fields: Sequence[str]) -> Iterator[tuple[str, dic
     -----
     `view.values()` puts all frames of a video into one document, and MongoDB allows one 16 MB: with
     the columns that a table of poses needs that is a quarter of an hour of one person at 30
-    frames/s.
+    frames/s. A view that names frames has MongoDB hold all of a video, up to 100 MB: of longer
+    ones the frames are read in pages.
     """
     video = is_video(view)
     prefix = "frames." if video else ""
@@ -56,16 +58,93 @@ def frame_documents(view: Any, fields: Sequence[str]) -> Iterator[tuple[str, dic
     # Unwound directly behind the lookup, MongoDB never holds all frames of a video at once.
     unwind = [{"$unwind": "$frames"}] if video else []
     pipeline = [*unwind, {"$project": {f"{prefix}{path}": True for path in wanted}}]
-    for row in view._aggregate(attach_frames=video, post_pipeline=pipeline):
-        yield str(row["_id"]), row["frames"] if video else row
+    pages = _pages(view)
+    if not pages:
+        for row in view._aggregate(attach_frames=video, post_pipeline=pipeline):
+            yield str(row["_id"]), row["frames"] if video else row
+        return
+    for sample_id in _sample_ids(view, pages):
+        one = view.select(sample_id)
+        for page in pages:
+            for row in one._aggregate(attach_frames=True, support=page, post_pipeline=pipeline):
+                yield str(row["_id"]), row["frames"]
+
+
+_PAGE = 4000
+"""Frames of a video that are read at once: of six persons about 50 MB."""
+
+_PAGEABLE = (fo.SelectFrames, fo.ExcludeFrames, fo.MatchFrames)
+
+
+def _pages(view: Any) -> list[tuple[int, int]]:
+    """List the spans of frame numbers to read one after the other; none where one query does."""
+    if not is_video(view) or isinstance(view, fo.Dataset) or is_cut_out(view):
+        return []
+    dataset = source_dataset(view)
+    asking = [stage for stage in view._stages if stage._needs_frames(dataset)]
+    if not asking or not all(isinstance(stage, _PAGEABLE) for stage in asking):
+        return []
+    count = "metadata.total_frame_count"
+    longest = dataset._sample_collection.find_one({}, {count: True}, sort=[(count, -1)])
+    frames = _cell(longest, count) or 0
+    starts = range(1, frames + 1, _PAGE) if frames > _PAGE else []
+    return [(first, first + _PAGE - 1) for first in starts]
+
+
+def _sample_ids(view: Any, pages: Sequence[tuple[int, int]]) -> list[str]:
+    """List the ids of a view's videos in its order, without holding all frames of one."""
+    dataset = source_dataset(view)
+    whole = dataset.view()
+    for stage in view._stages:
+        if not stage._needs_frames(dataset):
+            whole = whole.add_stage(stage)
+    pipeline = [{"$project": {"_id": True}}]
+    there = {
+        str(row["_id"])
+        for page in pages
+        for row in view._aggregate(attach_frames=True, support=page, post_pipeline=pipeline)
+    }
+    return [sample_id for sample_id in whole.values("id") if sample_id in there]
+
+
+def sample_values(view: Any, *fields: str) -> list[list[Any]]:
+    """Read fields of samples, never of frames: a list for each field.
+
+    `view.values()` fetches all frames of a video where the view names some of them.
+    """
+    pages = _pages(view)
+    if pages:
+        view = source_dataset(view).select(_sample_ids(view, pages), ordered=True)
+    return [list(column) for column in view.values(list(fields))]
 
 
 def values(view: Any, *fields: str) -> list[list[Any]]:
-    """Read bare fields of every frame, or of every image: a flat list for each field."""
-    if not is_video(view):
-        return [list(column) for column in view.values(list(fields))]
-    columns = view.values([f"frames.{field}" for field in fields])
-    return [[cell for sample in column for cell in sample or []] for column in columns]
+    """Read bare fields of every frame, or of every image: a flat list for each field.
+
+    What is a document, such as a label, comes as MongoDB holds it.
+    """
+    columns: list[list[Any]] = [[] for _ in fields]
+    for _, document in frame_documents(view, [field for field in fields if field != "id"]):
+        for column, field in zip(columns, fields, strict=True):
+            column.append(str(document["_id"]) if field == "id" else _cell(document, field))
+    return columns
+
+
+def _cell(value: Any, path: str) -> Any:
+    """Read a path below a document; of a list, the path below each of its items."""
+    for position, name in enumerate(path.split(".")):
+        if isinstance(value, list):
+            rest = ".".join(path.split(".")[position:])
+            return [_cell(item, rest) for item in value]
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def tag_labels(dataset: fo.Dataset, field: str, ids: Sequence[str], tag: str) -> None:
+    """Tag the labels of a bare field on some frames, or images, by their ids."""
+    chosen = {"_id": {"$in": [ObjectId(i) for i in ids]}}
+    raw(dataset).update_many(chosen, {"$addToSet": {f"{field}.tags": tag}})
+    dataset.reload()
 
 
 def frame_ids(view: Any) -> list[str]:
@@ -97,6 +176,11 @@ def write(dataset: fo.Dataset, field: str, values_by_id: Mapping[str, Any]) -> N
 def raw(dataset: fo.Dataset) -> Any:
     """Give the MongoDB collection that holds the frame documents, or the samples of images."""
     return dataset._frame_collection if is_video(dataset) else dataset._sample_collection
+
+
+def count_frames(dataset: fo.Dataset) -> int:
+    """Count the frame documents, or the images, of a dataset."""
+    return int(raw(dataset).count_documents({}))
 
 
 def has_value(dataset: fo.Dataset, field: str) -> bool:
@@ -149,8 +233,18 @@ def labels_by_frame(
     if dataset.media_type == "group":
         dataset = dataset.select_group_slices(_allow_mixed=True)
     if dataset._has_frame_fields() and dataset._is_frame_field(f"frames.{field}"):
-        columns = dataset.select_frames(frame_ids).values(["frames.id", f"frames.{field}"])
-        ids, labels = ([cell for sample in column for cell in sample] for column in columns)
-    else:
-        ids, labels = dataset.select(frame_ids).values(["id", field])
+        chosen = {"_id": {"$in": [ObjectId(i) for i in frame_ids]}}
+        found = source_dataset(dataset)._frame_collection.find(chosen, {field: True})
+        known = ((str(frame["_id"]), frame.get(field)) for frame in found)
+        return {i: None if label is None else fo.Keypoints.from_dict(label) for i, label in known}
+    ids, labels = dataset.select(frame_ids).values(["id", field])
     return dict(zip(ids, labels, strict=True))
+
+
+def documents_by_id(
+    dataset: fo.Dataset, ids: Sequence[str], fields: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Read some fields of frames, or of images, as MongoDB holds them, by id."""
+    chosen = {"_id": {"$in": [ObjectId(i) for i in ids]}}
+    found = raw(dataset).find(chosen, dict.fromkeys(fields, True))
+    return {str(document["_id"]): document for document in found}

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fiftyone_legpose.dataset.fields import SOURCE, SUBJECT, VIDEO
-from fiftyone_legpose.dataset.frames import is_cut_out, source_dataset
+from fiftyone_legpose.dataset.frames import is_cut_out, sample_values, source_dataset
 
 _NUMBERED = re.compile(r"(.*?)[ _.-]?\d+")
 
@@ -37,7 +37,7 @@ def sample_groups(view: Any) -> tuple[list[str], list[str]]:
     videos = _video_names(whole) if whole.media_type == "video" else _takes(whole, subjects)
     groups = [subject or video for subject, video in zip(subjects, videos, strict=True)]
     place = {sample_id: i for i, sample_id in enumerate(whole.values("id"))}
-    chosen = [place[sample_id] for sample_id in view.values("id")]
+    chosen = [place[sample_id] for sample_id in sample_values(view, "id")[0]]
     joined = _joined(groups, videos)
     return [joined[i] for i in chosen], [videos[i] for i in chosen]
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.dataset.frames import frame_documents
+from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.frame_times import frame_times, read_time
+from fiftyone_legpose.dataset.frames import frame_documents, sample_values
 from fiftyone_legpose.dataset.keypoint_labels import _stated, visibility
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose import geometry
@@ -34,6 +36,8 @@ class PoseTable:
     """(F,): index of each frame's sample."""
     frame_number: np.ndarray
     """(F,): from 1."""
+    time_s: np.ndarray
+    """(F,): seconds from the first frame of the video, NaN for images; see `frame_times`."""
     looked_at: np.ndarray
     """(F,) of bool: the field is set, though perhaps with nobody in it."""
     label_ids: list[str]
@@ -95,17 +99,20 @@ def read_poses(view: Any, field: str) -> PoseTable:
     prefix = f"frames.{field}" if view.media_type == "video" else field
     if view.get_field(f"{prefix}.keypoints") is None:
         raise DatasetError(f"{view.name or 'the dataset'!r} has no keypoints in field {field!r}")
-    ids, filepaths = view.values(["id", "filepath"])
+    ids, filepaths = sample_values(view, "id", "filepath")
     sizes, rates = _read_metadata(view, filepaths)
     number_of = {sample_id: i for i, sample_id in enumerate(ids)}
     attributes = ("_id", "points", "confidence", "visible", "score", "index")
     frame_ids: list[str] = []
     frame_sample: list[int] = []
     numbers: list[int] = []
+    stored_s: list[float] = []
     present: list[bool] = []
     pose_frame: list[int] = []
     poses: dict[str, list[Any]] = {name: [] for name in attributes}
     paths = [f"{field}.keypoints.{name}" for name in attributes]
+    if view.media_type == "video":
+        paths.append(fields.TIME_S)
     for sample_id, frame in frame_documents(view, paths):
         keypoints = (frame.get(field) or {}).get("keypoints")
         for keypoint in keypoints or []:
@@ -115,8 +122,10 @@ def read_poses(view: Any, field: str) -> PoseTable:
         frame_ids.append(str(frame["_id"]))
         frame_sample.append(number_of[sample_id])
         numbers.append(frame.get("frame_number", 1))
+        stored_s.append(read_time(frame))
         present.append(keypoints is not None)
     of_frame, of_pose = np.array(frame_sample, int), np.array(pose_frame, int)
+    number = np.array(numbers, int)
     points = _stack(poses["points"], "points", 2) * sizes[of_frame[of_pose]][:, None, :]
     confidence = _stack(poses["confidence"], "confidence", 1, like=points)
     said = [_stated(visible, points.shape[1]) for visible in poses["visible"]]
@@ -128,7 +137,8 @@ def read_poses(view: Any, field: str) -> PoseTable:
         frame_rates=rates,
         frame_ids=frame_ids,
         frame_sample=of_frame,
-        frame_number=np.array(numbers, int),
+        frame_number=number,
+        time_s=frame_times(number, np.array(stored_s, float), of_frame, rates),
         looked_at=np.array(present, bool),
         label_ids=[str(label_id) for label_id in poses["_id"]],
         pose_frame=of_pose,
@@ -146,10 +156,10 @@ def _read_metadata(view: Any, filepaths: list[str]) -> tuple[np.ndarray, np.ndar
     if view.media_type == "video":
         names = ["frame_width", "frame_height", "frame_rate"]
     paths = [f"metadata.{name}" for name in names]
-    columns = view.values(paths)
+    columns = sample_values(view, *paths)
     if any(value is None for column in columns for value in column):
         view.compute_metadata(progress=False)
-        columns = view.values(paths)
+        columns = sample_values(view, *paths)
     table = np.array(columns, float).T.reshape(len(filepaths), len(names))
     unknown = np.flatnonzero(np.isnan(table).any(axis=1))
     if len(unknown):

@@ -9,6 +9,7 @@ from fiftyone import ViewField
 
 from fiftyone_legpose.dataset.checks import check_legs, check_whole
 from fiftyone_legpose.dataset.fields import VIDEO
+from fiftyone_legpose.dataset.frames import sample_values
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError
@@ -79,7 +80,7 @@ def labelled_frames(view: Any, gt_field: str) -> Any:
         )
     looked_at = ViewField(gt_field) != None  # noqa: E711 - a FiftyOne expression
     labelled = view.match_frames(looked_at) if video else view.match(looked_at)
-    if not len(labelled):
+    if not sample_values(labelled, "id")[0]:
         raise DatasetError(
             f"no frame has labels in field {gt_field!r}: correct some frames and pull them, or "
             "import labels"

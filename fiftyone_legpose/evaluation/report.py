@@ -105,10 +105,8 @@ def worst_frames(
     """
     highest = np.zeros(len(used))
     highest[used] = np.max(list(errors.values()), axis=0)
-    rate = truth.frame_rates[truth.frame_sample]
-    times = np.where(np.isnan(rate), 0, truth.frame_number / rate)
     order = np.argsort(-highest, kind="stable")
-    timeline = Timeline(truth.frame_sample, times, _APART_S)
+    timeline = Timeline(truth.frame_sample, np.nan_to_num(truth.time_s), _APART_S)
     chosen = timeline.apart(order[highest[order] > 0], count)
     pictures = dict(_decode(truth, chosen))
     compared = np.cumsum(used) - 1
@@ -131,10 +129,9 @@ def _decode(truth: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.ndar
             if np.isnan(truth.frame_rates[sample]):
                 yield int(own[0]), decoding.read_picture(path)
                 continue
-            numbers = truth.frame_number[own].tolist()
-            pictures = decoding.read_frames(path, numbers)
-            for frame, (_, picture) in zip(own.tolist(), pictures, strict=False):
-                yield frame, picture
+            frame_at = dict(zip(truth.frame_number[own].tolist(), own.tolist(), strict=True))
+            for number, picture in decoding.read_frames(path, list(frame_at)):
+                yield frame_at[number], picture
         except UnreadableError:
             continue
 

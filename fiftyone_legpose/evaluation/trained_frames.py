@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from fiftyone_legpose.dataset.frames import source_dataset
+from fiftyone_legpose.dataset.frames import frame_documents, source_dataset
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation.material import Material
@@ -33,15 +33,10 @@ def without_trained(view: Any, trained: Collection[tuple[str, int]]) -> tuple[An
     DatasetError
         None would be left.
     """
-    if view.media_type == "video":
-        samples, ids, numbers = view.values(["id", "frames.id", "frames.frame_number"])
-        places = [
-            (frame_id, (sample, number))
-            for sample, of_sample, at in zip(samples, ids, numbers, strict=True)
-            for frame_id, number in zip(of_sample, at, strict=True)
-        ]
-    else:
-        places = [(sample, (sample, 1)) for sample in view.values("id")]
+    places = [
+        (str(frame["_id"]), (sample, frame.get("frame_number", 1)))
+        for sample, frame in frame_documents(view, [])
+    ]
     known = [frame_id for frame_id, place in places if place in trained]
     if len(known) == len(places):
         raise DatasetError(

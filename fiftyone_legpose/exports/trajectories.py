@@ -17,7 +17,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.checks import check_legs, check_whole
 from fiftyone_legpose.dataset.file_names import file_names
-from fiftyone_legpose.dataset.frames import source_dataset
+from fiftyone_legpose.dataset.frames import sample_values, source_dataset, values
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.files import write_whole
@@ -105,10 +105,11 @@ def export(
     Notes
     -----
     Columns: ``video`` (base name of the file that was loaded, never its folders), ``subject``,
-    ``frame`` (from 1), ``time_s`` (from the first frame, empty for images), ``track``,
-    ``keypoint``, ``x_px`` and ``y_px`` (empty where cut off), ``confidence`` (empty where
-    corrected), ``visibility`` (2 visible, 1 occluded, 0 cut off), ``corrected``. A corrected person
-    without a track takes the track of the predicted person in the same place.
+    ``frame`` (from 1), ``time_s`` (from the first frame, by the clock of the file that was loaded;
+    empty for images), ``track``, ``keypoint``, ``x_px`` and ``y_px`` (empty where cut off),
+    ``confidence`` (empty where corrected), ``visibility`` (2 visible, 1 occluded, 0 cut off),
+    ``corrected``. A corrected person without a track takes the track of the predicted person in
+    the same place.
     """
     target = Path(path).expanduser()
     view = dataset_or_view
@@ -131,8 +132,8 @@ def export(
             f"{target.name} would hold {kind}: name it {target.stem}.{kind}, or take the format "
             f"{ending}"
         )
-    prefix = "frames." if view.media_type == "video" else ""
-    if not any(view.count(prefix + name) for name in columns):
+    kinds = values(view, *(f"{name}._cls" for name in columns))
+    if not any(kind is not None for column in kinds for kind in column):
         raise DatasetError(
             f"no frame has predictions in {field!r} or corrections in {gt_field!r}; run predict "
             "first, or name the fields"
@@ -177,7 +178,7 @@ def _names(view: Any) -> dict[str, str]:
 
     Of the same name in the dataset: what a video is called does not depend on the view.
     """
-    ids, names = view.values("id"), file_names(view)
+    [ids], names = sample_values(view, "id"), file_names(view)
     count = Counter(file_names(source_dataset(view)))
     return {
         sample: name if count[name] == 1 else f"{name}#{sample}"
@@ -186,7 +187,7 @@ def _names(view: Any) -> dict[str, str]:
 
 
 def _batches(view: Any) -> Iterator[Any]:
-    ids = view.values("id")
+    [ids] = sample_values(view, "id")
     size = 1 if view.media_type == "video" else _IMAGES_A_BATCH
     for start in range(0, len(ids), size):
         yield view.select(ids[start : start + size], ordered=True)
@@ -230,7 +231,7 @@ def _rows(
         "video": _text([names[i] for i in base.sample_ids], sample),
         "subject": _text(subjects, sample),
         "frame": pa.array(number, pa.int32()),
-        "time_s": _numbers((number - 1) / base.frame_rates[sample], 6),
+        "time_s": _numbers(base.time_s[frame], 6),
         "track": pa.array(track, pa.int32(), mask=track < 0),
         "keypoint": _text(list(legs.KEYPOINTS), np.tile(np.arange(keypoints), pose_count)),
         "x_px": _numbers(points[..., 0], 3),
@@ -245,7 +246,10 @@ def _rows(
 def _subjects(view: Any) -> list[str | None]:
     if not view.has_sample_field(fields.SUBJECT):
         return [None] * len(view)
-    return [None if subject is None else str(subject) for subject in view.values(fields.SUBJECT)]
+    return [
+        None if subject is None else str(subject)
+        for subject in sample_values(view, fields.SUBJECT)[0]
+    ]
 
 
 def _take_tracks(corrected: PoseTable, predicted: PoseTable) -> np.ndarray:
@@ -286,7 +290,9 @@ def _leads_past(predicted: PoseTable, corrected: PoseTable, row: int) -> bool:
         return False  # whoever has it is in this very frame, in another place
     after = int(np.searchsorted(numbers, number))
     first, last = max(after - 1, 0), min(after, len(numbers) - 1)
-    share = (number - numbers[first]) / (numbers[last] - numbers[first]) if first < last else 0
+    times_s = predicted.time_s[predicted.pose_frame[on_track]]
+    passed_s, between_s = corrected.time_s[frame] - times_s[first], times_s[last] - times_s[first]
+    share = passed_s / between_s if between_s else 0
     away = corrected.points[row] - (points[first] + share * (points[last] - points[first]))
     both = ~np.isnan(away).any(axis=1)
     if not both.any():

@@ -99,6 +99,7 @@ class Select(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Select."""
+        from fiftyone_legpose.dataset.frames import frame_ids, sample_values
         from fiftyone_legpose.selection.select import select
 
         given = {name: options[name] for name in OPTIONS if options.get(name) not in (None, "")}
@@ -106,9 +107,12 @@ class Select(Verb):
             given["weights"] = checkpoint
         chosen = select(ctx.target_view(), **given, progress=report)
         video = chosen.media_type == "video"
-        frames = chosen.count("frames") if video else len(chosen)
+        frames = len(frame_ids(chosen))
         return Outcome(
             f"{frames} frames selected.",
-            {"Frames selected": frames, "Videos" if video else "Images": len(chosen)},
+            {
+                "Frames selected": frames,
+                "Videos" if video else "Images": len(sample_values(chosen, "id")[0]),
+            },
             ["Next: **Push** them to CVAT, or into a file for CVAT."],
         )

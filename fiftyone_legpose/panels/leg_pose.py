@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 from fiftyone_legpose import jobs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.file_names import file_names
+from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import is_cut_out
 from fiftyone_legpose.evaluation.result import list_evaluations, load_evaluation
 from fiftyone_legpose.panels import figures
@@ -102,9 +103,8 @@ class LegPose(foo.Panel):
         sample = _sample_in_view(ctx)
         if ctx.params.get("x") is None or sample is None:
             return
-        metadata = ctx.dataset[sample].metadata
-        frame = round(float(ctx.params["x"]) * metadata.frame_rate) + 1
-        _open(ctx, sample, min(max(frame, 1), metadata.total_frame_count))
+        times_s, clicked_s = video_times(ctx.dataset.select(sample)), float(ctx.params["x"])
+        _open(ctx, sample, min(times_s, key=lambda number: abs(times_s[number] - clicked_s)))
 
     def open_worst(self, ctx: Any) -> None:
         """Open a frame of the list, which bears the name of the evaluation that it was made of."""

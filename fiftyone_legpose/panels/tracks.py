@@ -78,7 +78,7 @@ def read_track(dataset: Any, sample_id: str, field: str, person: int | None = No
     return Track(
         sample_id=sample_id,
         frame=table.frame_number,
-        time_s=(table.frame_number - 1) / table.frame_rates[0],
+        time_s=table.time_s,
         confidence=confidence,
         points=points,
         score=reviews.score,

@@ -27,7 +27,7 @@ def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, 
     """
     from fiftyone_legpose.dataset.fields import error_field
     from fiftyone_legpose.dataset.file_names import file_names
-    from fiftyone_legpose.dataset.frames import raw
+    from fiftyone_legpose.dataset.frames import raw, sample_values
 
     field = error_field(list(evaluation.fields.values())[-1])
     # Straight from the documents: the App's own sort would go through every frame of every video.
@@ -39,7 +39,7 @@ def worst_frames(dataset: fo.Dataset, evaluation: Evaluation) -> list[dict[str, 
     )
     samples = [str(row.get("_sample_id", row["_id"])) for row in found]
     view = dataset.select(samples)
-    names = dict(zip(view.values("id"), file_names(view), strict=True))
+    names = dict(zip(sample_values(view, "id")[0], file_names(view), strict=True))
     return [
         {
             "sample": sample,

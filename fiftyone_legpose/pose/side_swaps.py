@@ -11,7 +11,9 @@ _PRIOR = 0.02
 _LARGEST_STEP = 0.5
 
 
-def find_swaps(points: np.ndarray, leg_length: float) -> np.ndarray:
+def find_swaps(
+    points: np.ndarray, leg_length: float, time_s: np.ndarray | None = None
+) -> np.ndarray:
     """Find the frames of one track on which both legs are exchanged.
 
     Legs have inertia: the right assignment of sides over a whole track is the one with the least
@@ -25,6 +27,8 @@ def find_swaps(points: np.ndarray, leg_length: float) -> np.ndarray:
         NaN where a keypoint is unknown.
     leg_length
         Of the person in px.
+    time_s
+        Shape (T,): when each row was taken, in s, rising; by default evenly.
 
     Returns
     -------
@@ -35,13 +39,14 @@ def find_swaps(points: np.ndarray, leg_length: float) -> np.ndarray:
     count = len(points)
     if count < 3:
         return np.zeros(count, bool)
+    steps = np.ones(count - 1) if time_s is None else np.diff(time_s) / np.median(np.diff(time_s))
     # (2, T, K, 2): as the model says, and with the sides exchanged.
     both = np.stack([points, points[:, legs.FLIP_INDEX]]) / leg_length
     cost = np.full((2, 2), _PRIOR) * np.add.outer([0, 1], [0, 1])
     came_from = np.zeros((count, 2, 2), int)
     for t in range(2, count):
         # candidates[a, b, c]: frame t-2 in state a, t-1 in b, t in c.
-        candidates = cost[:, :, None] + _accelerations(both, t)
+        candidates = cost[:, :, None] + _accelerations(both, t, steps)
         candidates[:, :, 1] += _PRIOR
         came_from[t] = candidates.argmin(axis=0)
         cost = candidates.min(axis=0)
@@ -54,10 +59,13 @@ def find_swaps(points: np.ndarray, leg_length: float) -> np.ndarray:
     return ~states if states.sum() * 2 > count else states
 
 
-def _accelerations(both: np.ndarray, t: int) -> np.ndarray:
+def _accelerations(both: np.ndarray, t: int, steps: np.ndarray) -> np.ndarray:
     """Mean acceleration (2, 2, 2) of the keypoints at frame t for each triple of states."""
     first, middle, last = both[:, t - 2], both[:, t - 1], both[:, t]
-    change = last[None, None] - 2 * middle[None, :, None] + first[:, None, None]
+    before, after = steps[t - 2], steps[t - 1]
+    arriving = (middle[None, :, None] - first[:, None, None]) / before
+    leaving = (last[None, None] - middle[None, :, None]) / after
+    change = (leaving - arriving) * 2 / (before + after)
     size = np.minimum(np.linalg.norm(change, axis=-1), _LARGEST_STEP)
     known = ~np.isnan(size)
     total = np.where(known, size, 0).sum(axis=-1)

@@ -3,10 +3,13 @@
 import logging
 import os
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from cvat_bridge.names import plain_name
 from fiftyone_legpose import errors
@@ -97,10 +100,9 @@ def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metada
         )
         assert encoder.stdin is not None
         try:
-            numbers = range(1, metadata.total_frame_count + 1)
             # An encoder that gave up closes the pipe; its exit status is looked at below.
             with suppress(BrokenPipeError):
-                for number, frame in decoding.read_frames(source, numbers):
+                for number, frame in _every_frame(source, metadata.total_frame_count):
                     encoder.stdin.write(draw_poses(frame, found.get(number, [])).tobytes())
         finally:
             with suppress(BrokenPipeError):
@@ -109,3 +111,20 @@ def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metada
         if encoder.returncode:
             raise errors.UnreadableError("ffmpeg could not write the annotated video")
         os.replace(part, output)
+
+
+def _every_frame(source: Path, count: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode a video; in the place of a frame that cannot be decoded comes the one before.
+
+    Without it, what is drawn would come ever earlier than in the video.
+    """
+    last, picture = 0, None
+    try:
+        for number, decoded in decoding.read_frames(source, range(1, count + 1)):
+            for missing in range(last + 1, number):
+                yield missing, (decoded if picture is None else picture).copy()
+            yield number, decoded.copy()
+            last, picture = number, decoded
+    except errors.UnreadableError:
+        if picture is None:
+            raise

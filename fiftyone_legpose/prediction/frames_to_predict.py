@@ -6,6 +6,7 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_legpose.dataset.fields import SOURCE
+from fiftyone_legpose.dataset.frames import count_frames, frame_documents, sample_values
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def ensure_frames(dataset: fo.Dataset) -> None:
     if None in dataset.values("metadata.total_frame_count"):
         dataset.compute_metadata(progress=False)
     expected = sum(count or 0 for count in dataset.values("metadata.total_frame_count"))
-    if dataset.count("frames") < expected:
+    if count_frames(dataset) < expected:
         dataset.ensure_frames()
 
 
@@ -50,17 +51,14 @@ def video_batches(view: Any, field: str, key: str, *, every: int, overwrite: boo
         Take what is done as not done.
     """
     batches = []
-    rows = view.values(
-        ["id", "filepath", "frames.frame_number", "frames.id", f"frames.{field}.made_by"]
-    )
-    has_sources = view.has_sample_field(SOURCE)
-    sources = view.values(SOURCE) if has_sources else [None] * len(rows[0])
-    for source, sample_id, filepath, numbers, ids, made_by in zip(sources, *rows, strict=True):
-        chosen = [
-            (number, frame_id, not overwrite and maker == key)
-            for number, frame_id, maker in zip(numbers, ids, made_by, strict=True)
-            if (number - 1) % every == 0
-        ]
+    frames: dict[str, list[tuple[int, str, bool]]] = {}
+    for sample_id, frame in frame_documents(view, [f"{field}.made_by"]):
+        done = not overwrite and (frame.get(field) or {}).get("made_by") == key
+        frames.setdefault(sample_id, []).append((frame["frame_number"], str(frame["_id"]), done))
+    source_field = SOURCE if view.has_sample_field(SOURCE) else "filepath"
+    rows = zip(*sample_values(view, "id", "filepath", source_field), strict=True)
+    for sample_id, filepath, source in rows:
+        chosen = [row for row in frames.get(sample_id, []) if (row[0] - 1) % every == 0]
         batches.append(
             Batch(
                 filepaths=[filepath],

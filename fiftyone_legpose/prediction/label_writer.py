@@ -9,6 +9,7 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose.dataset import fields, keypoint_labels
+from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.pose.geometry import leg_length
 from fiftyone_legpose.pose.side_swaps import find_swaps
@@ -59,11 +60,16 @@ class LabelWriter:
         )
         self._flush_if_full()
 
-    def retrack(self, frame_id: str, stored: "StoredLabels", tracker: PersonTracker) -> None:
-        """Pass a frame that is done through the tracker, and write its ids where they changed."""
+    def retrack(
+        self, frame_id: str, stored: "StoredLabels", tracker: PersonTracker, *, steps: int
+    ) -> None:
+        """Pass a frame that is done through the tracker, and write its ids where they changed.
+
+        `steps` of time have passed since the frame before; see `PersonTracker.update`.
+        """
         keypoints, boxes = stored.keypoints, stored.boxes
         corners, scores = keypoint_labels.stored_boxes(boxes, stored.size)
-        ids = [None if i < 0 else int(i) for i in tracker.update(corners, scores)]
+        ids = [None if i < 0 else int(i) for i in tracker.update(corners, scores, steps=steps)]
         if ids == [box.index for box in boxes.detections]:
             return
         for keypoint, box, index in zip(keypoints.keypoints, boxes.detections, ids, strict=True):
@@ -108,6 +114,8 @@ class StoredLabels:
     boxes: fo.Detections
     size: tuple[int, int]
     """Width and height of the picture in px."""
+    time_s: float
+    """From the first frame of the video."""
 
 
 def stored_labels(
@@ -118,15 +126,18 @@ def stored_labels(
     metadata = video.first().metadata
     size = (metadata.frame_width, metadata.frame_height)
     names = (field, field + fields.BOXES_SUFFIX)
+    times_s = video_times(video)
     stored = {}
     for _, frame in frame_documents(video, names):
         keypoints, boxes = (frame.get(name) for name in names)
         if keypoints and boxes and keypoints.get("made_by") == made_by:
-            stored[frame["frame_number"]] = StoredLabels(
+            number = frame["frame_number"]
+            stored[number] = StoredLabels(
                 str(frame["_id"]),
                 fo.Keypoints.from_dict(keypoints),
                 fo.Detections.from_dict(boxes),
                 size,
+                times_s[number],
             )
     return stored
 
@@ -156,7 +167,9 @@ def exchanged_back(
         length = float(np.nanmedian(leg_length(points, seen)))
         if not np.isfinite(length) or length <= 0:
             continue
-        for (number, keypoint), swapped in zip(track, find_swaps(points, length), strict=True):
+        time_s = np.array([stored[number].time_s for number, _ in track])
+        swaps = find_swaps(points, length, time_s)
+        for (number, keypoint), swapped in zip(track, swaps, strict=True):
             if swapped:
                 keypoint_labels.exchange_sides(keypoint)
                 changed.add(number)

@@ -7,7 +7,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_legpose.dataset.frames import source_dataset
+from fiftyone_legpose.dataset.frames import source_dataset, values
 from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.prediction.tracking import Tracker
 from fiftyone_legpose.zoo.weights import Weights
@@ -69,6 +69,6 @@ def runs_of(view: Any, field: str) -> list[Any]:
         Without those of runs that were deleted.
     """
     dataset = source_dataset(view)
-    path = f"{'frames.' if view.media_type == 'video' else ''}{field}.made_by"
-    keys = view.distinct(path) if view.get_field(path) is not None else []
+    [makers] = values(view, f"{field}.made_by")
+    keys = sorted(set(makers) - {None})
     return [dataset.get_run_info(key).config for key in keys if dataset.has_run(key)]

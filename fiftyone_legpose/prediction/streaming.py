@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
+from fiftyone_legpose.dataset.frame_times import video_times
+from fiftyone_legpose.dataset.frames import values
 from fiftyone_legpose.errors import UnreadableError
 from fiftyone_legpose.prediction.frames_to_predict import Batch
 from fiftyone_legpose.prediction.inference import Inference
@@ -131,23 +133,65 @@ def _predict_frames(work: Work, batch: Batch, writer: LabelWriter, tally: "_Tall
     frames = decoding.read_ahead(
         lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
     )
-    predictions = _infer(model, frames)
-    first = next(predictions)
+    found = _Found(_infer(model, frames))
     # Before what is stored is read: in px it is right only with the right size.
-    _correct_size(work.target[batch.sample_id], first[1])
-    predictions = chain([first], predictions)
+    _correct_size(work.target[batch.sample_id], found.first)
     done, taken = _known_tracks(work, batch, todo) if work.tracker else ({}, frozenset())
     tracker = PersonTracker(work.tracker, taken=taken) if work.tracker else None
-    for number in sorted(todo | done.keys()):
+    numbers = sorted(todo | done.keys())
+    steps = _time_steps(work, batch, numbers) if tracker else {}
+    for number in numbers:
         if number in todo:
-            _, frame, raw = next(predictions)
-            track_ids = tracker.update(raw.boxes, raw.scores) if tracker else None
+            prediction = found.of(number)
+            if prediction is None:
+                continue
+            frame, raw = prediction
+            track_ids = None
+            if tracker:
+                track_ids = tracker.update(raw.boxes, raw.scores, steps=steps[number])
             writer.add(batch.ids[number], frame, raw, track_ids)
             tally.add(raw)
         elif tracker:
             # Done frames pass through the tracker too, so that ids go on across an interruption,
             # and from one view of the video to another.
-            writer.retrack(done[number].frame_id, done[number], tracker)
+            writer.retrack(done[number].frame_id, done[number], tracker, steps=steps[number])
+    found.check()
+
+
+class _Found:
+    """What the model found, frame by frame, without those that cannot be decoded."""
+
+    def __init__(self, predictions: Iterator[tuple[int, PreparedFrame, RawPoses]]):
+        self._predictions = predictions
+        self._failure: UnreadableError | None = None
+        number, self.first, raw = next(predictions)
+        self._next: tuple[int, PreparedFrame, RawPoses] | None = (number, self.first, raw)
+
+    def of(self, number: int) -> tuple[PreparedFrame, RawPoses] | None:
+        """Take the next frame if it is this one; None where this one could not be decoded."""
+        if self._next is None or self._next[0] != number:
+            return None
+        _, frame, raw = self._next
+        try:
+            self._next = next(self._predictions, None)
+        except UnreadableError as error:
+            self._next, self._failure = None, error
+        return frame, raw
+
+    def check(self) -> None:
+        """Raise what kept frames from being decoded."""
+        if self._failure is not None:
+            raise self._failure
+
+
+def _time_steps(work: Work, batch: Batch, numbers: list[int]) -> dict[int, int]:
+    """Tell how many usual steps of time each frame comes after the one before it."""
+    known = video_times(work.target.select(batch.sample_id))
+    times_s = np.array([known[number] for number in numbers])
+    passed_s = np.diff(times_s, prepend=times_s[0])
+    usual_s = float(np.median(passed_s[1:])) if len(numbers) > 1 else 0.0
+    steps = np.round(passed_s / usual_s) if usual_s > 0 else np.ones(len(numbers))
+    return dict(zip(numbers, np.maximum(steps, 1).astype(int).tolist(), strict=True))
 
 
 def _correct_size(sample: fo.Sample, frame: PreparedFrame) -> None:
@@ -176,10 +220,8 @@ def _known_tracks(
 ) -> tuple[dict[int, StoredLabels], frozenset[int]]:
     """Give what this run has found on a video's other frames, and the ids that other runs use."""
     names = ("frame_number", f"{work.field}.made_by", f"{work.field}.keypoints.index")
-    columns = work.target.select(batch.sample_id).values([f"frames.{name}" for name in names])
-    kept = [
-        row for row in zip(*(column[0] for column in columns), strict=True) if row[0] not in todo
-    ]
+    columns = values(work.target.select(batch.sample_id), *names)
+    kept = [row for row in zip(*columns, strict=True) if row[0] not in todo]
     done = {}
     if any(made_by == work.key for _, made_by, _ in kept):
         stored = stored_labels(work.target, work.field, work.key, batch.sample_id)

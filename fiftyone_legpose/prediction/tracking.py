@@ -35,7 +35,7 @@ class PersonTracker:
         self._ids: list[int] = []
         self._tracker: Any = TRACKER_MAP[kind](args=IterableSimpleNamespace(**settings))
 
-    def update(self, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    def update(self, boxes: np.ndarray, scores: np.ndarray, *, steps: int = 1) -> np.ndarray:
         """Take the next frame.
 
         Parameters
@@ -44,6 +44,9 @@ class PersonTracker:
             Shape (N, 4): x1, y1, x2, y2 in px.
         scores
             Shape (N,): box confidence.
+        steps
+            How many usual steps of time have passed since the frame before: after a pause of the
+            camera people are looked for where they will have gone.
 
         Returns
         -------
@@ -52,6 +55,10 @@ class PersonTracker:
         """
         from ultralytics.engine.results import Boxes
 
+        for _ in range(min(steps - 1, self._tracker.args.track_buffer)):
+            known = [*self._tracker.tracked_stracks, *self._tracker.lost_stracks]
+            self._tracker.multi_predict([track for track in known if track.is_activated])
+            self._tracker.frame_id += 1
         classes = np.zeros((len(boxes), 1))
         rows = np.concatenate([boxes.reshape(-1, 4), scores.reshape(-1, 1), classes], axis=1)
         # The picture's size only serves normalised coordinates, which no tracker asks for.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fiftyone_legpose.dataset.fields import MASK, VIDEO
+from fiftyone_legpose.dataset.frames import frame_documents
 
 
 def read_masks(collection: Any) -> dict[str, np.ndarray]:
@@ -28,13 +29,13 @@ def read_masks(collection: Any) -> dict[str, np.ndarray]:
     path = f"frames.{MASK}" if is_video else MASK
     if collection.get_field(path) is None:
         return {}
-    drawn = collection.exists(path) if not is_video else collection
-    boxes = drawn.values(f"{path}.detections.bounding_box", unwind=False)
-    ids = drawn.values("id")
+    boxes: dict[str, list[Any]] = defaultdict(list)
+    for sample_id, document in frame_documents(collection, [f"{MASK}.detections.bounding_box"]):
+        found = (document.get(MASK) or {}).get("detections") or []
+        boxes[sample_id] += [box["bounding_box"] for box in found]
     if is_video:
-        boxes = [[box for frame in of or [] for box in frame or []] for of in boxes]
-        return {i: _corners(found) for i, found in zip(ids, boxes, strict=True) if found}
-    return _by_video(collection, dict(zip(ids, boxes, strict=True)))
+        return {i: _corners(found) for i, found in boxes.items() if found}
+    return _by_video(collection, boxes)
 
 
 def _by_video(collection: Any, boxes: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.dataset.frames import source_dataset
+from fiftyone_legpose.dataset.frames import source_dataset, values
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE
@@ -96,9 +96,9 @@ def _same_run(
     """
     found = find_weights(weights, trust=trust)
     dataset = source_dataset(view)
-    prefix = "frames." if view.media_type == "video" else ""
     runs: list[Inference] = []
-    for key in view.distinct(f"{prefix}{field}.made_by"):
+    [makers] = values(view, f"{field}.made_by")
+    for key in sorted(set(makers) - {None}):
         if not dataset.has_run(key):
             raise DatasetError(
                 f"predictions in {field!r} were made by the run {key!r}, which was deleted: their "
@@ -129,9 +129,9 @@ def _pictures(table: PoseTable, frames: np.ndarray) -> Iterator[tuple[int, np.nd
             if np.isnan(table.frame_rates[sample]):
                 yield own[0], decoding.read_picture(path)
                 continue
-            decoded = decoding.read_frames(path, table.frame_number[own].tolist())
-            for frame, (_, picture) in zip(own, decoded, strict=True):
-                yield frame, picture
+            frame_at = dict(zip(table.frame_number[own].tolist(), own, strict=True))
+            for number, picture in decoding.read_frames(path, list(frame_at)):
+                yield frame_at[number], picture
         except UnreadableError as error:
             raise DatasetError(f"{path} cannot be decoded: {error}; leave it out") from error
 

@@ -87,7 +87,6 @@ def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
         poses = np.flatnonzero(pose_sample == sample)
         if len(frames) < 2 or not len(poses):
             continue
-        steps = np.diff(table.frame_number[frames])
         over_time = signals.track_signals(
             len(frames),
             np.searchsorted(frames, table.pose_frame[poses]),
@@ -95,7 +94,7 @@ def score_frames(table: PoseTable) -> dict[str, np.ndarray]:
             table.points[poses],
             table.visibility[poses],
             table.leg[poses],
-            step_s=float(np.median(steps) / table.frame_rates[sample]),
+            time_s=table.time_s[frames],
             size=(table.sizes[sample, 0], table.sizes[sample, 1]),
         )
         for name, strength in over_time.items():

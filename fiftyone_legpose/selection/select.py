@@ -9,7 +9,13 @@ import numpy as np
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.checks import check_whole
 from fiftyone_legpose.dataset.fields import VIDEO
-from fiftyone_legpose.dataset.frames import frame_ids, source_dataset
+from fiftyone_legpose.dataset.frames import (
+    frame_ids,
+    sample_values,
+    source_dataset,
+    tag_labels,
+    values,
+)
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.dataset.spacing import Timeline
@@ -119,7 +125,7 @@ def select(
         scores, reasons = review_score.combine(strengths)
         report(2, 4, "choosing")
         ranking, poses = _ranking(strategy, table, strengths, scores), _descriptors(table)
-        timeline = Timeline(table.frame_sample, _times(table), min_gap_s)
+        timeline = Timeline(table.frame_sample, np.nan_to_num(table.time_s), min_gap_s)
         timeline.take(np.flatnonzero(settled | (~own & (reviews.state == fields.SELECTED))))
         rng, easy = np.random.default_rng(seed), round(easy_share * count)
         chosen = np.zeros(len(free), bool)
@@ -132,8 +138,8 @@ def select(
         report(3, 4, "writing")
         view = _write(whole, reviews, np.flatnonzero(free), chosen, scores, reasons)
         if tag is not None:
-            prefix = "frames." if view.media_type == "video" else ""
-            view.tag_labels(tag, label_fields=[prefix + fields.REVIEW])
+            chosen_ids = [table.frame_ids[i] for i in np.flatnonzero(chosen)]
+            tag_labels(source_dataset(whole), fields.REVIEW, chosen_ids, tag)
         report(4, 4, f"{int(chosen.sum())} frames")
     return view
 
@@ -152,18 +158,13 @@ def _check_options(count: int, strategy: str, per: str, easy_share: float) -> No
 def _whole_videos(view: Any) -> Any:
     if view.media_type != "video":
         return view
-    return source_dataset(view).select(view.values("id"))
+    return source_dataset(view).select(sample_values(view, "id")[0])
 
 
 def _labelled(view: Any) -> np.ndarray:
     """Tell the frames (F,) that a person has looked at, by whatever way the labels came in."""
-    video = view.media_type == "video"
-    path = f"frames.{fields.GROUND_TRUTH}" if video else fields.GROUND_TRUTH
-    if view.get_field(f"{path}.keypoints") is None:
-        return np.array(False)
-    cells = view.values(f"{path}.keypoints.id")
-    cells = [cell for sample in cells for cell in sample or []] if video else cells
-    return np.array([cell is not None for cell in cells], bool)
+    [kinds] = values(view, f"{fields.GROUND_TRUTH}._cls")
+    return np.array([kind is not None for kind in kinds], bool)
 
 
 def _groups(view: Any, table: PoseTable, per: Per) -> list[np.ndarray]:
@@ -177,12 +178,6 @@ def _groups(view: Any, table: PoseTable, per: Per) -> list[np.ndarray]:
         # Videos of one name in several folders, one a patient, are videos of their own.
         video = np.unique(sample_groups(view)[1], return_inverse=True)[1]
     return [video == number for number in np.unique(video)]
-
-
-def _times(table: PoseTable) -> np.ndarray:
-    """Seconds (F,) from the start of each frame's video; images are all at 0."""
-    rate = table.frame_rates[table.frame_sample]
-    return np.where(np.isnan(rate), 0, (table.frame_number - 1) / rate)
 
 
 def _ranking(

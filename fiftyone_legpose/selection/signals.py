@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import median_filter, uniform_filter1d
+from scipy.ndimage import maximum_filter1d, median_filter, uniform_filter1d
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.pose.geometry import PAIR_NAMES, PAIRS
@@ -119,7 +119,7 @@ def track_signals(
     visibility: np.ndarray,
     leg: np.ndarray,
     *,
-    step_s: float,
+    time_s: np.ndarray,
     size: tuple[float, float],
 ) -> dict[str, np.ndarray]:
     """Judge the tracks of one video over time.
@@ -127,7 +127,7 @@ def track_signals(
     Parameters
     ----------
     frames
-        T, the frames that were looked at, evenly spaced.
+        T, the frames that were looked at.
     frame
         Shape (N,): frame of each pose, from 0.
     track
@@ -139,8 +139,8 @@ def track_signals(
         Shape (N, K).
     leg
         Shape (N,): leg length in px.
-    step_s
-        Seconds from one frame to the next.
+    time_s
+        Shape (T,): when each frame was taken, in s, rising.
     size
         Width and height of the picture in px.
 
@@ -159,24 +159,28 @@ def track_signals(
         first, last = frame[own[0]], frame[own[-1]]
         there = np.zeros(last - first + 1, bool)
         there[frame[own] - first] = True
-        gap = _not_found(there, step_s)
+        times_s = time_s[first : last + 1]
+        gap = _not_found(there, times_s)
         _raise(out["not found"], np.arange(first, last + 1), gap[:, None])
         _mark_breaks(out["track breaks"], frame[own], points[own], size, frames)
         if len(own) < 3:
             continue
-        path = _fill(np.where((visibility[own] > 0)[..., None], points[own], np.nan), there)
+        seen = np.where((visibility[own] > 0)[..., None], points[own], np.nan)
+        path = _fill(seen, there, times_s)
         scaled = path / np.median(leg[own])
         known = np.zeros((len(there), points.shape[1]), bool)
         known[there] = visibility[own] > 0
         at = np.arange(first, last + 1)[there]
-        _raise(out["jump"], at, (_jumps(scaled, step_s) * known)[there])
-        _raise(out["trembles"], at, (_tremble(scaled, step_s) * known)[there])
-        _raise(out["swapped"], at, _swapped(scaled, step_s)[there])
-        _raise(out["length"], at, _wrong_length(path, known, step_s)[there])
+        _raise(out["jump"], at, (_jumps(scaled, times_s) * known)[there])
+        _raise(out["trembles"], at, (_tremble(scaled, times_s) * known)[there])
+        _raise(out["swapped"], at, _swapped(scaled, times_s)[there])
+        _raise(out["length"], at, _wrong_length(path, known, times_s)[there])
     return out
 
 
-def _ramp(values: np.ndarray, harmless: float, certain: float) -> np.ndarray:
+def _ramp(
+    values: np.ndarray, harmless: float | np.ndarray, certain: float | np.ndarray
+) -> np.ndarray:
     """Map a value to a strength from 0 (harmless) to 1 (certain), rising or falling; NaN to 0."""
     return np.nan_to_num(np.clip((values - harmless) / (certain - harmless), 0, 1))
 
@@ -199,12 +203,12 @@ def _foot_reversed(points: np.ndarray, visibility: np.ndarray, leg: np.ndarray) 
     return np.where(judged, _ramp(np.abs(place - _ANKLE_PLACE), 0.35, 0.6), 0)
 
 
-def _not_found(there: np.ndarray, step_s: float) -> np.ndarray:
+def _not_found(there: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Strength (T,) of missing frames inside a track; half in a long gap, which may be true."""
     edges = np.flatnonzero(np.diff(there.astype(int)))
     strength = np.where(there, 0.0, 1.0)
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        if (end - start) * step_s > _GAP_S:
+        if time_s[end] - time_s[start] > _GAP_S:
             strength[start + 1 : end + 1] = 0.5
     return strength
 
@@ -231,46 +235,54 @@ def _mark_breaks(
             strength[frame[pose]] = 1
 
 
-def _fill(points: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _fill(points: np.ndarray, there: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Spread a track (n, K, 2) over its frames (T,), interpolating what is missing."""
     flat = np.full((len(there), points.shape[1] * 2), np.nan)
     flat[there] = points.reshape(len(points), -1)
-    times = np.arange(len(there))
     for column in flat.T:
         known = ~np.isnan(column)
         if not known.all():
-            column[:] = np.interp(times, times[known], column[known]) if known.any() else 0
+            column[:] = np.interp(time_s, time_s[known], column[known]) if known.any() else 0
     return flat.reshape(len(there), -1, 2)
 
 
-def _window(seconds: float, step_s: float, frames: int) -> int:
+def _window(seconds: float, time_s: np.ndarray) -> int:
     """Odd number of frames, at least 3, that lasts so long but not longer than the track."""
-    wanted = max(3, round(seconds / step_s) | 1)
+    frames, typical_s = len(time_s), float(np.median(np.diff(time_s)))
+    wanted = max(3, round(seconds / typical_s) | 1)
     return min(wanted, frames - 1 + frames % 2)
 
 
-def _jumps(path: np.ndarray, step_s: float) -> np.ndarray:
+def _widest_step(time_s: np.ndarray, window: int) -> np.ndarray:
+    """Longest time (T, 1) between two frames that follow each other, of those within a window."""
+    steps_s = np.diff(time_s)
+    before_and_after = np.maximum(np.append(steps_s, 0), np.insert(steps_s, 0, 0))
+    return maximum_filter1d(before_and_after, window - 2, mode="nearest")[:, None]
+
+
+def _jumps(path: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Strength (T, K) of single frames off the running median, a path that outliers do not bend."""
-    window = _window(_SMOOTH_S, step_s, len(path))
+    window = _window(_SMOOTH_S, time_s)
     smooth = median_filter(path, size=(window, 1, 1), mode="nearest")
     off = np.linalg.norm(path - smooth, axis=-1)
     # A turning point is cut off by a median: what the fastest gait can lose there is no jump.
-    slack = 0.5 * _FASTEST * (step_s * max(1, window // 4)) ** 2
+    slack = 0.5 * _FASTEST * (_widest_step(time_s, window) * max(1, window // 4)) ** 2
     return _ramp(off, 0.08 + slack, 0.3 + slack)
 
 
-def _tremble(path: np.ndarray, step_s: float) -> np.ndarray:
+def _tremble(path: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Strength (T, K) of going to and fro: the running median of the second difference."""
     back_and_forth = np.zeros(path.shape[:2])
-    middle = (path[:-2] + path[2:]) / 2
+    share = ((time_s[1:-1] - time_s[:-2]) / (time_s[2:] - time_s[:-2]))[:, None, None]
+    middle = (1 - share) * path[:-2] + share * path[2:]
     back_and_forth[1:-1] = np.linalg.norm(path[1:-1] - middle, axis=-1)
-    window = _window(_TREMBLE_S, step_s, len(path))
+    window = _window(_TREMBLE_S, time_s)
     typical = median_filter(back_and_forth, size=(window, 1), mode="nearest")
-    harmless = 0.01 + 0.5 * _FASTEST * step_s**2
+    harmless = 0.01 + 0.5 * _FASTEST * _widest_step(time_s, window) ** 2
     return _ramp(typical, harmless, 4 * harmless)
 
 
-def _swapped(path: np.ndarray, step_s: float) -> np.ndarray:
+def _swapped(path: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Strength (T, 1 + pairs) of left and right exchanged: both legs, then each pair."""
     pairs = path[:, PAIRS]
     now, before = pairs[1:], pairs[:-1]
@@ -278,23 +290,23 @@ def _swapped(path: np.ndarray, step_s: float) -> np.ndarray:
     cross = np.linalg.norm(now - before[:, :, ::-1], axis=-1).sum(axis=-1)
     apart = np.linalg.norm(pairs[:, :, 0] - pairs[:, :, 1], axis=-1)
     # Legs that really pass each other between two frames look the same as an exchange.
-    tellable = apart[1:] + apart[:-1] > 2 * _SWAP_APART + _PASSING * step_s
+    tellable = apart[1:] + apart[:-1] > 2 * _SWAP_APART + _PASSING * np.diff(time_s)[:, None]
     event = np.zeros(pairs.shape[:2], bool)
     event[1:] = (cross < 0.5 * stay) & tellable & (np.minimum(apart[1:], apart[:-1]) > _SWAP_APART)
     # After an odd number of exchanges a pair is on the other side of its own usual order.
     parity = (np.cumsum(event, axis=0) % 2).astype(float)
-    usual = uniform_filter1d(parity, _window(_SWAP_S, step_s, len(path)), axis=0, mode="nearest")
+    usual = uniform_filter1d(parity, _window(_SWAP_S, time_s), axis=0, mode="nearest")
     strength = np.maximum(np.where(np.abs(parity - usual) > 0.5, 1.0, 0.0), event * 0.7)
     both = np.sort(strength, axis=1)[:, -3:-2]
     return np.concatenate([both, strength], axis=1)
 
 
-def _wrong_length(path: np.ndarray, known: np.ndarray, step_s: float) -> np.ndarray:
+def _wrong_length(path: np.ndarray, known: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Strength (T, segments) of segments that leave this person's own range at this distance."""
     ends = np.array([(a, b) for _, a, b in _SEGMENTS])
     length = np.linalg.norm(path[:, ends[:, 0]] - path[:, ends[:, 1]], axis=-1)
     logarithm = np.log(np.maximum(length, 1))
-    window = _window(_LENGTH_S, step_s, len(path))
+    window = _window(_LENGTH_S, time_s)
     off = np.abs(logarithm - median_filter(logarithm, size=(window, 1), mode="nearest"))
     # 1.4826 times the median deviation is a normal distribution's sigma; 6% is what labels vary by.
     spread = np.maximum(1.4826 * np.median(off, axis=0), 0.06)

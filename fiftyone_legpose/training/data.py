@@ -16,6 +16,7 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import write_yolo_pose
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
+from fiftyone_legpose.dataset.frames import sample_values
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pose_table import read_poses
 from fiftyone_legpose.errors import DatasetError, UnreadableError
@@ -166,7 +167,7 @@ def read_labelled(view: Any, gt_field: str = GROUND_TRUTH) -> list[LabelledFrame
     if len(table.points) and count != len(legs.KEYPOINTS):
         raise DatasetError(f"{path!r} has {count} keypoints, the legs have {len(legs.KEYPOINTS)}.")
     groups, videos = sample_groups(view)
-    tags = view.values("tags")
+    [tags] = sample_values(view, "tags")
     poses: list[list[Pose]] = [[] for _ in table.frame_ids]
     for n, frame in enumerate(table.pose_frame):
         poses[frame].append(Pose(table.points[n], table.visibility[n]))
@@ -273,9 +274,9 @@ def _write_stills(frames: Sequence[LabelledFrame], folder: Path) -> list[Path]:
     for filepath, of_video in by_video.items():
         of_video.sort(key=lambda i: frames[i].number)
         try:
-            decoded = read_frames(filepath, [frames[i].number for i in of_video])
-            for i, (_, picture) in zip(of_video, decoded, strict=True):
-                _write_picture(paths[i], picture)
+            path_at = {frames[i].number: paths[i] for i in of_video}
+            for number, picture in read_frames(filepath, list(path_at)):
+                _write_picture(path_at[number], picture)
         except UnreadableError as error:
             raise DatasetError(f"{filepath} cannot be read: {error}.") from None
     return paths

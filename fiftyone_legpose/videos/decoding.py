@@ -2,7 +2,9 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,8 +12,12 @@ import cv2
 import numpy as np
 
 from fiftyone_legpose.errors import UnreadableError
+from fiftyone_legpose.videos.probe import probe
 
 T = TypeVar("T")
+
+# Times are told to the microsecond, and read as floating point.
+_SAME_TIME_S = 2e-5
 
 # Enough to ride out a database write, little enough that memory does not grow with the video.
 _FRAMES_AHEAD = 16
@@ -36,32 +42,79 @@ def read_frames(path: str | Path, numbers: Sequence[int]) -> Iterator[tuple[int,
     Raises
     ------
     UnreadableError
-        The video cannot be opened, or ends before the last frame asked for; frames before that
-        have been given.
+        The video cannot be opened, or some of the frames cannot be decoded. Raised behind the last
+        one: a damaged frame does not keep those after it back.
     """
     if not Path(path).exists():
         raise UnreadableError("the file is gone")
+    ahead = deque(numbers)
+    missing = []
+    with closing(_decoded(Path(path))) as frames:
+        for last, picture in frames:
+            while ahead and ahead[0] < last:
+                missing.append(ahead.popleft())
+            if ahead and ahead[0] == last:
+                number, frame = ahead.popleft(), picture()
+                if frame is None:
+                    missing.append(number)
+                else:
+                    yield number, frame
+            if not ahead:
+                break
+    missing += ahead
+    if missing:
+        raise UnreadableError(_cannot_decode(missing))
+
+
+def _decoded(path: Path) -> Generator[tuple[int, Callable[[], np.ndarray | None]]]:
+    """Go through the frames of a video: the number of each, and what gives its picture."""
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened():
             raise UnreadableError("the video cannot be opened")
-        position = 0
-        for number in numbers:
-            # Seeking lands on the wrong frame in many files, so frames between are decoded too.
-            while position < number:
-                if not capture.grab():
-                    raise UnreadableError(
-                        f"frame {position + 1} cannot be decoded; {number - 1} and before can"
-                        if position + 1 == number
-                        else f"the video ends after frame {position}"
-                    )
-                position += 1
-            decoded, frame = capture.retrieve()
-            if not decoded:
-                raise UnreadableError(f"frame {number} cannot be decoded")
-            yield number, frame
+        clock = _Clock(path)
+        number = failed = 0
+        # A frame that cannot be decoded looks like the end of the video; the next attempt tells.
+        # Seeking lands on the wrong frame in many files, so every frame is decoded.
+        while number + failed <= clock.frame_count:
+            if not capture.grab():
+                failed += 1
+                continue
+            number = clock.number(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, after=number)
+            failed = 0
+            yield number, lambda: _retrieved(capture)
     finally:
         capture.release()
+
+
+def _retrieved(capture: cv2.VideoCapture) -> np.ndarray | None:
+    done, frame = capture.retrieve()
+    return frame if done else None
+
+
+class _Clock:
+    """Tells by its time which frame a decoder has come to: it says nothing of those it skipped."""
+
+    def __init__(self, path: Path):
+        facts = probe(path)
+        self.frame_count = facts.frame_count
+        self._times_s = facts.times_s - facts.stream_start_s
+
+    def number(self, time_s: float, *, after: int) -> int:
+        """Find the number of the frame at a time, or of the next one where no frame is there."""
+        if not len(self._times_s):
+            return after + 1
+        place = int(np.searchsorted(self._times_s, time_s - _SAME_TIME_S))
+        is_there = place < self.frame_count and self._times_s[place] - time_s < _SAME_TIME_S
+        # A decoder that knows no time says 0.
+        return max(place + 1, after + 1) if is_there else after + 1
+
+
+def _cannot_decode(numbers: Sequence[int]) -> str:
+    told = ", ".join(map(str, numbers[:3])) + (", ..." if len(numbers) > 3 else "")
+    if len(numbers) == 1:
+        return f"frame {told} cannot be decoded"
+    return f"{len(numbers)} frames cannot be decoded: {told}"
 
 
 def read_picture(path: str | Path) -> np.ndarray:

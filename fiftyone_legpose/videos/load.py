@@ -1,16 +1,18 @@
 """load: video files, folders, globs and image folders into a FiftyOne dataset."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import fiftyone as fo
+import numpy as np
 from PIL import Image
 
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.appearance import dress
-from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES
+from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES, SOURCE_FRAMES
+from fiftyone_legpose.dataset.frame_times import without_times, write_times
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
 from fiftyone_legpose.progress import Report, reporting
@@ -82,9 +84,10 @@ def load(
 
     Loading the same files again adds nothing; a subject given then is noted on them. A file of
     another size than the one that was loaded from its path is skipped. A video that browsers cannot
-    show frame by frame (variable frame rate, rotated, pixels that are not square, odd codec) is
-    copied as H.264; its original stays untouched. A copy that is gone is made
-    again.
+    show frame by frame (variable frame rate, a picture that starts late, rotated, pixels that are
+    not square, odd codec) is copied as H.264, every frame of it; its original stays untouched. A
+    copy that is gone is made again. When each frame was taken, by the original's clock, is kept in
+    the frame field ``time_s``.
 
     Parameters
     ----------
@@ -129,8 +132,10 @@ def load(
         others = {*new, *changed}
         known = [path for path in found if path not in others]
         samples: list[fo.Sample] = []
+        times: list[np.ndarray] = []
         copied: list[dict[str, str]] = []
         lost = find_lost_copies(target, known) if kind == "video" else {}
+        untimed = without_times(target) if kind == "video" else []
         todo = [*new, *lost]
         with reporting("load", progress if todo else False) as report:
             for number, path in enumerate(todo):
@@ -139,7 +144,11 @@ def load(
                     if path in lost:
                         copy_again(target[lost[path]], path, copied)
                         continue
-                    sample = _video_sample(path, copied) if kind == "video" else _image_sample(path)
+                    if kind == "video":
+                        sample, times_s = _video_sample(path, copied)
+                        times.append(times_s)
+                    else:
+                        sample = _image_sample(path)
                 except UnreadableError as error:
                     skipped.append(skip_file(path, str(error)))
                     continue
@@ -153,6 +162,8 @@ def load(
             target.add_samples(samples, progress=False)
             if kind == "video":
                 target.ensure_frames()
+                write_times(target, dict(zip([s.id for s in samples], times, strict=True)))
+                write_times(target, _times_again(target, untimed))
             if subject is not None:
                 name_subjects(target, known, subject_of)
         unnamed = list_without_subject(target, found) if subject is not None else []
@@ -246,18 +257,37 @@ def _has_changed(path: Path, size: int | None) -> bool:
     return size is not None and path.stat().st_size != size
 
 
-def _video_sample(path: Path, copied: list[dict[str, str]]) -> fo.Sample:
+def _video_sample(path: Path, copied: list[dict[str, str]]) -> tuple[fo.Sample, np.ndarray]:
+    """Make the sample of a video, and tell when each of its frames (F,) was taken."""
     facts = probe(path)
+    frames, times_s = facts.frame_count, facts.times_s
     reason = needs_copy(path, facts)
     shown = path
     if reason:
-        shown = playable_copy(path, facts, copies_folder())
+        copy = playable_copy(path, facts, copies_folder())
+        shown, times_s = copy.path, copy.times_s
         copied.append({"path": str(path), "reason": reason})
         facts = probe(shown)
     metadata = fo.VideoMetadata.build_for(str(shown))
     metadata.total_frame_count = facts.frame_count
     metadata.frame_rate = facts.frame_rate
-    return fo.Sample(filepath=str(shown), metadata=metadata, **{SOURCE: str(path)})
+    known = {SOURCE: str(path), SOURCE_FRAMES: frames}
+    return fo.Sample(filepath=str(shown), metadata=metadata, **known), times_s - times_s[:1]
+
+
+def _times_again(dataset: fo.Dataset, sample_ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read when frames were taken that were loaded before it was kept, or whose load broke off.
+
+    A copy of then was resampled: its frames are not those of its source.
+    """
+    times = {}
+    for sample in dataset.select(sample_ids):
+        is_copy = sample.filepath != sample[SOURCE] and sample[SOURCE_FRAMES] is None
+        with suppress(UnreadableError, TypeError):
+            facts = probe(Path(sample[SOURCE]))
+            if not is_copy and len(facts.times_s) == sample.metadata.total_frame_count:
+                times[sample.id] = facts.times_s - facts.times_s[:1]
+    return times
 
 
 def _image_sample(path: Path) -> fo.Sample:
@@ -282,6 +312,7 @@ def _declare(dataset: fo.Dataset) -> None:
             "The file as it was loaded; the filepath may be a playable copy of it",
         ),
         (SOURCE_BYTES, fo.IntField, "Size of the file when it was loaded"),
+        (SOURCE_FRAMES, fo.IntField, "Frames of the file as it was loaded, if a video"),
         (
             fields.SUBJECT,
             fo.StringField,

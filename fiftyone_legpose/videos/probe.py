@@ -1,9 +1,10 @@
 """What a video file holds, without decoding it, and whether a browser shows it frame by frame."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from fiftyone_legpose.videos.ffmpeg import run_tool, tool_reason
 # What every browser with the open-source codecs plays; anything else becomes H.264 in MP4.
 _PLAYED = {".mp4": {"h264", "av1"}, ".m4v": {"h264"}, ".webm": {"vp8", "vp9", "av1"}}
 _LOST_PACKETS = 0.02
+_LATE_FRAMES = 0.5
 # Matroska keeps times in ms, so the first and the last of a clip are that far from the truth.
 _ROUNDING_S = 0.002
 
@@ -35,6 +37,13 @@ class VideoFacts:
     """Each frame stands within half a frame of where a constant rate puts it."""
     pixel_aspect: Fraction
     """Width of a pixel by its height; 1 where the file does not tell."""
+    times_s: np.ndarray = field(compare=False)
+    """(F,): seconds from the start of the file to each frame that a player shows, rising; empty
+    where the file does not tell the time of every one."""
+    stream_start_s: float = 0.0
+    """Start of the video stream in seconds from the start of the file, as decoders count it."""
+    starts_undecodable: bool = False
+    """The first frames refer to pictures that the file does not hold."""
 
     @property
     def has_square_pixels(self) -> bool:
@@ -55,7 +64,7 @@ def probe(path: Path) -> VideoFacts:
     _check_readable(path)
     entries = (
         "stream=codec_name,pix_fmt,width,height,avg_frame_rate,nb_frames,sample_aspect_ratio"
-        ":stream_side_data=rotation:stream_tags=rotate:packet=pts_time,flags"
+        ",start_time:stream_side_data=rotation:stream_tags=rotate:packet=pts_time,flags"
     )
     answer = run_tool(
         ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries]
@@ -77,19 +86,7 @@ def probe(path: Path) -> VideoFacts:
     count = len(shown)
     if not count:
         raise UnreadableError("it holds no frame that a player shows")
-    # ffprobe says 0/0 where the file does not tell.
-    frames, _, seconds = stream.get("avg_frame_rate", "0/0").partition("/")
-    mean_rate = int(frames) / int(seconds) if int(seconds) else 0.0
-    constant = True
-    if len(times) > 1 and times[-1] > times[0]:
-        length = float(times[-1] - times[0])
-        step = length / (len(times) - 1)
-        # What the file announces is exact, but counts how long the last frame stands: minutes
-        # where a camera was stopped late. Where times are missing it is all there is.
-        announced_length = (count - 1) / mean_rate if mean_rate else 0.0
-        if not mean_rate or (len(times) == count and abs(announced_length - length) > _ROUNDING_S):
-            mean_rate = 1 / step
-        constant = bool(np.abs(times - times[0] - np.arange(len(times)) * step).max() < step / 2)
+    rate, constant = _frame_rate(stream, times, count)
     side_data = [d["rotation"] for d in stream.get("side_data_list", []) if "rotation" in d]
     # 0:1 is what ffprobe says of pixels that nothing is known of, if it says anything.
     across, _, down = stream.get("sample_aspect_ratio", "0:1").partition(":")
@@ -100,19 +97,57 @@ def probe(path: Path) -> VideoFacts:
         pixel_format=stream.get("pix_fmt", "unknown"),
         width=int(stream.get("width") or 0),
         height=int(stream.get("height") or 0),
-        frame_rate=mean_rate or 25.0,
+        frame_rate=rate or 25.0,
         frame_count=count,
         rotation=int(float(turned)) % 360,
         constant_rate=constant,
         pixel_aspect=Fraction(int(across), int(down)) if told else Fraction(1),
+        times_s=times if len(times) == count else np.array([]),
+        stream_start_s=_seconds(stream.get("start_time")),
+        starts_undecodable=_starts_undecodable(packets, shown),
     )
+
+
+def _frame_rate(stream: dict[str, Any], times: np.ndarray, count: int) -> tuple[float, bool]:
+    """Give the mean rate in 1/s, 0 where nothing tells it, and whether it is constant."""
+    # ffprobe says 0/0 where the file does not tell.
+    frames, _, seconds = stream.get("avg_frame_rate", "0/0").partition("/")
+    mean_rate = int(frames) / int(seconds) if int(seconds) else 0.0
+    if len(times) < 2 or times[-1] <= times[0]:
+        return mean_rate, True
+    length = float(times[-1] - times[0])
+    step = length / (len(times) - 1)
+    # What the file announces is exact, but counts how long the last frame stands: minutes
+    # where a camera was stopped late. Where times are missing it is all there is.
+    announced_length = (count - 1) / mean_rate if mean_rate else 0.0
+    if not mean_rate or (len(times) == count and abs(announced_length - length) > _ROUNDING_S):
+        mean_rate = 1 / step
+    off = np.abs(times - times[0] - np.arange(len(times)) * step)
+    return mean_rate, bool(off.max() < step / 2)
+
+
+def _starts_undecodable(packets: list[dict[str, Any]], shown: list[dict[str, Any]]) -> bool:
+    """Tell whether frames are shown before the first one that stands for itself.
+
+    So begins what was cut out of a stream between two key frames, as broadcasts and some cameras
+    write it. Frames that nobody shows count: what comes after them may refer to them.
+    """
+    if "K" not in packets[0].get("flags", ""):
+        return any("K" in packet.get("flags", "") for packet in packets)
+    first = _seconds(packets[0].get("pts_time"))
+    return any(_seconds(packet.get("pts_time"), first) < first for packet in shown)
+
+
+def _seconds(told: str | None, otherwise: float = 0.0) -> float:
+    return otherwise if told in (None, "N/A") else float(told)
 
 
 def needs_copy(path: Path, facts: VideoFacts) -> str | None:
     """Say why the App cannot show a video as it is, or None where it can.
 
-    FiftyOne counts frames at a constant rate and ignores rotation metadata where ffmpeg keeps it
-    as side data, so both put keypoints in another place than the picture that a browser draws.
+    FiftyOne draws the keypoints of frame n at n divided by the frame rate, counted from the start
+    of the file, and ignores rotation metadata where ffmpeg keeps it as side data, so a picture that
+    comes at another time, or is turned, would have those of another one.
     OpenCV, which decodes for the model, ignores that pixels can be wider than high (camcorders):
     legs would be too slim, and lengths and angles in px wrong.
     """
@@ -123,6 +158,11 @@ def needs_copy(path: Path, facts: VideoFacts) -> str | None:
         return f"its pixels are not square ({aspect.numerator}:{aspect.denominator})"
     if not facts.constant_rate:
         return "its frame rate varies"
+    if facts.starts_undecodable:
+        return "its first pictures cannot be decoded"
+    late_s = facts.times_s[0] if len(facts.times_s) else 0.0
+    if abs(late_s) * facts.frame_rate > _LATE_FRAMES:
+        return f"its picture starts {late_s:.2f} s after the file does"
     if facts.codec not in _PLAYED.get(path.suffix.lower(), ()):
         return f"browsers do not play {facts.codec} in {path.suffix.lower()}"
     if facts.codec == "h264" and facts.pixel_format not in {"yuv420p", "yuvj420p"}:

@@ -10,14 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import fiftyone as fo
+import numpy as np
 
 from cvat_bridge.names import plain_name
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S, VIDEO
+from fiftyone_legpose.dataset.frame_times import frame_of_still
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
+from fiftyone_legpose.files import writing
 from fiftyone_legpose.progress import Report, reporting
-from fiftyone_legpose.videos.ffmpeg import run_tool, tool_reason
+from fiftyone_legpose.videos.ffmpeg import TELL_TIMES, told_times, transcode
 from fiftyone_legpose.videos.find_files import (
     Sources,
     file_identity,
@@ -26,10 +29,13 @@ from fiftyone_legpose.videos.find_files import (
     skip_file,
 )
 from fiftyone_legpose.videos.load import load
-from fiftyone_legpose.videos.probe import probe, square_filters
+from fiftyone_legpose.videos.probe import VideoFacts, probe, square_filters
 from fiftyone_legpose.videos.subjects import Subject, subject_lookup, tell_unnamed
 
 logger = logging.getLogger(__name__)
+
+# Times are told to the microsecond, and read as floating point.
+_SAME_TIME_S = 2e-5
 
 
 def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Path]:
@@ -49,34 +55,62 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
     Returns
     -------
     list of Path
-        In the order of time.
+        In the order of time, from the first frame on.
 
     Raises
     ------
     UnreadableError
         ffmpeg cannot decode the file.
     DatasetError
-        The folder holds other stills of the video's name; nothing is written then.
+        The folder holds other stills of the video's name, or cannot be written to; nothing is
+        written then.
     """
     facts = probe(path)
-    folder.mkdir(parents=True, exist_ok=True)
     rate = Fraction(min(fps, facts.frame_rate)).limit_denominator(1001)
-    with TemporaryDirectory(dir=folder) as scratch:
-        answer = run_tool(
-            ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0"]
-            + ["-vf", ",".join([f"fps={rate}", *square_filters(facts)]), "-q:v", "2"]
+    # Times start at the first frame, and go on at one step a still: ffmpeg would fill what comes
+    # before a stream that starts late, and each pause, with repetitions.
+    timing = [f"setpts=N/({rate})/TB"] if fps >= facts.frame_rate else [f"fps={rate}"]
+    filters = [*TELL_TIMES, "setpts=PTS-STARTPTS", *timing, *square_filters(facts)]
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as scratch:
+            options = ["-vf", ",".join(filters), "-r", str(rate), "-q:v", "2"]
             # A percent sign in a folder's name would be part of the pattern.
-            + [scratch.replace("%", "%%") + "/still_%09d.jpg"]
-        )
-        made = sorted(Path(scratch).iterdir())
-        if answer.returncode != 0 or not made:
-            raise UnreadableError(tool_reason(answer.stderr, path))
-        stills = [folder / f"{name}_{number:05d}.jpg" for number in range(1, len(made) + 1)]
-        _refuse_other_stills(folder, name, dict(zip(stills, made, strict=True)))
-        for still, target in zip(made, stills, strict=True):
-            if not target.exists():
-                os.replace(still, target)
-    return stills
+            pattern = Path(scratch.replace("%", "%%")) / "still_%09d.jpg"
+            told = transcode(path, options, pattern)
+            numbered = _numbered(sorted(Path(scratch).iterdir()), facts, told_times(told), fps)
+            if not numbered:
+                raise UnreadableError("none of its frames can be decoded")
+            made = {folder / f"{name}_{n:05d}.jpg": still for n, still in numbered.items()}
+            _refuse_other_stills(folder, name, made)
+            for target, still in made.items():
+                if not target.exists():
+                    os.replace(still, target)
+    return list(made)
+
+
+def _numbered(
+    stills: list[Path], facts: VideoFacts, decoded_s: np.ndarray, fps: float
+) -> dict[int, Path]:
+    """Give each still the number by which its frame is found again, or leave it out.
+
+    Where a frame within the video cannot be decoded, ffmpeg goes on as if it were not there.
+    """
+    by_number = dict(enumerate(stills, start=1))
+    # The frames of a video that starts undecodable count from the first one that can be decoded.
+    if len(decoded_s) == len(facts.times_s) or facts.starts_undecodable or not len(facts.times_s):
+        return by_number
+    number_of = np.searchsorted(facts.times_s, decoded_s - _SAME_TIME_S) + 1
+    if fps >= facts.frame_rate:
+        return dict(zip(number_of.tolist(), stills, strict=False))
+    from_first = decoded_s - decoded_s[0]
+    kept = {}
+    for number, still in by_number.items():
+        shown = frame_of_still(from_first, number, fps)
+        sought = frame_of_still(facts.times_s - facts.times_s[0], number, fps)
+        if shown is not None and number_of[shown - 1] == sought:
+            kept[number] = still
+    return kept
 
 
 def _refuse_other_stills(folder: Path, name: str, made: Mapping[Path, Path]) -> None:

@@ -13,9 +13,10 @@ from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
 from fiftyone_legpose.prediction import label_writer, streaming
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.videos import decoding
+from fiftyone_legpose.videos.probe import probe
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import find_weights
-from tests.conftest import make_clip, turn_clip
+from tests.conftest import damage_frames, make_clip, turn_clip
 
 FAST = {"backend": "torch", "imgsz": 160, "conf": 0.1}
 
@@ -388,3 +389,17 @@ def test_a_missing_copy_is_named_by_its_original(short_clip, dataset_name, tmp_p
     [failure] = lp.predict(dataset).failures
     assert failure["path"] == str(original)
     assert "copy is gone: load the video again" in failure["reason"]
+
+
+def test_frames_behind_a_damaged_one_are_predicted(short_clip, dataset_name, tmp_path):
+    clip = make_clip(short_clip, tmp_path / "clip.mp4", "-g", "1", "-bf", "0")
+    damage_frames(clip, 5)
+    dataset = lp.load(clip, dataset_name)
+    summary = lp.predict(dataset, save_video=tmp_path, **FAST)
+    assert (summary.frames, summary.skipped) == (11, 0)
+    assert summary.failures == [{"path": str(clip), "reason": "frame 5 cannot be decoded"}]
+    frames = dataset.first().frames
+    assert [n for n in frames if frames[n].legpose is None] == [5]
+    assert probe(Path(summary.videos_saved[0])).frame_count == 12
+    again = lp.predict(dataset, **FAST)
+    assert (again.frames, again.skipped, len(again.failures)) == (0, 11, 1)

@@ -11,7 +11,9 @@ FRAMES = 150
 KNEE = legs.KEYPOINTS.index("left_knee")
 
 
-def judge(points, *, fps=30.0, frame=None, track=None, confidence=0.9, score=0.9, frames=0):
+def judge(
+    points, *, fps=30.0, frame=None, track=None, confidence=0.9, score=0.9, frames=0, time_s=None
+):
     count = len(points)
     frame = np.arange(count) if frame is None else np.asarray(frame)
     track = np.ones(count, int) if track is None else np.asarray(track)
@@ -27,8 +29,9 @@ def judge(points, *, fps=30.0, frame=None, track=None, confidence=0.9, score=0.9
         np.broadcast_to(score, count),
         leg,
     )
+    time_s = np.arange(frames) / fps if time_s is None else time_s
     over_time = signals.track_signals(
-        frames, frame, track, points, visibility, leg, step_s=1 / fps, size=SIZE
+        frames, frame, track, points, visibility, leg, time_s=time_s, size=SIZE
     )
     return {name: np.maximum(alone[name], over_time[name]) for name in alone}
 
@@ -42,6 +45,14 @@ def test_a_good_walk_shows_nothing_at_any_frame_rate(fps):
     score, reasons = review_score.combine(judge(walk(int(5 * fps), fps), fps=fps))
     assert score.max() < 0.3
     assert not any(reasons)
+
+
+def test_a_good_walk_shows_nothing_at_a_varying_frame_rate():
+    kept = np.r_[0:150, 150:300:4]
+    points, time_s = walk(300, 60.0)[kept], kept / 60
+    assert review_score.combine(judge(points, time_s=time_s))[0].max() < 0.3
+    points[160, KNEE] += 0.6 * LEG_PX
+    assert strong(judge(points, time_s=time_s), "jump") == {160}
 
 
 @pytest.mark.parametrize("fps", [10.0, 30.0, 60.0])
@@ -177,7 +188,7 @@ def test_a_single_pose_and_no_pose_at_all_pass():
         np.empty((0, 10, 2)),
         np.empty((0, 10), int),
         np.empty(0),
-        step_s=0.04,
+        time_s=np.arange(5) * 0.04,
         size=SIZE,
     )
     assert review_score.combine(nobody)[0].tolist() == [0] * 5

@@ -12,7 +12,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES
 from fiftyone_legpose.errors import DatasetError, MissingToolError, NothingLoadedError
-from fiftyone_legpose.videos import playable_copy, probe
+from fiftyone_legpose.videos import probe
 from fiftyone_legpose.videos.load import load_summary
 from tests.conftest import make_clip
 
@@ -318,7 +318,7 @@ def test_a_load_that_breaks_off_leaves_no_empty_dataset(
         patch.setenv("PATH", "")
         lp.load(original, dataset_name)
     assert not fo.dataset_exists(dataset_name)
-    monkeypatch.setattr(playable_copy, "_copies_folder", lambda: original / "copies")
+    monkeypatch.setattr("fiftyone_legpose.videos.load.copies_folder", lambda: original / "copies")
     with pytest.raises(NothingLoadedError, match="copies"):
         lp.load(original, dataset_name)
     assert not fo.dataset_exists(dataset_name)

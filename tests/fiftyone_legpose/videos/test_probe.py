@@ -24,8 +24,8 @@ def test_variable_frame_rate_is_seen_and_made_constant(short_clip: Path, tmp_pat
     facts = probe.probe(varying)
     assert probe.needs_copy(varying, facts) == "its frame rate varies"
     before = varying.read_bytes()
-    copy = playable_copy.playable_copy(varying, facts, tmp_path / "copies")
-    again = playable_copy.playable_copy(varying, facts, tmp_path / "copies")
+    copy = playable_copy.playable_copy(varying, facts, tmp_path / "copies").path
+    again = playable_copy.playable_copy(varying, facts, tmp_path / "copies").path
     assert varying.read_bytes() == before
     assert copy == again
     assert probe.probe(copy).constant_rate
@@ -37,7 +37,7 @@ def test_a_rotated_phone_video_becomes_upright(short_clip: Path, tmp_path: Path)
     turned = turn_clip(short_clip, tmp_path / "phone.mp4")
     facts = probe.probe(turned)
     assert facts.rotation in (90, 270)
-    copy = probe.probe(playable_copy.playable_copy(turned, facts, tmp_path))
+    copy = probe.probe(playable_copy.playable_copy(turned, facts, tmp_path).path)
     assert copy.rotation == 0
     assert (copy.width, copy.height) == (facts.height, facts.width)
 
@@ -74,7 +74,7 @@ def test_odd_sizes_and_old_codecs_become_h264(short_clip: Path, tmp_path: Path):
     )  # fmt: skip
     facts = probe.probe(odd)
     assert "mjpeg" in (probe.needs_copy(odd, facts) or "")
-    copy = playable_copy.playable_copy(odd, facts, tmp_path)
+    copy = playable_copy.playable_copy(odd, facts, tmp_path).path
     seen = probe.probe(copy)
     assert (seen.codec, seen.width, seen.height) == ("h264", 304, 202)
     assert probe.needs_copy(copy, seen) is None
@@ -117,7 +117,7 @@ def test_pixels_that_are_not_square_become_square(short_clip: Path, tmp_path: Pa
     camcorder = make_clip(short_clip, tmp_path / "dv.mp4", "-vf", "scale=204:264,setsar=59/41")
     facts = probe.probe(camcorder)
     assert probe.needs_copy(camcorder, facts) == "its pixels are not square (59:41)"
-    copy = playable_copy.playable_copy(camcorder, facts, tmp_path / "copies")
+    copy = playable_copy.playable_copy(camcorder, facts, tmp_path / "copies").path
     seen = probe.probe(copy)
     assert (seen.width, seen.height, seen.pixel_aspect) == (294, 264, 1)
     assert probe.needs_copy(copy, seen) is None

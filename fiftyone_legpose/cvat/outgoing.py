@@ -16,6 +16,7 @@ from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose.dataset import pose_table
 from fiftyone_legpose.dataset.frames import dataset_id, sample_values, source_dataset
+from fiftyone_legpose.dataset.pictures import know_sizes
 from fiftyone_legpose.errors import DatasetError
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
@@ -157,7 +158,7 @@ def read_outgoing(
     """
     bare = field.removeprefix("frames.")
     video = view.media_type == "video"
-    _know_sizes(view, video)
+    know_sizes(view)
     try:
         table = pose_table.read_poses(view, bare)
     except ValueError as error:
@@ -190,12 +191,6 @@ def _name_tag(view: Any, key: str, frame_ids: Sequence[str]) -> str:
     """
     sent = " ".join([dataset_id(view), key, *frame_ids])
     return hashlib.sha256(sent.encode()).hexdigest()[:6]
-
-
-def _know_sizes(view: Any, video: bool) -> None:
-    field = "metadata.frame_width" if video else "metadata.width"
-    if None in sample_values(view, field)[0]:
-        view.compute_metadata(progress=False)
 
 
 def _number_people(

@@ -12,6 +12,7 @@ from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.frame_times import frame_times, read_time
 from fiftyone_legpose.dataset.frames import frame_documents, sample_values
 from fiftyone_legpose.dataset.keypoint_labels import _stated, visibility
+from fiftyone_legpose.dataset.pictures import know_sizes
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose import geometry
 
@@ -156,10 +157,8 @@ def _read_metadata(view: Any, filepaths: list[str]) -> tuple[np.ndarray, np.ndar
     if view.media_type == "video":
         names = ["frame_width", "frame_height", "frame_rate"]
     paths = [f"metadata.{name}" for name in names]
+    know_sizes(view)
     columns = sample_values(view, *paths)
-    if any(value is None for column in columns for value in column):
-        view.compute_metadata(progress=False)
-        columns = sample_values(view, *paths)
     table = np.array(columns, float).T.reshape(len(filepaths), len(names))
     unknown = np.flatnonzero(np.isnan(table).any(axis=1))
     if len(unknown):

@@ -25,6 +25,7 @@ from cvat_bridge.yolo_pose import (
 )
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.keypoint_labels import LABEL, to_keypoints, to_poses
+from fiftyone_legpose.dataset.pictures import image_metadata
 from fiftyone_legpose.errors import DatasetError
 
 logger = logging.getLogger(__name__)
@@ -239,7 +240,7 @@ class YOLOPoseDatasetImporter(foud.LabeledImageDatasetImporter):  # type: ignore
             for pose, label in zip(frame.poses, frame.labels, strict=True)
             for keypoint in to_keypoints([pose], _SHARES, label=label).keypoints
         ]
-        return path, fo.ImageMetadata.build_for(path), fo.Keypoints(keypoints=people)
+        return path, image_metadata(path), fo.Keypoints(keypoints=people)
 
     @property
     def has_image_metadata(self) -> bool:

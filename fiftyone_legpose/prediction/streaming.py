@@ -13,6 +13,7 @@ import numpy as np
 
 from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import values
+from fiftyone_legpose.dataset.pictures import write_sizes
 from fiftyone_legpose.errors import UnreadableError
 from fiftyone_legpose.prediction.frames_to_predict import Batch
 from fiftyone_legpose.prediction.inference import Inference
@@ -244,9 +245,17 @@ def _predict_images(
             except UnreadableError as error:
                 failures.append({"path": path, "reason": str(error)})
 
+    ids, widths = work.target.values(["id", "metadata.width"])
+    told = dict(zip(ids, widths, strict=True))
+    sizes: dict[str, tuple[int, int]] = {}
     for number, frame, raw in _infer(model, decoding.read_ahead(prepared)):
-        writer.add(batch.ids[number], frame, raw, None)
+        sample_id, (height, width) = batch.ids[number], frame.shape
+        if told[sample_id] not in (None, width):
+            sizes[sample_id] = (width, height)
+        writer.add(sample_id, frame, raw, None)
         tally.add(raw)
+    # What FiftyOne, or a load of before, takes for the size of a picture that lies on its side.
+    write_sizes(work.target, sizes)
     return failures
 
 

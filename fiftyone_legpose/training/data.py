@@ -18,6 +18,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.frames import sample_values
 from fiftyone_legpose.dataset.groups import sample_groups
+from fiftyone_legpose.dataset.pictures import read_turned
 from fiftyone_legpose.dataset.pose_table import read_poses
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.training.splits import Side, Split, check_split, split_frames
@@ -262,7 +263,11 @@ def write_training_data(
 
 
 def _write_stills(frames: Sequence[LabelledFrame], folder: Path) -> list[Path]:
-    """Decode the frames of videos, each video once; pictures stay where they are."""
+    """Decode the frames of videos, each video once; pictures stay where they are.
+
+    Those that lie on their side in another format than JPEG are written upright: ultralytics reads
+    them as its version of OpenCV does.
+    """
     paths = [Path(frame.filepath) for frame in frames]
     by_video: dict[str, list[int]] = {}
     for i, frame in enumerate(frames):
@@ -271,6 +276,9 @@ def _write_stills(frames: Sequence[LabelledFrame], folder: Path) -> list[Path]:
             paths[i] = folder / f"{i:06d}.jpg"
         elif not paths[i].is_file():
             raise DatasetError(f"The picture {paths[i]} is gone.")
+        elif (turned := read_turned(paths[i])) is not None:
+            paths[i] = folder / f"{i:06d}.jpg"
+            _write_picture(paths[i], turned[..., ::-1])
     for filepath, of_video in by_video.items():
         of_video.sort(key=lambda i: frames[i].number)
         try:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from fiftyone_legpose.dataset.pictures import read_turned
 from fiftyone_legpose.errors import UnreadableError
 from fiftyone_legpose.videos.probe import probe
 
@@ -125,6 +126,8 @@ def read_picture(path: str | Path) -> np.ndarray:
     UnreadableError
         It cannot be decoded.
     """
+    if (turned := read_turned(path)) is not None:
+        return np.ascontiguousarray(turned[..., ::-1])
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise UnreadableError("the picture cannot be read" if Path(path).exists() else "it is gone")

@@ -13,6 +13,7 @@ from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES, SOURCE_FRAMES
 from fiftyone_legpose.dataset.frame_times import without_times, write_times
+from fiftyone_legpose.dataset.pictures import image_metadata
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
 from fiftyone_legpose.progress import Report, reporting
@@ -299,8 +300,7 @@ def _image_sample(path: Path) -> fo.Sample:
         # of a missing HEIF reader that ultralytics, once loaded, asks about what PIL refuses.
         reason = "the file is empty" if path.stat().st_size == 0 else f"no readable image: {error}"
         raise UnreadableError(reason.replace(str(path), "the file")) from None
-    metadata = fo.ImageMetadata.build_for(str(path))
-    return fo.Sample(filepath=str(path), metadata=metadata, **{SOURCE: str(path)})
+    return fo.Sample(filepath=str(path), metadata=image_metadata(path), **{SOURCE: str(path)})
 
 
 def _declare(dataset: fo.Dataset) -> None:

@@ -6,7 +6,7 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.dataset.frames import is_cut_out
+from fiftyone_legpose.dataset.frames import is_cut_out, source_dataset
 from fiftyone_legpose.errors import DatasetError
 
 
@@ -20,6 +20,29 @@ def check_collection(given: Any) -> None:
     if not isinstance(given, fo.core.collections.SampleCollection):
         named = f": pass fo.load_dataset({given!r})" if isinstance(given, str) else ""
         raise DatasetError(f"a FiftyOne dataset or view is needed, not {given!r}{named}")
+    check_no_groups(given)
+
+
+def check_no_groups(collection: Any) -> None:
+    """Refuse a grouped dataset, such as one of several cameras, and views of it.
+
+    FiftyOne keeps the fields of all slices in one place and writes to one slice at a time, so that
+    labels would come to the wrong camera, or nowhere.
+
+    Raises
+    ------
+    DatasetError
+        Telling how a dataset is made of one slice or of all.
+    """
+    dataset = source_dataset(collection)
+    if dataset.media_type != "group":
+        return
+    slices = list(dataset.group_slices)
+    raise DatasetError(
+        f"dataset {dataset.name!r} is grouped ({', '.join(slices)}), and labels are written to "
+        "datasets that are not: make one of a slice, or of all, with "
+        f"dataset.select_group_slices({slices}).clone({dataset.name + '-flat'!r}), and give that"
+    )
 
 
 def check_dataset(given: Any) -> None:

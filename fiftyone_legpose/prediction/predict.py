@@ -7,6 +7,7 @@ from typing import Any, Unpack, get_args
 import fiftyone as fo
 
 from fiftyone_legpose.dataset import fields, keypoint_labels
+from fiftyone_legpose.dataset.checks import check_no_groups
 from fiftyone_legpose.dataset.frames import source_dataset, without_clips
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError
@@ -162,6 +163,7 @@ def _check_settings(
 ) -> Tracker | None:
     if not isinstance(view, fo.core.collections.SampleCollection):
         raise DatasetError(f"predict needs a FiftyOne dataset or view, not {view!r}.")
+    check_no_groups(view)
     if view.media_type not in ("video", "image") or not len(view):
         what = f"holds {view.media_type}" if len(view) else "is empty"
         raise DatasetError(f"This collection {what}: load videos or images first.")

@@ -15,6 +15,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.still_names import StillNames
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
+from fiftyone_legpose.dataset.checks import check_collection, check_no_groups
 from fiftyone_legpose.dataset.frames import source_dataset, write
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
@@ -142,7 +143,10 @@ def import_labels(
         collection, made = dataset, False
         if isinstance(dataset, str):
             made = not fo.dataset_exists(dataset)
-            target = _target_names(None if made else fo.load_dataset(dataset))
+            known = None if made else fo.load_dataset(dataset)
+            if known is not None:
+                check_no_groups(known)
+            target = _target_names(known)
             orders = [_order(labels, target, keypoint_order) for labels in read]
             if made:
                 default = Path(fo.config.default_dataset_dir) / dataset
@@ -156,6 +160,7 @@ def import_labels(
                 load(pictures, dataset, progress=False)
             collection = fo.load_dataset(dataset)
         else:
+            check_collection(dataset)
             target = _target_names(source_dataset(dataset))
             orders = [_order(labels, target, keypoint_order) for labels in read]
         summary = ImportSummary(source_dataset(collection).name, made=made)

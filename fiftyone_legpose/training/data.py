@@ -15,6 +15,7 @@ from cvat_bridge.pose_sets import Frame, PoseSet
 from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import write_yolo_pose
 from fiftyone_legpose import legs
+from fiftyone_legpose.dataset.checks import check_collection
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.frames import sample_values
 from fiftyone_legpose.dataset.groups import sample_groups
@@ -157,6 +158,7 @@ def read_labelled(view: Any, gt_field: str = GROUND_TRUTH) -> list[LabelledFrame
     DatasetError
         If there is no such field, a pose has other keypoints, or a size is not known.
     """
+    check_collection(view)
     is_video = view.media_type == "video"
     path = f"frames.{gt_field}" if is_video else gt_field
     if view.get_field(path) is None:

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _HOME = Path(tempfile.mkdtemp(prefix="legpose-tests-"))
@@ -147,6 +149,19 @@ def turn_clip(source: Path, target: Path) -> Path:
         if subprocess.run([*command, str(target)], check=False).returncode == 0:
             return target
     raise AssertionError("this ffmpeg cannot write a rotated video")
+
+
+@contextmanager
+def smallest_files() -> Iterator[None]:
+    """Let this process and those it starts write no more than 1 kB into a file."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def damage_frames(path: Path, *frames: int) -> None:

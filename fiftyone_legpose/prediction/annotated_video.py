@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,13 @@ from fiftyone_legpose.files import writing
 from fiftyone_legpose.pose.drawing import draw_poses
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import decoding
-from fiftyone_legpose.videos.ffmpeg import EVEN_SIDES, h264_options, require_tool
+from fiftyone_legpose.videos.ffmpeg import (
+    EVEN_SIDES,
+    h264_options,
+    refused_write,
+    require_tool,
+    tool_reason,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +54,17 @@ def write_annotated_videos(
     -------
     list of Path
         One a video that could be decoded; for another there is a warning.
+
+    Raises
+    ------
+    DatasetError
+        The system refuses a file, or no video can be decoded.
     """
     target = Path(folder).expanduser()
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
+    failed: list[str] = []
     names = file_names(view)
     with reporting("save video", progress) as report:
         for number, sample in enumerate(view.select_fields(f"frames.{label_field}")):
@@ -69,10 +81,13 @@ def write_annotated_videos(
                 with writing(output):
                     _write_video(source, output, found, sample.metadata)
             except errors.UnreadableError as error:
-                logger.warning("No annotated video of %s: %s", name, error)
+                failed.append(f"{name}: {error}")
+                logger.warning("No annotated video of %s", failed[-1])
                 continue
             written.append(output)
         report(len(view), len(view), "done")
+    if failed and not written:
+        raise errors.DatasetError(f"no annotated video could be saved ({'; '.join(failed[:3])})")
     return written
 
 
@@ -89,7 +104,7 @@ def _free_name(folder: Path, stem: str, taken: list[Path]) -> Path:
 
 def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metadata: Any) -> None:
     width, height = metadata.frame_width, metadata.frame_height
-    with TemporaryDirectory(dir=output.parent) as scratch:
+    with TemporaryDirectory(dir=output.parent) as scratch, TemporaryFile() as told:
         part = Path(scratch) / "part.mp4"
         require_tool("ffmpeg")
         encoder = subprocess.Popen(
@@ -97,6 +112,7 @@ def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metada
             + ["-s", f"{width}x{height}", "-r", str(metadata.frame_rate), "-i", "pipe:0"]
             + ["-vf", EVEN_SIDES, *h264_options(crf=20), str(part)],
             stdin=subprocess.PIPE,
+            stderr=told,
         )
         assert encoder.stdin is not None
         try:
@@ -109,7 +125,12 @@ def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metada
                 encoder.stdin.close()
             encoder.wait()
         if encoder.returncode:
-            raise errors.UnreadableError("ffmpeg could not write the annotated video")
+            told.seek(0)
+            complaint = told.read().decode(errors="replace")
+            refused = refused_write(complaint, encoder.returncode, output.parent)
+            raise refused or errors.UnreadableError(
+                f"ffmpeg could not write the annotated video: {tool_reason(complaint, source)}"
+            )
         os.replace(part, output)
 
 

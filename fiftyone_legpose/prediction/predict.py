@@ -125,6 +125,8 @@ def predict(
     key = run_key(label_field, found, settings)
     keypoint_labels.declare(dataset, label_field, boxes=True)
     video = view.media_type == "video"
+    if save_video is not None and not video:
+        raise DatasetError("save_video draws into videos, and these are pictures: leave it out.")
     if video:
         ensure_frames(dataset)
         batches = video_batches(view, label_field, key, every=every, overwrite=overwrite)
@@ -146,7 +148,7 @@ def predict(
         with reporting("predict", progress) as report:
             report(0, todo, "loading the model")
             summary = replace(summary, **vars(stream(work, batches, report)))
-    if save_video is not None and video:
+    if save_video is not None:
         saved = write_annotated_videos(
             dataset_or_view, save_video, label_field=label_field, progress=progress
         )

@@ -2,11 +2,13 @@
 
 import os
 
+import fiftyone as fo
 import pytest
 
 import fiftyone_legpose as lp
+from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.prediction.annotated_video import write_annotated_videos
-from tests.conftest import make_clip
+from tests.conftest import make_clip, smallest_files
 
 
 @pytest.fixture
@@ -28,6 +30,21 @@ def test_an_encoder_that_fails_is_told(copied, tmp_path, monkeypatch, caplog):
     encoder.write_text("#!/bin/sh\nexit 1\n")
     encoder.chmod(0o755)
     monkeypatch.setenv("PATH", f"{encoder.parent}:{os.environ['PATH']}")
-    assert write_annotated_videos(copied, tmp_path / "out") == []
+    with pytest.raises(DatasetError, match=r"no annotated video could be saved \(P01"):
+        write_annotated_videos(copied, tmp_path / "out")
     assert "No annotated video of P01" in caplog.text
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows limits no file sizes")
+def test_a_disk_that_takes_no_more_is_named(copied, tmp_path):
+    # A limit of the process is told like a full disk, and needs no disk of its own.
+    with smallest_files(), pytest.raises(DatasetError, match="File too large"):
+        write_annotated_videos(copied, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_pictures_have_no_annotated_video(short_clip, dataset_name, tmp_path):
+    lp.extract_frames(short_clip, tmp_path / "stills", fps=5, dataset=dataset_name)
+    with pytest.raises(DatasetError, match="save_video"):
+        lp.predict(fo.load_dataset(dataset_name), save_video=tmp_path / "out")

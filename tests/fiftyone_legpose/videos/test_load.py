@@ -14,7 +14,7 @@ from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES
 from fiftyone_legpose.errors import DatasetError, MissingToolError, NothingLoadedError
 from fiftyone_legpose.videos import probe
 from fiftyone_legpose.videos.load import load_summary
-from tests.conftest import make_clip
+from tests.conftest import make_clip, smallest_files
 
 
 @pytest.fixture
@@ -151,6 +151,17 @@ def test_videos_of_one_name_do_not_replace_each_others_stills(folder, tmp_path):
     with pytest.raises(DatasetError, match="one name"):
         lp.extract_frames(folder, tmp_path / "stills")
     assert not (tmp_path / "stills").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows limits no file sizes")
+def test_a_disk_that_takes_no_more_is_named_and_not_the_video(short_clip, dataset_name, tmp_path):
+    original = make_clip(short_clip, tmp_path / "old.avi", "-c:v", "mjpeg")
+    with smallest_files():
+        with pytest.raises(DatasetError, match=r"stills cannot be written: File too large"):
+            lp.extract_frames(short_clip, tmp_path / "stills", fps=5)
+        with pytest.raises(NothingLoadedError, match=r"playable copy .* written: File too large"):
+            lp.load(original, dataset_name)
+    assert not list((tmp_path / "stills").iterdir())
 
 
 def test_videos_that_give_no_stills_are_told(folder, tmp_path, caplog):

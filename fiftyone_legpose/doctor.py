@@ -111,7 +111,11 @@ def _mongod() -> list[Finding]:
         return [Finding("mongod", False, reason, remedy)]
     import fiftyone as fo
 
-    return [Finding("mongod", True, f"running, {len(fo.list_datasets())} datasets")]
+    from fiftyone_legpose.dataset.database import database_in_use
+
+    count, database = len(fo.list_datasets()), database_in_use()
+    good = None if database.warning else True
+    return [Finding("mongod", good, f"{database.place}, {count} datasets", database.warning)]
 
 
 def _backends() -> list[Finding]:

@@ -46,6 +46,7 @@ def load_command(
     for note in summary.notes:
         say(note, fg="yellow")
     say(f"{summary.added} added, {summary.known} known before, {len(summary.skipped)} skipped.")
+    say(f"Dataset {dataset} is in the database at {summary.database}.")
     say(f"Next: legpose predict {dataset}")
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.appearance import dress
+from fiftyone_legpose.dataset.database import database_in_use
 from fiftyone_legpose.dataset.fields import SOURCE, SOURCE_BYTES, SOURCE_FRAMES
 from fiftyone_legpose.dataset.frame_times import without_times, write_times
 from fiftyone_legpose.dataset.pictures import image_metadata
@@ -61,11 +62,15 @@ class LoadSummary:
     """Paths of files of which a subject that was given tells nothing, and none is known."""
     gone: list[str] = field(default_factory=list)
     """Paths of files that were loaded before and are not there any more."""
+    database: str = ""
+    """Where the database is that the dataset is in."""
+    other_database: str | None = None
+    """A warning, where that is not the database that was configured."""
 
     @property
     def notes(self) -> list[str]:
         """What a user should know besides, one line each."""
-        notes = []
+        notes = [self.other_database] if self.other_database else []
         if self.without_subject:
             notes.append(tell_unnamed(self.without_subject))
         if self.gone:
@@ -168,7 +173,17 @@ def load(
             if subject is not None:
                 name_subjects(target, known, subject_of)
         unnamed = list_without_subject(target, found) if subject is not None else []
-        summary = LoadSummary(len(samples), len(known), copied, skipped, unnamed, _gone(target))
+        database = database_in_use()
+        summary = LoadSummary(
+            added=len(samples),
+            known=len(known),
+            copied=copied,
+            skipped=skipped,
+            without_subject=unnamed,
+            gone=_gone(target),
+            database=database.place,
+            other_database=database.warning,
+        )
         target.info[_INFO] = vars(summary)
         target.save()
         dress(target)

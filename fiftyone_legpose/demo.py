@@ -5,6 +5,7 @@ import sys
 import time
 from importlib.resources import as_file, files
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import fiftyone as fo
 from rich.console import Console
@@ -12,8 +13,10 @@ from rich.table import Table
 
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE
+from fiftyone_legpose.files import writing
 from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction.predict import predict
+from fiftyone_legpose.review.handover import handover_name
 from fiftyone_legpose.review.push import push
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.videos.load import load
@@ -31,15 +34,17 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     Parameters
     ----------
     out
-        Folder for the hand-over file and the annotated video.
+        Folder for the hand-over file and the annotated video; where nothing can be written there,
+        as in a project that another user has run, the folder ``legpose/demo`` of the home.
     open_app
         Whether to open the App at the end, where there is a screen.
     """
     started = time.perf_counter()
-    out.mkdir(parents=True, exist_ok=True)
-    handover = out / "legpose-demo-cvat-backup.zip"
+    out = _writable(out)
     with as_file(files("fiftyone_legpose") / "assets" / "sample" / "legs_sample.mp4") as clip:
         dataset = load_clip(clip)
+    # Named by the dataset: the file of one that was deleted may be with a reviewer.
+    handover = out / f"{handover_name(dataset, KEY)}.zip"
     summary = predict(dataset, voting=True, save_video=out)
     if dataset.has_annotation_run(KEY):
         # What was selected since is for another round.
@@ -52,6 +57,21 @@ def run_demo(out: Path, *, open_app: bool) -> None:
     _print_next(out, handover)
     if open_app and _has_screen():
         fo.launch_app(dataset).wait(-1)
+
+
+def _writable(out: Path) -> Path:
+    """Give the folder to write to, made where it was missing."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            return out
+    except OSError as error:
+        home = Path.home() / "legpose" / "demo"
+        reason = f"{out} cannot be written ({error.strerror}): the files go to {home}."
+        Console().print(reason, soft_wrap=True)
+        with writing(home):
+            home.mkdir(parents=True, exist_ok=True)
+        return home
 
 
 def load_clip(clip: Path) -> fo.Dataset:

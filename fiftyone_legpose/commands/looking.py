@@ -105,7 +105,9 @@ def predict_command(dataset: DatasetName, view: ViewName = None, **options: Any)
 
 @app.command("app")
 def app_command(
-    dataset: Annotated[str | None, typer.Argument(help="Dataset to open.")] = None,
+    dataset: Annotated[
+        str | None, typer.Argument(help="Dataset to open; by default the one opened last.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Port of the App.")] = 5151,
     remote: Annotated[
         bool, typer.Option("--remote", help="Only serve; open no browser on this machine.")
@@ -115,9 +117,11 @@ def app_command(
     import fiftyone as fo
 
     from fiftyone_legpose.plugin_install import install
+    from fiftyone_legpose.videos.load import last_opened
 
     install()
-    opened = open_dataset(dataset) if dataset else None
+    opened = open_dataset(dataset) if dataset else last_opened()
+    say(f"Opening dataset {opened.name}.")
     session = fo.launch_app(opened, port=port, remote=remote)
     try:
         session.wait(-1)

@@ -195,6 +195,22 @@ def load_summary(dataset: fo.Dataset) -> LoadSummary:
     return LoadSummary(**dataset.info.get(_INFO, {}))
 
 
+EMPTY = "videos"
+"""Name of the dataset that the App opens with where there is none: it needs one for its panels."""
+
+
+def last_opened() -> fo.Dataset:
+    """Give the dataset that was opened last, or an empty one to load videos into."""
+    known = [info for info in fo.list_datasets(info=True) if info["persistent"]]
+    if known:
+        last = max(known, key=lambda info: info["last_loaded_at"] or info["created_at"])
+        return fo.load_dataset(last["name"])
+    made = _open_dataset(EMPTY, "video", has_files=False)
+    _declare(made)
+    dress(made)
+    return made
+
+
 def is_loaded(dataset: fo.Dataset) -> bool:
     """Tell whether `load` has put anything into a dataset."""
     return _INFO in dataset.info

@@ -84,7 +84,7 @@ def export(
     path
         The file, replaced where it is there, and complete or not there at all.
     format
-        ``csv`` or ``parquet``; by default what the file's name ends in, else CSV.
+        ``csv`` or ``parquet``; by default what the file's name ends in; CSV where it has no ending.
     field
         The predictions.
     gt_field
@@ -120,13 +120,13 @@ def export(
             f"there are no keypoints in {field!r} nor in {gt_field!r}; run predict first, or name "
             "the fields"
         )
-    kind = format or ("parquet" if target.suffix.lower() == ".parquet" else "csv")
+    ending = target.suffix.lower().removeprefix(".")
+    kind: Any = format or ending or "csv"
     if kind not in get_args(Format):
         raise DatasetError(
-            f"there is no format {kind!r}: take csv or parquet; for YOLO-pose and COCO see "
-            "dataset.export and YOLOPoseDataset"
+            f"there is no format {kind!r}: take csv or parquet, by the end of the file's name or "
+            "as format; for YOLO-pose and COCO see dataset.export and YOLOPoseDataset"
         )
-    ending = target.suffix.lower().removeprefix(".")
     if ending in get_args(Format) and ending != kind:
         raise DatasetError(
             f"{target.name} would hold {kind}: name it {target.stem}.{kind}, or take the format "

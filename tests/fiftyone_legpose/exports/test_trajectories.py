@@ -189,6 +189,13 @@ def test_an_unknown_format_is_refused(videos, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["legs.trc", "legs.xyz", "legs.CSV.bak"])
+def test_an_unknown_ending_is_refused(videos, tmp_path, name):
+    with pytest.raises(DatasetError, match="take csv or parquet, by the end of"):
+        export(videos, tmp_path / name)
+    assert not list(tmp_path.glob("legs*"))
+
+
 def test_a_name_that_contradicts_the_format_is_refused(videos, tmp_path):
     with pytest.raises(DatasetError, match=r"name it legs\.parquet, or take the format csv"):
         export(videos, tmp_path / "legs.csv", format="parquet")

@@ -230,6 +230,8 @@ def import_labels_command(
         f"{summary.written} frames of {summary.dataset} written with {summary.persons} persons, "
         f"{summary.empty} confirmed empty."
     )
+    if summary.absent:
+        say(f"Not labelled there, and left without a place: {', '.join(summary.absent)}.")
     say_facts(
         {
             "frames had the same labels": summary.unchanged,

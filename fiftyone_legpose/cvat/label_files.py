@@ -29,6 +29,10 @@ class LabelFile:
     """Where each picture is in the file, for those that it holds."""
     deleted: frozenset[str] = frozenset()
     """Pictures that were deleted in CVAT, where the file says so."""
+    in_px: bool = False
+    """Points are px of the frame even where shares of the picture were asked for."""
+    every_frame: bool = False
+    """Numbers at the end of names count the frames of the video, from 1."""
 
 
 def read_label_file(

@@ -21,6 +21,7 @@ from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.videos.probe import probe
 
 _NUMBERED = re.compile(r"(.+)_(\d+)")
+_OF_DEEPLABCUT = re.compile(r"(.+)/img(\d+)")
 _CVAT_FRAME = "frame"
 _SOME_MISSING = "its playable copy lacks"
 
@@ -30,7 +31,8 @@ class StillNames:
 
     Known are names that a push gave, names of images, ``<video>_<00001>`` as `extract_frames`
     writes them, and, if there is one video alone, ``frame_<000000>`` as CVAT calls its frames.
-    Files of one name are told apart by their folders, where a name has any.
+    DeepLabCut numbers frames from 0, ``<video>/img<0000>``. Files of one name are told apart by
+    their folders, where a name has any.
 
     Parameters
     ----------
@@ -62,8 +64,10 @@ class StillNames:
             )
         }
 
-    def find(self, name: str) -> int | None:
+    def find(self, name: str, *, every_frame: bool = False) -> int | None:
         """Give the position of a still's frame in the table, or None.
+
+        With `every_frame` the number in a name is that of the frame, whatever was extracted.
 
         Raises
         ------
@@ -75,12 +79,19 @@ class StillNames:
         image = self._images.find(name)
         if image is not None:
             return image
+        parts = _OF_DEEPLABCUT.fullmatch(name)
+        if parts is not None:
+            sample = self._videos.find(parts[1])
+            return None if sample is None else self._by_number.get((sample, int(parts[2]) + 1))
         parts = _NUMBERED.fullmatch(name)
         if parts is None:
             return None
         stem, number = parts[1], int(parts[2])
         sample = self._videos.find(stem)
         if sample is not None:
+            if every_frame:
+                self._check_same_frames(sample, name, every=True)
+                return self._by_number.get((sample, number))
             shown = self._frame_number(sample, number, name)
             return None if shown is None else self._by_number.get((sample, shown))
         if stem == _CVAT_FRAME and len(self._table.sample_ids) == 1 and any(self._videos):

@@ -53,7 +53,8 @@ class ImportLabels(Verb):
             "source",
             label="Export, task or project",
             description=(
-                'A zip or folder "Ultralytics YOLO Pose 1.0", a task backup, or task:12, project:3'
+                'A zip or folder "Ultralytics YOLO Pose 1.0", a task backup, COCO keypoints, a '
+                "file of Label Studio, DeepLabCut or SLEAP, or task:12, project:3"
             ),
         )
         dataset_input(ctx, inputs, "A new name makes a dataset of the pictures in the export")
@@ -130,6 +131,8 @@ class ImportLabels(Verb):
         if summary.made:
             dress(fo.load_dataset(summary.dataset))
         notes = [f"No frame belongs to {name}" for name in summary.unmatched[:10]]
+        if summary.absent:
+            notes.append(f"Not labelled: {', '.join(summary.absent)}. They stay without a place.")
         return Outcome(
             f"{summary.written} frames written, with {summary.persons} persons.",
             {

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING
 from cvat_bridge.archives import open_archive, read_member
 from cvat_bridge.errors import FormatError
 from cvat_bridge.poses import Pose
-from fiftyone_legpose.cvat.label_files import (
-    read_label_file,
-    short_names,
-    to_shares,
-    without_suffix,
-)
+from fiftyone_legpose.cvat.label_files import short_names, to_shares, without_suffix
 from fiftyone_legpose.cvat.login import Login, host_of
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.files import write_whole
+from fiftyone_legpose.label_formats.read import read_labels_of
 
 if TYPE_CHECKING:
     from cvat_bridge.server import Server, Task
@@ -42,7 +38,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of one file or task; points are shares of the picture."""
+    """The labels of one file or task; points are shares of the picture, or px of the frame."""
 
     origin: str
     poses: dict[str, list[Pose]]
@@ -55,6 +51,9 @@ class Labels:
     """Width and height in px, where known."""
     unfinished: int = 0
     """Frames left out, because their jobs are not completed."""
+    in_px: bool = False
+    every_frame: bool = False
+    """As of `LabelFile`."""
 
 
 def parse_source(source: str | Path) -> Place | Path:
@@ -112,7 +111,7 @@ def read_labels(
         Also read frames whose jobs are not completed.
     """
     if isinstance(source, Path):
-        found = read_label_file(source, label=label, normalized=True)
+        found = read_labels_of(source, label=label)
         yield Labels(
             origin=str(source),
             poses=dict(found.poses),
@@ -120,6 +119,8 @@ def read_labels(
             keypoint_names=found.keypoint_names,
             looked_at=False,
             sizes=dict(found.sizes),
+            in_px=found.in_px,
+            every_frame=found.every_frame,
         )
         return
     with login.connect() as server:
@@ -151,8 +152,10 @@ def write_pictures(
     """
     written: list[Path] = []
     for archive_path in _with_pictures(source, login):
+        found = read_labels_of(archive_path, label=label)
+        if not found.pictures:
+            continue
         with open_archive(archive_path) as archive:
-            found = read_label_file(archive_path, label=label, normalized=True)
             missing = set(found.pictures.values()).difference(archive.names)
             if missing:
                 raise FormatError(

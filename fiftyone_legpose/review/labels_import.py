@@ -1,17 +1,13 @@
 """import_labels: skeletons labelled elsewhere, onto the frames that they belong to."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import fiftyone as fo
-import numpy as np
 
 from cvat_bridge.errors import FormatError
-from cvat_bridge.poses import Pose
-from fiftyone_legpose import legs
 from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.still_names import StillNames
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
@@ -22,6 +18,12 @@ from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.pose.matching import same_people
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.review.keypoint_order import (
+    KeypointOrder,
+    keypoint_order_of,
+    reordered,
+    target_names,
+)
 from fiftyone_legpose.review.label_sources import (
     Labels,
     check_login,
@@ -31,15 +33,9 @@ from fiftyone_legpose.review.label_sources import (
 )
 from fiftyone_legpose.videos.load import load
 
-KeypointOrder = Literal["left_first", "right_first"] | Sequence[str]
-
 BY = "import_labels"
 """Who reviewed a frame whose labels were imported."""
 
-_ORDERS = {
-    "left_first": legs.KEYPOINTS,
-    "right_first": tuple(legs.KEYPOINTS[i] for i in legs.RIGHT_FIRST),
-}
 _SAME_SHAPE = 0.02
 
 
@@ -66,6 +62,8 @@ class ImportSummary:
     """Frames left out, because their jobs in CVAT are not completed."""
     unmatched: list[str] = field(default_factory=list)
     """Names of pictures that belong to no frame."""
+    absent: list[str] = field(default_factory=list)
+    """Keypoints of the dataset that the labels do not have; they count as not labelled."""
     made: bool = False
     """The dataset was made by this call."""
 
@@ -98,11 +96,14 @@ def import_labels(
         Image or video collection, or the name of a dataset.
     source
         An export "Ultralytics YOLO Pose 1.0" or a task backup (zip or folder), ``task:12``,
-        ``project:3``, or the address of a task or project.
+        ``project:3``, or the address of a task or project. Or a file of another tool: COCO
+        keypoints (JSON, also in a zip), Label Studio (JSON), DeepLabCut
+        (``CollectedData_<scorer>.csv``) or SLEAP (``.slp``, needs sleap-io).
     keypoint_order
         Which keypoint comes when: ``"left_first"``, ``"right_first"`` (as in the labels that the
         author of the legs model published), or all names in order. None reads the names from the
-        label, which exports do not hold.
+        label, which exports do not hold. Labels of hips, knees and ankles alone, as COCO's 17
+        keypoints have them, leave heels and feet without labels (`ImportSummary.absent`).
     label
         Name of the skeleton label, where there are several.
     fps
@@ -146,8 +147,8 @@ def import_labels(
             known = None if made else fo.load_dataset(dataset)
             if known is not None:
                 check_no_groups(known)
-            target = _target_names(known)
-            orders = [_order(labels, target, keypoint_order) for labels in read]
+            target = target_names(known)
+            orders = [keypoint_order_of(labels, target, keypoint_order) for labels in read]
             if made:
                 default = Path(fo.config.default_dataset_dir) / dataset
                 folder = Path(media_dir or default).expanduser()
@@ -161,14 +162,16 @@ def import_labels(
             collection = fo.load_dataset(dataset)
         else:
             check_collection(dataset)
-            target = _target_names(source_dataset(dataset))
-            orders = [_order(labels, target, keypoint_order) for labels in read]
+            target = target_names(source_dataset(dataset))
+            orders = [keypoint_order_of(labels, target, keypoint_order) for labels in read]
         summary = ImportSummary(source_dataset(collection).name, made=made)
         keypoint_labels.declare(source_dataset(collection), fields.GROUND_TRUTH)
         frames = _Frames(collection, fps)
         for number, (labels, order) in enumerate(zip(read, orders, strict=True)):
             report(number, len(read), labels.origin)
             frames.attach(labels, order, summary, confirm_empty, overwrite)
+            names = zip(target, order, strict=True)
+            summary.absent += [n for n, i in names if i is None and n not in summary.absent]
         report(len(read), len(read), "done")
     if not (summary.written or summary.unchanged or summary.kept or summary.out) and (
         summary.unmatched
@@ -203,7 +206,7 @@ class _Frames:
     def attach(
         self,
         labels: Labels,
-        order: list[int],
+        order: list[int | None],
         summary: ImportSummary,
         confirm_empty: bool | None,
         overwrite: bool,
@@ -218,14 +221,15 @@ class _Frames:
         written: dict[str, fo.Keypoints | None] = {}
         marks: dict[str, list[str]] = {fields.CORRECTED: [], fields.EMPTY: []}
         for name, shares in labels.poses.items():
-            frame = self.names.find(name)
+            frame = self.names.find(name, every_frame=labels.every_frame)
             if frame is None:
                 summary.unmatched.append(name)
                 continue
             self._claim(frame, name, labels)
             frame_id = self.table.frame_ids[frame]
             size = self._size(frame, name, labels)
-            people = [_reordered(pose, order, size) for pose in shares]
+            scale = (1, 1) if labels.in_px else size
+            people = [reordered(pose, order, scale) for pose in shares]
             if not people and not confirmed:
                 summary.not_looked_at += 1
             elif self.reviews.state[frame] == fields.OUT:
@@ -276,48 +280,3 @@ class _Frames:
                 f"{width:.0f} x {height:.0f}: this is another picture, or it was turned or cut."
             )
         return int(width), int(height)
-
-
-def _target_names(dataset: fo.Dataset | None) -> tuple[str, ...]:
-    known = None if dataset is None else dataset.skeletons.get(fields.GROUND_TRUTH)
-    return tuple(known.labels) if known is not None and known.labels else legs.KEYPOINTS
-
-
-def _order(labels: Labels, target: tuple[str, ...], stated: KeypointOrder | None) -> list[int]:
-    """Tell which of the source's keypoints is each of ours."""
-    names: Sequence[str] | None = labels.keypoint_names
-    if isinstance(stated, str):
-        if stated not in _ORDERS:
-            raise DatasetError(
-                f"keypoint_order is {' or '.join(_ORDERS)} or a list of names, not {stated!r}."
-            )
-        names = _ORDERS[stated]
-    elif stated is not None:
-        names = stated
-    if names is None:
-        raise DatasetError(
-            f"{labels.origin} does not say which keypoint comes first: state the order "
-            f"(keypoint_order), {' or '.join(_ORDERS)}. Look at one labelled picture to tell."
-        )
-    plain = [_plain(name) for name in names]
-    if len(plain) != labels.keypoint_count or sorted(plain) != sorted(map(_plain, target)):
-        raise DatasetError(
-            f"{labels.origin} has {labels.keypoint_count} keypoints named {', '.join(names)}; this "
-            f"dataset has {', '.join(target)}: state the names in the source's order "
-            "(keypoint_order)."
-        )
-    return [plain.index(_plain(name)) for name in target]
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def _reordered(pose: Pose, order: list[int], size: tuple[int, int]) -> Pose:
-    return replace(
-        pose,
-        points=pose.points[order] * np.array(size, float),
-        visibility=pose.visibility[order],
-        confidence=None,
-        score=None,
-    )

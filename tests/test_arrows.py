@@ -20,6 +20,7 @@ LEVELS = (
     {"videos"},
     {"prediction"},
     {"selection", "cvat", "evaluation", "exports"},
+    {"label_formats"},
     {"review", "training"},
     {"rounds"},
     {"panels", "verb_defaults"},

@@ -133,14 +133,14 @@ def app_command(
 @verb_options(
     "export",
     format=Annotated[
-        str | None, typer.Option(help="csv or parquet; by default by the file's name.")
+        str | None, typer.Option(help="csv, parquet or coco; by default by the file's name.")
     ],
     field=Annotated[str, typer.Option(help="The predictions.")],
     gt_field=Annotated[str, typer.Option(help="The corrections.")],
 )
 def export_command(
     dataset: DatasetName,
-    path: Annotated[Path, typer.Argument(help="File to write: .csv or .parquet.")],
+    path: Annotated[Path, typer.Argument(help="File to write: .csv, .parquet or .json.")],
     view: ViewName = None,
     **options: Any,
 ) -> None:

@@ -82,7 +82,10 @@ class StillNames:
         parts = _OF_DEEPLABCUT.fullmatch(name)
         if parts is not None:
             sample = self._videos.find(parts[1])
-            return None if sample is None else self._by_number.get((sample, int(parts[2]) + 1))
+            if sample is None:
+                return None
+            self._check_same_frames(sample, name, every=True)
+            return self._by_number.get((sample, int(parts[2]) + 1))
         parts = _NUMBERED.fullmatch(name)
         if parts is None:
             return None

@@ -1,7 +1,7 @@
 """export: keypoints over time as a table, for whoever analyses gait."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,15 @@ from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.frames import sample_values, source_dataset, values
 from fiftyone_legpose.dataset.pose_table import PoseTable, read_poses
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.exports.coco_keypoints import CocoFile
 from fiftyone_legpose.files import write_whole
 from fiftyone_legpose.pose import geometry
 from fiftyone_legpose.pose.geometry import SAME_PERSON_FROM
 from fiftyone_legpose.progress import Report, reporting
 
-Format = Literal["csv", "parquet"]
+Format = Literal["csv", "parquet", "coco"]
+
+_ENDINGS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet", ".json": "coco"}
 
 SCHEMA = pa.schema(
     [
@@ -58,6 +61,7 @@ class ExportSummary:
 
     path: Path
     rows: int
+    """Of the table; of a COCO file, the persons."""
     frames: int
     """Frames that somebody is on."""
     corrected_frames: int
@@ -73,7 +77,7 @@ def export(
     gt_field: str = fields.GROUND_TRUTH,
     progress: Report | bool | None = None,
 ) -> ExportSummary:
-    """Write one row for each frame, person and keypoint.
+    """Write one row for each frame, person and keypoint, or COCO keypoints.
 
     On a frame that a person has looked at, the corrections replace all predictions.
 
@@ -84,7 +88,8 @@ def export(
     path
         The file, replaced where it is there, and complete or not there at all.
     format
-        ``csv`` or ``parquet``; by default what the file's name ends in; CSV where it has no ending.
+        ``csv``, ``parquet`` or ``coco``; by default what the file's name ends in (``.json`` is
+        COCO); CSV where it has no ending.
     field
         The predictions.
     gt_field
@@ -120,17 +125,20 @@ def export(
             f"there are no keypoints in {field!r} nor in {gt_field!r}; run predict first, or name "
             "the fields"
         )
-    ending = target.suffix.lower().removeprefix(".")
-    kind: Any = format or ending or "csv"
+    ending = target.suffix.lower()
+    kind: Any = format or _ENDINGS.get(ending, ending or "csv")
     if kind not in get_args(Format):
         raise DatasetError(
-            f"there is no format {kind!r}: take csv or parquet, by the end of the file's name or "
-            "as format; for YOLO-pose and COCO see dataset.export and YOLOPoseDataset"
+            f"there is no format {kind!r}: take csv or parquet for a table, coco for COCO "
+            "keypoints, by the end of the file's name or as format; for YOLO-pose see "
+            "dataset.export and YOLOPoseDataset"
         )
-    if ending in get_args(Format) and ending != kind:
+    other = _ENDINGS.get(ending, kind)
+    if other != kind:
+        [ending] = [ending for ending, of in _ENDINGS.items() if of == kind]
         raise DatasetError(
-            f"{target.name} would hold {kind}: name it {target.stem}.{kind}, or take the format "
-            f"{ending}"
+            f"{target.name} would hold {kind}: name it {target.stem}{ending}, or take the format "
+            f"{other}"
         )
     kinds = values(view, *(f"{name}._cls" for name in columns))
     if not any(kind is not None for column in kinds for kind in column):
@@ -138,6 +146,8 @@ def export(
             f"no frame has predictions in {field!r} or corrections in {gt_field!r}; run predict "
             "first, or name the fields"
         )
+    if kind == "coco":
+        return _write_coco(view, target, field, gt_field, columns, progress)
     rows = frames = corrected = 0
     with reporting("export", progress) as report, _table_writer(target, kind) as writer:
         names = _names(view)
@@ -153,6 +163,36 @@ def export(
             corrected += int(fixed.looked_at.sum()) if fixed else 0
         report(len(batches), len(batches), f"{rows} rows")
     return ExportSummary(target, rows, frames, corrected)
+
+
+def _write_coco(
+    view: Any,
+    target: Path,
+    field: str,
+    gt_field: str,
+    columns: Sequence[str],
+    progress: Report | bool | None,
+) -> ExportSummary:
+    """Write each frame with what is known of it best; a row of the summary is a person."""
+    file, persons, on_frames, corrected = CocoFile(view), 0, 0, 0
+    with reporting("export", progress) as report:
+        batches = list(_batches(view))
+        for number, batch in enumerate(batches):
+            report(number, len(batches), "")
+            fixed = _read(batch, gt_field) if gt_field in columns else None
+            done = np.flatnonzero(fixed.looked_at) if fixed else np.array([], int)
+            if fixed:
+                persons += file.add(fixed, done.tolist(), corrected=True)
+                on_frames += len(np.unique(fixed.pose_frame))
+            if field in columns:
+                predicted = _read(batch, field)
+                rest = np.setdiff1d(np.flatnonzero(predicted.looked_at), done)
+                persons += file.add(predicted, rest.tolist(), corrected=False)
+                on_frames += len(np.intersect1d(predicted.pose_frame, rest))
+            corrected += len(done)
+        file.write(target)
+        report(len(batches), len(batches), f"{persons} persons")
+    return ExportSummary(target, persons, on_frames, corrected)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from fiftyone_legpose.operators.forms import handover_folder, keypoints_choice
 from fiftyone_legpose.operators.verb import Verb
 from fiftyone_legpose.progress import Report
 
+ENDINGS = {"csv": "csv", "parquet": "parquet", "coco": "json"}
+
 
 class Export(Verb):
     """Write trajectories for gait analysis."""
@@ -24,16 +26,17 @@ class Export(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the file."""
-        kind = ctx.params.get("format") or "csv"
+        kind = ENDINGS[ctx.params.get("format") or "csv"]
         inputs.enum(
             "format",
-            ["csv", "parquet"],
+            list(ENDINGS),
             default="csv",
             label="Format",
             view=types.RadioGroup(
                 choices=[
                     types.Choice("csv", label="CSV: opens in any spreadsheet"),
                     types.Choice("parquet", label="Parquet: small and fast, for Python and R"),
+                    types.Choice("coco", label="COCO keypoints (JSON), for other pose tools"),
                 ]
             ),
         )
@@ -44,7 +47,7 @@ class Export(Verb):
             description="On the machine that runs FiftyOne; replaced where it is there",
         )
         ending = Path(ctx.params.get("path") or "").suffix.lower()
-        if ending in (".csv", ".parquet") and ending != f".{kind}":
+        if ending.removeprefix(".") in ENDINGS.values() and ending != f".{kind}":
             path.invalid = True
             path.error_message = f"Let the name end in .{kind}, or take the other format"
         keypoints_choice(ctx, inputs, "field", label="Predictions")

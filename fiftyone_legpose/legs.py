@@ -39,6 +39,10 @@ FLIP_INDEX: Final = (1, 0, 3, 2, 5, 4, 7, 6, 9, 8)
 RIGHT_FIRST: Final = FLIP_INDEX
 """Order of weights and labels whose pairs start with the right side; maps them to `KEYPOINTS`."""
 
+COCO_INDEX: Final = (11, 12, 13, 14, 15, 16)
+"""Index, among the 17 keypoints of COCO's persons, of the first of `KEYPOINTS`; heels and feet are
+not among them."""
+
 LEFT_COLOR: Final = "#1f8fff"
 RIGHT_COLOR: Final = "#ff7a1a"
 COLORS: Final = tuple(LEFT_COLOR if name.startswith("left") else RIGHT_COLOR for name in KEYPOINTS)

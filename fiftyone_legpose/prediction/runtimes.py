@@ -8,14 +8,20 @@ from typing import Any, get_args
 import numpy as np
 
 from fiftyone_legpose import legs
-from fiftyone_legpose.errors import MissingToolError
+from fiftyone_legpose.errors import MissingToolError, WeightsError
 from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE, merge
 from fiftyone_legpose.prediction.inference import Backend, Inference
 from fiftyone_legpose.prediction.networks import load_network
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.prediction.voting import VOTER_SHARE, vote
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
-from fiftyone_legpose.zoo.weights import Weights, keypoint_shape, load_yolo, trained_imgsz
+from fiftyone_legpose.zoo.weights import (
+    Weights,
+    has_coco_keypoints,
+    keypoint_shape,
+    load_yolo,
+    trained_imgsz,
+)
 
 _PACKAGES = {"openvino": ["openvino"], "onnx": ["onnx", "onnxruntime"], "tensorrt": ["tensorrt"]}
 _INSTALL = {
@@ -67,6 +73,12 @@ class PoseModel:
         yolo.model.end2end = False
         self._end2end = bool(yolo.model.end2end)
         self._keypoint_shape = keypoint_shape(yolo)
+        self._is_coco = has_coco_keypoints(yolo)
+        if self._is_coco and (inference.voting or inference.flip_test):
+            raise WeightsError(
+                f"{weights.name} has no heels and feet, which voting and the flip test compare: "
+                "predict without them."
+            )
         self._class_count = len(yolo.names)
         side = inference.imgsz or trained_imgsz(yolo)
         # The rectangle that holds the picture, not a square: 1.7 times fewer pixels at 16:9.
@@ -214,7 +226,9 @@ class PoseModel:
         boxes = ops.scale_boxes(inner, boxes, shape)
         keypoints = ops.scale_coords(inner, keypoints, shape)
         found = keypoints.cpu().numpy().astype(np.float64)
-        if self.weights.right_first:
+        if self._is_coco:
+            found = _legs_of_coco(found)
+        elif self.weights.right_first:
             found = found[:, legs.RIGHT_FIRST]
         return RawPoses(
             boxes=boxes.cpu().numpy().astype(np.float64),
@@ -222,6 +236,14 @@ class PoseModel:
             points=found[..., :2],
             confidence=found[..., 2] if values == 3 else None,
         )
+
+
+def _legs_of_coco(found: np.ndarray) -> np.ndarray:
+    """Take the legs (N, 10, 3) of COCO's keypoints (N, 17, 3); heels and feet have no place."""
+    taken = np.full((len(found), len(legs.KEYPOINTS), found.shape[2]), np.nan)
+    taken[:, : len(legs.COCO_INDEX)] = found[:, legs.COCO_INDEX]
+    taken[:, len(legs.COCO_INDEX) :, 2] = 0
+    return taken
 
 
 def available_backends() -> dict[str, str | None]:

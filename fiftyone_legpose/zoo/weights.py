@@ -1,5 +1,6 @@
 """Weights by name or path: found, checked before anything in them runs, and loaded."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME, check_checkpoint
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
+
+logger = logging.getLogger(__name__)
 
 AUTHOR_NAME = "legpose-author"
 """Zoo name of the published best.pt that this project grew from; its pairs are right side first."""
@@ -102,7 +105,8 @@ def load_yolo(weights: Weights) -> Any:
     -------
     ultralytics.YOLO
         A pose model of ten keypoints, with a confidence a point (``kpt_shape`` (10, 3)) or
-        without (10, 2).
+        without (10, 2); or of the 17 of COCO, of which hips, knees and ankles are the legs'
+        (`has_coco_keypoints`), which is said in a warning.
 
     Raises
     ------
@@ -114,12 +118,24 @@ def load_yolo(weights: Weights) -> Any:
     wanted = len(legs.KEYPOINTS)
     if shape is None:
         raise WeightsError(f"{weights.path} is a {yolo.task} model: give weights of a pose model.")
+    if has_coco_keypoints(yolo):
+        logger.warning(
+            "%s has the 17 keypoints of COCO: its hips, knees and ankles are used, heels and feet "
+            "stay without a place. To teach it the legs, give it to train as base.",
+            weights.path,
+        )
+        return yolo
     if shape[0] != wanted or shape[1] not in (2, 3):
         raise WeightsError(
             f"{weights.path} has {shape[0]} keypoints of {shape[1]} values: the legs have {wanted} "
             "of 2 or 3. To teach it the legs, give it to train as base."
         )
     return yolo
+
+
+def has_coco_keypoints(yolo: Any) -> bool:
+    """Tell whether a model finds the 17 keypoints of COCO's persons, as those of ultralytics do."""
+    return keypoint_shape(yolo) == (17, 3) and list(yolo.names.values()) == ["person"]
 
 
 def open_yolo(path: Path) -> Any:

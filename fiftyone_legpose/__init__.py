@@ -1,7 +1,8 @@
 """Leg keypoints from videos that show only a person's legs, in FiftyOne.
 
 Every verb is one function: load, predict, select, push, status, pull, import_labels, train,
-evaluate, export, loop. Importing this package loads none of the heavy libraries behind them.
+evaluate, export, loop. Importing this package loads none of the heavy libraries behind
+them.
 """
 
 from importlib import import_module, metadata
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are found 
     from fiftyone_legpose.evaluation.result import Evaluation
     from fiftyone_legpose.exports.trajectories import ExportSummary, export
     from fiftyone_legpose.prediction.predict import PredictSummary, predict
+    from fiftyone_legpose.privacy.stills import PrivacyError
     from fiftyone_legpose.review.labels_import import ImportSummary, import_labels
     from fiftyone_legpose.review.pull import pull
     from fiftyone_legpose.review.pull_summary import PullSummary
@@ -67,6 +69,7 @@ _CLASSES = {
     "LoadSummary": "videos.load",
     "LoopState": "rounds.standing",
     "PredictSummary": "prediction.predict",
+    "PrivacyError": "privacy.stills",
     "PullSummary": "review.pull_summary",
     "PushSummary": "review.push",
     "RunStatus": "review.status",
@@ -86,6 +89,7 @@ __all__ = [
     "MissingToolError",
     "NothingLoadedError",
     "PredictSummary",
+    "PrivacyError",
     "PullSummary",
     "PushSummary",
     "RunStatus",

@@ -1,9 +1,12 @@
 """What the commands share: options that mean the same everywhere, and opening a dataset."""
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+
+from fiftyone_legpose.privacy.modes import MODE_WORDS
 
 DatasetName = Annotated[str, typer.Argument(help="Name of a FiftyOne dataset.")]
 ViewName = Annotated[
@@ -27,6 +30,32 @@ Url = Annotated[
 Organization = Annotated[
     str | None, typer.Option(help="Organisation in CVAT; by default FIFTYONE_CVAT_ORGANIZATION.")
 ]
+
+
+_MODES = "; ".join(f"{mode}: {words}" for mode, words in MODE_WORDS.items())
+Privacy = Annotated[str, typer.Option(help=f"What stills may show. {_MODES}.")]
+CropBelow = Annotated[
+    float, typer.Option(help="Share of the picture's height, from its top, that is black.")
+]
+
+
+def choose_mode(refusal: Exception) -> str:
+    """Tell what was refused and ask what to do; without a terminal nobody can be asked.
+
+    Raises
+    ------
+    PrivacyError
+        Nothing is to be sent.
+    """
+    if not _is_terminal():
+        raise refusal
+    say(str(refusal), fg="yellow")
+    for mode, words in MODE_WORDS.items():
+        say(f"  {mode}: {words}")
+    answer: str = typer.prompt(f"What now ({', '.join(MODE_WORDS)})?", default="refuse")
+    if answer == "refuse":
+        raise refusal
+    return answer
 
 
 def say(text: str, **style: Any) -> None:
@@ -78,3 +107,7 @@ def open_collection(name: str, view: str | None) -> Any:
         saved = ", ".join(dataset.list_saved_views()) or "none"
         raise DatasetError(f"Dataset {name!r} has no saved view {view!r} (there are: {saved}).")
     return dataset.load_saved_view(view)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from fiftyone_legpose.commands.common import (
+    CropBelow,
     DatasetName,
+    Privacy,
     Trust,
     ViewName,
     WeightsName,
@@ -58,6 +60,8 @@ def load_command(
         str | None, typer.Option("--dataset", "-d", help="Image dataset to load the stills into.")
     ],
     subject=Subject,
+    privacy=Privacy,
+    crop_below=CropBelow,
 )
 def frames_command(
     videos: Annotated[list[str], typer.Argument(help="Videos, folders or globs.")],

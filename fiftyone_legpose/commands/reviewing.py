@@ -6,12 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from fiftyone_legpose.commands.common import (
+    CropBelow,
     DatasetName,
     Organization,
+    Privacy,
     Trust,
     Url,
     ViewName,
     WeightsName,
+    choose_mode,
     open_collection,
     open_dataset,
     say,
@@ -77,12 +80,19 @@ def select_command(
     again=Annotated[
         bool, typer.Option("--again", help="Send frames that are out or reviewed already.")
     ],
+    privacy=Privacy,
+    crop_below=CropBelow,
 )
 def push_command(dataset: DatasetName, key: Key, view: ViewName = None, **options: Any) -> None:
     """Send the selected frames to CVAT as skeletons the model has already drawn."""
+    from fiftyone_legpose.privacy.stills import PrivacyError
     from fiftyone_legpose.review.push import push
 
-    summary = push(open_collection(dataset, view), key, **options)
+    frames = open_collection(dataset, view)
+    try:
+        summary = push(frames, key, **options)
+    except PrivacyError as refusal:
+        summary = push(frames, key, **{**options, "privacy": choose_mode(refusal)})
     done = "out" if summary.sent else "were out before"
     say(
         f"{summary.frames} frames {done} as {summary.key!r}: {summary.persons} persons, "

@@ -4,7 +4,7 @@ Nothing here knows legs, or what a review is: `fiftyone_legpose.review` builds o
 
 - ``backend``: sends a run and loads it again; ``announce``: tells FiftyOne of it
 - ``run``: what one run has sent: frames, people, tasks; ``results``: a run as FiftyOne stores it
-- ``outgoing``: frames on their way out, named neutrally
+- ``outgoing``: frames on their way out, named neutrally; ``stills``: their pictures, looked at
 - ``returned``: what came back, from a server or a file; ``label_files``: files of CVAT, read alike
 - ``still_names``: which frame a still of some name shows
 - ``login``: which server, and as whom

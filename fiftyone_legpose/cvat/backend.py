@@ -31,7 +31,7 @@ from fiftyone_legpose.cvat.stills import log_push, open_stills
 from fiftyone_legpose.dataset.frames import dataset_id, frame_ids, plain_view, source_dataset
 from fiftyone_legpose.dataset.writing_lock import writing_to
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.privacy.gate import Mode
+from fiftyone_legpose.privacy.modes import Mode
 from fiftyone_legpose.progress import Report, ignore
 
 logger = logging.getLogger(__name__)

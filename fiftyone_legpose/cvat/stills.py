@@ -15,8 +15,9 @@ from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.frames import dataset_id, source_dataset
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.privacy.audit import HandOver, hand_over
-from fiftyone_legpose.privacy.gate import Mode, are_legs
+from fiftyone_legpose.privacy.gate import are_legs
 from fiftyone_legpose.privacy.masks import read_masks
+from fiftyone_legpose.privacy.modes import Mode
 from fiftyone_legpose.privacy.stills import (
     CheckedStill,
     Policy,

@@ -33,6 +33,7 @@ from fiftyone_legpose.evaluation.trained_frames import (
 )
 from fiftyone_legpose.pose.geometry import CORRECT_WITHIN
 from fiftyone_legpose.prediction.inference import Inference, NetworkOptions, takes_inference
+from fiftyone_legpose.privacy.masks import read_masks
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.zoo.weights import find_weights
 
@@ -161,7 +162,7 @@ def evaluate(
         tell(3, 4, "writing")
         errors = _store(view, material, compared, result)
         if report is not None:
-            _report(result, material, errors, report, worst)
+            _report(view, result, material, errors, report, worst)
         tell(4, 4, f"{result.counts['frames']} frames")
     return result
 
@@ -234,16 +235,17 @@ def _store(
 
 
 def _report(
+    view: Any,
     result: Evaluation,
     material: Material,
     errors: Mapping[str, np.ndarray],
     folder: str | Path,
     worst: int,
 ) -> None:
-    from fiftyone_legpose.evaluation.report import worst_frames, write_report
+    from fiftyone_legpose.evaluation.report import log_report, worst_frames, write_report
 
-    min_score = result.settings["min_score"]
+    min_score, masks = result.settings["min_score"], read_masks(source_dataset(view))
     pictures = worst_frames(
-        material.truth, material.tables, material.used, errors, worst, min_score
+        material.truth, material.tables, material.used, errors, worst, min_score, masks
     )
-    write_report(result, folder, pictures)
+    log_report(view, write_report(result, folder, pictures), len(pictures))

@@ -5,22 +5,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import plotly.graph_objects as go
 
 from fiftyone_legpose import legs
+from fiftyone_legpose.dataset.frames import dataset_id
 from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.dataset.spacing import Timeline
 from fiftyone_legpose.errors import UnreadableError
 from fiftyone_legpose.evaluation.comparison import PCK_THRESHOLDS
 from fiftyone_legpose.evaluation.intervals import Estimate
 from fiftyone_legpose.evaluation.result import HEADLINES, Evaluation, show
-from fiftyone_legpose.files import write_whole
+from fiftyone_legpose.files import file_sha256, write_whole
 from fiftyone_legpose.pose.drawing import draw_poses
+from fiftyone_legpose.privacy.audit import hand_over
+from fiftyone_legpose.privacy.stills import Policy, check_still
 from fiftyone_legpose.videos import decoding
 
+_HIDE = Policy("blacken")
 _PICTURE_PX = 360
 _APART_S = 0.5
 _FEW_GROUPS = 6
@@ -73,6 +78,12 @@ def write_report(
     return target
 
 
+def log_report(view: Any, path: Path, pictures: int) -> None:
+    """Log a report as handed over."""
+    of = dataset_id(view)
+    hand_over("report", path, _HIDE, {path.name: file_sha256(path)}, frames=pictures, dataset=of)
+
+
 def worst_frames(
     truth: PoseTable,
     tables: Mapping[str, PoseTable],
@@ -80,6 +91,7 @@ def worst_frames(
     errors: Mapping[str, np.ndarray],
     count: int,
     min_score: float = 0.25,
+    masks: Mapping[str, np.ndarray] | None = None,
 ) -> list[WorstFrame]:
     """Picture the frames with the highest error of any prediction, apart in time.
 
@@ -97,11 +109,14 @@ def worst_frames(
         How many frames at most; fewer where the rest has no error.
     min_score
         Predicted persons of a lower box confidence are not drawn.
+    masks
+        Shares that are black by sample id, from `read_masks`.
 
     Returns
     -------
     list of WorstFrame
-        Worst first. A frame that can no longer be decoded is left out.
+        Worst first, faces and upper bodies burnt black. A frame that can no longer be decoded is
+        left out.
     """
     highest = np.zeros(len(used))
     highest[used] = np.max(list(errors.values()), axis=0)
@@ -114,7 +129,13 @@ def worst_frames(
         WorstFrame(
             title=_title(truth, frame),
             errors={name: float(values[compared[frame]]) for name, values in errors.items()},
-            jpeg=_side_by_side(pictures[frame], frame, [truth, *tables.values()], min_score),
+            jpeg=_side_by_side(
+                pictures[frame],
+                frame,
+                [truth, *tables.values()],
+                min_score,
+                (masks or {}).get(truth.sample_ids[truth.frame_sample[frame]]),
+            ),
         )
         for frame in chosen.tolist()
         if frame in pictures
@@ -144,10 +165,16 @@ def _title(truth: PoseTable, frame: int) -> str:
 
 
 def _side_by_side(
-    picture: np.ndarray, frame: int, tables: Sequence[PoseTable], min_score: float
+    picture: np.ndarray,
+    frame: int,
+    tables: Sequence[PoseTable],
+    min_score: float,
+    masks: np.ndarray | None,
 ) -> bytes:
     people = [table.poses_of(frame, min_score) for table in tables]
-    wide = np.concatenate([draw_poses(picture.copy(), each) for each in people], axis=1)
+    everybody = [pose for found in people for pose in found]
+    shown = check_still(picture, everybody, _HIDE, masks).picture
+    wide = np.concatenate([draw_poses(shown.copy(), each) for each in people], axis=1)
     scale = min(1, _PICTURE_PX / wide.shape[0])
     small = cv2.resize(wide, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.utils as fou
 import fiftyone.types as fot
 import fiftyone.utils.data as foud
+import numpy as np
 
+from cvat_bridge.poses import Pose
 from cvat_bridge.yolo_pose import (
     Flavour,
     Frame,
@@ -24,9 +27,16 @@ from cvat_bridge.yolo_pose import (
     write_yolo_pose,
 )
 from fiftyone_legpose import legs
+from fiftyone_legpose.dataset.frames import dataset_id, source_dataset
 from fiftyone_legpose.dataset.keypoint_labels import LABEL, to_keypoints, to_poses
 from fiftyone_legpose.dataset.pictures import image_metadata
 from fiftyone_legpose.errors import DatasetError
+from fiftyone_legpose.files import file_sha256
+from fiftyone_legpose.privacy.audit import hand_over
+from fiftyone_legpose.privacy.masks import read_masks
+from fiftyone_legpose.privacy.modes import Mode
+from fiftyone_legpose.privacy.pictures import copy_picture
+from fiftyone_legpose.privacy.stills import Policy, PrivacyError, RefusedStill, refused_still
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +85,19 @@ class YOLOPoseDatasetExporter(  # type: ignore[misc]
     flavour
         See `cvat_bridge.yolo_pose.write_yolo_pose`. In ``"ultralytics"`` a point outside of its
         picture becomes absent (v = 0); ``"cvat"`` keeps it.
+    privacy
+        What copied pictures may show: ``"refuse"`` exports nothing where one shows a face or more
+        than legs, ``"blacken"`` burns that black, ``"off"`` looks at nothing. None refuses where
+        the skeleton is that of legs. Copies carry no metadata in any mode; pictures that are moved
+        or linked stay what they are.
+    crop_below
+        Share of each copy's height, from its top, that is black, as are the rectangles in the field
+        ``privacy_mask``.
+
+    Raises
+    ------
+    PrivacyError
+        When it is closed, if pictures are refused: the export holds none then.
     """
 
     def __init__(
@@ -87,6 +110,8 @@ class YOLOPoseDatasetExporter(  # type: ignore[misc]
         flip_index: Sequence[int] | None = None,
         box_margin: float = 0.0,
         flavour: Flavour = "ultralytics",
+        privacy: Mode | None = None,
+        crop_below: float = 0.0,
     ):
         super().__init__(export_dir=export_dir)
         if export_dir is None:
@@ -98,6 +123,12 @@ class YOLOPoseDatasetExporter(  # type: ignore[misc]
         self.flip_index = flip_index
         self.box_margin = box_margin
         self.flavour = flavour
+        self.privacy = privacy
+        self.crop_below = crop_below
+        self._masks: dict[str, np.ndarray] = {}
+        self._refused: list[RefusedStill] = []
+        self._blackened = 0
+        self._dataset: str | None = None
         self._frames: dict[str, Frame] = {}
         self._skeletons: list[list[str]] = []
         self._left_out = 0
@@ -120,19 +151,31 @@ class YOLOPoseDatasetExporter(  # type: ignore[misc]
                 f"{folder} has the split {self.split!r} already. Pass overwrite=True to begin "
                 "anew, or export into another folder."
             )
+        self._folder = folder / "images" / self.split
         self._media = foud.ImageExporter(
             self.export_media,
-            export_path=str(folder / "images" / self.split),
+            export_path=str(self._folder),
             rel_dir=self.rel_dir,
             supported_modes=(True, False, "move", "symlink"),
             ignore_exts=True,
         )
         self._media.setup()
+        self._names = fou.UniqueFilenameMaker(
+            str(self._folder), rel_dir=self.rel_dir, ignore_exts=True, ignore_existing=True
+        )
+        self._policy = Policy(self.privacy or "refuse", self.crop_below)
 
     def log_collection(self, sample_collection: Any) -> None:
         """Note the skeletons of the dataset: they name the keypoints."""
         known = [*sample_collection.skeletons.values(), sample_collection.default_skeleton]
         self._skeletons = [list(skeleton.labels) for skeleton in known if skeleton is not None]
+        if self.privacy is None and self._skeletons and not self._knows_legs:
+            self._policy = Policy("off", self.crop_below)
+        dataset = source_dataset(sample_collection)
+        masks = read_masks(dataset)
+        paths = zip(*dataset.values(["id", "filepath"]), strict=True) if masks else ()
+        self._masks = {path: masks[of] for of, path in paths if of in masks}
+        self._dataset = dataset_id(dataset)
 
     def export_sample(self, image_or_path: Any, label: Any, metadata: Any = None) -> None:
         """Export one sample."""
@@ -140,17 +183,43 @@ class YOLOPoseDatasetExporter(  # type: ignore[misc]
             self._left_out += 1
             return
         size = (metadata.width, metadata.height)
-        path, name = self._media.export(image_or_path)
+        poses = to_poses(label, size)
+        if self.export_media is True and isinstance(image_or_path, str):
+            path, name = self._copy(image_or_path, poses)
+        else:
+            path, name = self._media.export(image_or_path)
         if name in self._frames:
             raise DatasetError(f"Two samples are the picture {path}. Export it once.")
         labels = [keypoint.label or LABEL for keypoint in label.keypoints]
-        self._frames[name] = Frame(name, to_poses(label, size), size, self.split, path, labels)
+        self._frames[name] = Frame(name, poses, size, self.split, path, labels)
+
+    def _copy(self, source: str, poses: list[Pose]) -> tuple[str, str]:
+        """Copy a picture bare, where the policy lets it go; give the copy's path and name."""
+        if self._names.seen_input_path(source):
+            raise DatasetError(f"Two samples are the picture {source}. Export it once.")
+        target = Path(self._names.get_output_path(source))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        people = poses if self._knows_legs else []
+        masks = self._masks.get(source)
+        still = copy_picture(Path(source), target, self._policy, people, masks)
+        self._blackened += still.blackened
+        if self._policy.mode == "refuse" and still.verdict.reasons:
+            self._refused.append(refused_still(still, Path(source).name))
+        return str(target), target.relative_to(self._folder).with_suffix("").as_posix()
+
+    @property
+    def _knows_legs(self) -> bool:
+        return list(legs.KEYPOINTS) in self._skeletons
 
     def close(self, *args: Any) -> None:
         """Write labels, list and data.yaml, if no error came before."""
         self._media.close()
         if args and args[0] is not None:
             return
+        if self._refused:
+            for frame in self._frames.values():
+                Path(str(frame.image)).unlink(missing_ok=True)
+            raise PrivacyError(self._refused, len(self._frames))
         if self._left_out:
             logger.warning("Left out %d samples without a label: not looked at", self._left_out)
         if not self._frames:
@@ -167,6 +236,8 @@ class YOLOPoseDatasetExporter(  # type: ignore[misc]
         written = write_yolo_pose(
             self.export_dir, dataset, flavour=self.flavour, box_margin=self.box_margin
         )
+        if self.export_media is True:
+            self._log()
         if written.cut_off or written.left_out:
             logger.warning(
                 "%d keypoints outside of their picture are written as absent, %d persons with no "
@@ -174,6 +245,11 @@ class YOLOPoseDatasetExporter(  # type: ignore[misc]
                 written.cut_off,
                 written.left_out,
             )
+
+    def _log(self) -> None:
+        sums = {name: file_sha256(Path(str(frame.image))) for name, frame in self._frames.items()}
+        facts = {"blackened": self._blackened, "dataset": self._dataset}
+        hand_over("export", self.export_dir, self._policy, sums, **facts)
 
     def _labels(self) -> tuple[str, ...]:
         used = dict.fromkeys(label for frame in self._frames.values() for label in frame.labels)

@@ -171,6 +171,32 @@ def way(ctx: Any, inputs: types.Object, server: str, file: str) -> str:
     return ctx.params.get("way") or default
 
 
+def privacy_choice(ctx: Any, inputs: types.Object, default: str) -> None:
+    """Show what the last push refused, and ask what stills may show."""
+    from fiftyone_legpose.privacy.modes import MODE_WORDS
+    from fiftyone_legpose.privacy.refusals import read_refusal
+
+    refused = read_refusal(ctx.dataset)
+    if refused is not None:
+        inputs.view("refused", types.Warning(label=refused["told"]))
+        for number, picture in enumerate(refused["pictures"]):
+            inputs.str(
+                f"refused_{number}",
+                label=picture["label"],
+                default=f"data:image/jpeg;base64,{picture['jpeg']}",
+                view=types.ImageView(),
+            )
+    inputs.enum(
+        "privacy",
+        list(MODE_WORDS),
+        default=default,
+        label="What stills may show",
+        view=types.RadioGroup(
+            choices=[types.Choice(mode, label=words) for mode, words in MODE_WORDS.items()]
+        ),
+    )
+
+
 def next_key(dataset: Any) -> str:
     """Propose a name for the next review run."""
     taken = set(dataset.list_annotation_runs())

@@ -16,6 +16,7 @@ from fiftyone_legpose.operators.forms import (
     more,
     next_key,
     path_input,
+    privacy_choice,
     stated,
     view_choice,
     way,
@@ -32,6 +33,8 @@ OPTIONS = (
     "segment_size",
     "frames_per_task",
     "image_quality",
+    "privacy",
+    "crop_below",
 )
 
 
@@ -87,10 +90,19 @@ class Push(Verb):
             )
         elif missing := cvat_missing(ctx):
             refuse(inputs, missing, name="cvat")
+        privacy_choice(ctx, inputs, self.default("privacy"))
         if more(ctx, inputs):
             self._add_more(ctx, inputs, to_file=to_file)
 
     def _add_more(self, ctx: Any, inputs: types.Object, *, to_file: bool) -> None:
+        inputs.float(
+            "crop_below",
+            min=0,
+            max=0.99,
+            default=self.default("crop_below"),
+            label="Black at the top",
+            description="Share of each still's height; rectangles in privacy_mask are black too",
+        )
         view_choice(
             ctx, inputs, "view", label="Frames to send", none="The frames that select chose"
         )

@@ -1,31 +1,28 @@
 """Videos and pictures with the skeletons drawn in."""
 
 import logging
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
+import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.names import plain_name
+from cvat_bridge.poses import Pose
 from fiftyone_legpose import errors
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.file_names import file_names
-from fiftyone_legpose.files import writing
+from fiftyone_legpose.dataset.frames import dataset_id, source_dataset
+from fiftyone_legpose.files import file_sha256, writing
 from fiftyone_legpose.pose.drawing import draw_poses
+from fiftyone_legpose.privacy.audit import hand_over
+from fiftyone_legpose.privacy.masks import read_masks
+from fiftyone_legpose.privacy.modes import Mode
+from fiftyone_legpose.privacy.stills import Policy, PrivacyError, check_still, refused_still
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos import decoding
-from fiftyone_legpose.videos.ffmpeg import (
-    EVEN_SIDES,
-    h264_options,
-    refused_write,
-    require_tool,
-    tool_reason,
-)
+from fiftyone_legpose.videos.encoding import write_video
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +32,8 @@ def write_annotated_videos(
     folder: str | Path,
     *,
     label_field: str = fields.PREDICTIONS,
+    privacy: Mode = "blacken",
+    crop_below: float = 0.0,
     progress: Report | bool | None = None,
 ) -> list[Path]:
     """Write each video of a view with its skeletons as H.264, which browsers play.
@@ -47,6 +46,12 @@ def write_annotated_videos(
         Where ``<video>_legpose.mp4`` go; existing ones are replaced.
     label_field
         Bare name of the keypoint field to draw.
+    privacy
+        ``blacken`` burns faces and upper bodies black, ``refuse`` leaves out a video that shows
+        any, ``off`` looks at nothing.
+    crop_below
+        Share of the picture's height, from its top, that is black, as are the rectangles in the
+        field ``privacy_mask``.
     progress
         See `fiftyone_legpose.progress.reporting`.
 
@@ -63,6 +68,7 @@ def write_annotated_videos(
     target = Path(folder).expanduser()
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)
+    policy, masks = Policy(privacy, crop_below), read_masks(source_dataset(view))
     written: list[Path] = []
     failed: list[str] = []
     names = file_names(view)
@@ -78,14 +84,18 @@ def write_annotated_videos(
                 for n, frame in sample.frames.items()
             }
             try:
+                drawn = _draw(source, found, sample, policy, masks.get(sample.id))
                 with writing(output):
-                    _write_video(source, output, found, sample.metadata)
+                    write_video(output, drawn, size, sample.metadata.frame_rate)
             except errors.UnreadableError as error:
                 failed.append(f"{name}: {error}")
                 logger.warning("No annotated video of %s", failed[-1])
                 continue
             written.append(output)
         report(len(view), len(view), "done")
+    if written:
+        sums = {path.name: file_sha256(path) for path in written}
+        hand_over("save_video", target, policy, sums, dataset=dataset_id(view))
     if failed and not written:
         raise errors.DatasetError(f"no annotated video could be saved ({'; '.join(failed[:3])})")
     return written
@@ -102,36 +112,20 @@ def _free_name(folder: Path, stem: str, taken: list[Path]) -> Path:
     return path
 
 
-def _write_video(source: Path, output: Path, found: dict[int, list[Any]], metadata: Any) -> None:
-    width, height = metadata.frame_width, metadata.frame_height
-    with TemporaryDirectory(dir=output.parent) as scratch, TemporaryFile() as told:
-        part = Path(scratch) / "part.mp4"
-        require_tool("ffmpeg")
-        encoder = subprocess.Popen(
-            ["ffmpeg", "-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "bgr24"]
-            + ["-s", f"{width}x{height}", "-r", str(metadata.frame_rate), "-i", "pipe:0"]
-            + ["-vf", EVEN_SIDES, *h264_options(crf=20), str(part)],
-            stdin=subprocess.PIPE,
-            stderr=told,
-        )
-        assert encoder.stdin is not None
-        try:
-            # An encoder that gave up closes the pipe; its exit status is looked at below.
-            with suppress(BrokenPipeError):
-                for number, frame in _every_frame(source, metadata.total_frame_count):
-                    encoder.stdin.write(draw_poses(frame, found.get(number, [])).tobytes())
-        finally:
-            with suppress(BrokenPipeError):
-                encoder.stdin.close()
-            encoder.wait()
-        if encoder.returncode:
-            told.seek(0)
-            complaint = told.read().decode(errors="replace")
-            refused = refused_write(complaint, encoder.returncode, output.parent)
-            raise refused or errors.UnreadableError(
-                f"ffmpeg could not write the annotated video: {tool_reason(complaint, source)}"
-            )
-        os.replace(part, output)
+def _draw(
+    source: Path,
+    found: Mapping[int, list[Pose]],
+    sample: fo.Sample,
+    policy: Policy,
+    masks: np.ndarray | None,
+) -> Iterator[np.ndarray]:
+    """Give the frames of a video with their skeletons, and without what the policy hides."""
+    for number, frame in _every_frame(source, sample.metadata.total_frame_count):
+        people = found.get(number, [])
+        still = check_still(frame, people, policy, masks)
+        if policy.mode == "refuse" and still.verdict.reasons:
+            raise PrivacyError([refused_still(still, f"{source.name} frame {number}")], number)
+        yield draw_poses(still.picture, people)
 
 
 def _every_frame(source: Path, count: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -10,9 +10,6 @@ from cvat_bridge.poses import Pose
 from fiftyone_legpose import legs
 from fiftyone_legpose.pose.geometry import PAIRS, leg_length
 
-Mode = Literal["refuse", "blacken", "off"]
-"""Send nothing if a still shows too much, send it with that burnt black, or look at nothing."""
-
 Reason = Literal["face", "upper body"]
 
 CHIN = 0.6
@@ -76,7 +73,7 @@ def judge(
     width, height = size
     hips, lengths = _hips(people), _lengths(people)
     seen = np.isfinite(hips[:, 1])
-    regions = [_around(face, width, height) for face in faces[:, :4]]
+    regions = [_around(face, height) for face in faces[:, :4]]
     if seen.any():
         waist = np.min(hips[seen, 1] - WAIST * np.nan_to_num(lengths[seen]))
         regions.append((0.0, 0.0, width, waist))
@@ -112,6 +109,25 @@ def blacken(picture: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return copy
 
 
+def face_regions(faces: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Give what has to be black so that nobody is known by these faces.
+
+    Parameters
+    ----------
+    faces
+        Shape (N, 4 or more): x1, y1, x2, y2 in px.
+    size
+        Width and height of the picture in px.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (N, 4) of int, with hair, ears and chin.
+    """
+    width, height = size
+    return _whole_px([_around(face, height) for face in faces[:, :4]], width, height, 0)
+
+
 def _hips(people: Sequence[Pose]) -> np.ndarray:
     """Find the higher hip of each person, (P, 2) in px; NaN where both are cut off."""
     hips = np.full((len(people), 2), np.nan)
@@ -140,7 +156,7 @@ def _head(hip: np.ndarray, leg: float) -> tuple[float, float, float, float]:
     return (hip[0] - side, hip[1] - CROWN * leg, hip[0] + side, hip[1] - CHIN * leg)
 
 
-def _around(face: np.ndarray, width: int, height: int) -> tuple[float, float, float, float]:
+def _around(face: np.ndarray, height: int) -> tuple[float, float, float, float]:
     left, above, right, below = _FACE_MARGIN
     x1, y1, x2, y2 = face.tolist()
     return (

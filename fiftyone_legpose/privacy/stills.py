@@ -10,7 +10,8 @@ import numpy as np
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.privacy.faces import find_faces
-from fiftyone_legpose.privacy.gate import Mode, Reason, Verdict, blacken, judge
+from fiftyone_legpose.privacy.gate import Reason, Verdict, blacken, judge
+from fiftyone_legpose.privacy.modes import Mode
 
 _THUMBNAIL_PX = 160
 _NAMED = 5

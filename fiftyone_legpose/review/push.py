@@ -28,8 +28,9 @@ from fiftyone_legpose.dataset.keypoint_labels import declare_like
 from fiftyone_legpose.dataset.pose_table import people_by_frame
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, LegposeError
-from fiftyone_legpose.privacy.gate import Mode
-from fiftyone_legpose.privacy.stills import Policy
+from fiftyone_legpose.privacy.modes import Mode
+from fiftyone_legpose.privacy.refusals import forget_refusal, remember_refusal
+from fiftyone_legpose.privacy.stills import Policy, PrivacyError
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.review.backend import ReviewBackendConfig
 from fiftyone_legpose.review.guide import as_shown
@@ -188,10 +189,13 @@ def push(
                 send_file(dataset, key, backup, report)
             else:
                 send(dataset, key, login, report, resumed=resumed)
-        except (LegposeError, *_REFUSED):
+        except (LegposeError, *_REFUSED) as error:
             # Going on with it would take the same settings to the same refusal.
             forget_unsent(dataset, key)
+            if isinstance(error, PrivacyError):
+                remember_refusal(dataset, error)
             raise
+        forget_refusal(dataset)
     return _pushed(dataset, key, missing, backup=backup)
 
 

@@ -15,19 +15,17 @@ from fiftyone_legpose.errors import MissingToolError, UnreadableError
 
 
 def h264_options(*, crf: int) -> list[str]:
-    """Give ffmpeg's options for H.264 in MP4 that every browser plays from its first byte on.
+    """Give ffmpeg's options for bare H.264 in MP4 that every browser plays from its first byte on.
 
     Parameters
     ----------
     crf
         Constant rate factor of x264: 18 looks like the original, 23 is ffmpeg's default.
     """
-    return ["-c:v", "libx264", "-crf", str(crf), "-preset", "veryfast", "-pix_fmt", "yuv420p"] + [
-        "-map_metadata",
-        "-1",
-        "-movflags",
-        "+faststart",
-    ]
+    picture = ["-c:v", "libx264", "-crf", str(crf), "-preset", "veryfast", "-pix_fmt", "yuv420p"]
+    # Titles of chapters can tell whom a video shows, as its metadata can.
+    bare = ["-map_metadata", "-1", "-map_chapters", "-1"]
+    return [*picture, *bare, "-movflags", "+faststart"]
 
 
 TELL_TIMES: Final = (

@@ -4,7 +4,7 @@ import filecmp
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,11 @@ from fiftyone_legpose.dataset.fields import SOURCE, STILLS_PER_S, VIDEO
 from fiftyone_legpose.dataset.frame_times import frame_of_still
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
 from fiftyone_legpose.errors import DatasetError, NothingLoadedError, UnreadableError
-from fiftyone_legpose.files import writing
+from fiftyone_legpose.files import file_sha256, writing
+from fiftyone_legpose.privacy.audit import hand_over
+from fiftyone_legpose.privacy.modes import Mode
+from fiftyone_legpose.privacy.pictures import copy_picture
+from fiftyone_legpose.privacy.stills import Policy, PrivacyError, refused_still
 from fiftyone_legpose.progress import Report, reporting
 from fiftyone_legpose.videos.ffmpeg import TELL_TIMES, told_times, transcode
 from fiftyone_legpose.videos.find_files import (
@@ -32,13 +36,17 @@ from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.videos.probe import VideoFacts, probe, square_filters
 from fiftyone_legpose.videos.subjects import Subject, subject_lookup, tell_unnamed
 
+_AS_IT_IS = Policy("off")
+
 logger = logging.getLogger(__name__)
 
 # Times are told to the microsecond, and read as floating point.
 _SAME_TIME_S = 2e-5
 
 
-def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Path]:
+def write_stills(
+    path: Path, folder: Path, *, fps: float, name: str, policy: Policy = _AS_IT_IS
+) -> list[Path]:
     """Write stills of a video at a steady rate, upright, at full size, of square pixels.
 
     Parameters
@@ -51,6 +59,8 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
         Stills per second of video; never more than the video has.
     name
         First part of each still's name.
+    policy
+        What the stills may show.
 
     Returns
     -------
@@ -64,6 +74,8 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
     DatasetError
         The folder holds other stills of the video's name, or cannot be written to; nothing is
         written then.
+    PrivacyError
+        The policy refuses some; nothing is written then.
     """
     facts = probe(path)
     rate = Fraction(min(fps, facts.frame_rate)).limit_denominator(1001)
@@ -81,6 +93,7 @@ def write_stills(path: Path, folder: Path, *, fps: float, name: str) -> list[Pat
             numbered = _numbered(sorted(Path(scratch).iterdir()), facts, told_times(told), fps)
             if not numbered:
                 raise UnreadableError("none of its frames can be decoded")
+            _hide(list(numbered.values()), policy, path.name)
             made = {folder / f"{name}_{n:05d}.jpg": still for n, still in numbered.items()}
             _refuse_other_stills(folder, name, made)
             for target, still in made.items():
@@ -113,6 +126,19 @@ def _numbered(
     return kept
 
 
+def _hide(stills: Sequence[Path], policy: Policy, video: str) -> None:
+    """Take from stills what they must not show, or refuse them."""
+    if policy == _AS_IT_IS:
+        return
+    refused = []
+    for number, path in enumerate(stills, start=1):
+        still = copy_picture(path, path, policy)
+        if policy.mode == "refuse" and still.verdict.reasons:
+            refused.append(refused_still(still, f"{video} still {number}"))
+    if refused:
+        raise PrivacyError(refused, len(stills))
+
+
 def _refuse_other_stills(folder: Path, name: str, made: Mapping[Path, Path]) -> None:
     """Refuse to put a picture where another is, which may be labelled, or beside such ones."""
     numbered = re.compile(re.escape(name) + r"_\d{5,}\.jpg")
@@ -134,6 +160,8 @@ def extract_frames(
     fps: float = STILLS_PER_S,
     dataset: str | fo.Dataset | None = None,
     subject: Subject | None = None,
+    privacy: Mode = "refuse",
+    crop_below: float = 0.0,
     progress: Report | bool | None = None,
 ) -> list[Path]:
     """Write stills of videos, named ``<video>_<00001>.jpg``, and load them where asked.
@@ -150,6 +178,11 @@ def extract_frames(
         An image dataset to load the stills into, or its name.
     subject
         As for `load`, looked up by the video's name.
+    privacy
+        ``refuse`` writes no stills of a video that shows a face, ``blacken`` burns everything
+        above the chin black, ``off`` looks at nothing, in a quarter of the time or less.
+    crop_below
+        Share of each still's height, from its top, that is black.
     progress
         See `fiftyone_legpose.progress.reporting`.
 
@@ -166,7 +199,10 @@ def extract_frames(
         Two videos have one name, or names that some disks take for one, so that their stills would
         have too; or the folder holds other stills of a video, such as of another rate: labels on
         them would come to other pictures.
+    PrivacyError
+        A video shows a face; its stills, and those of the videos after it, are not written.
     """
+    policy = Policy(privacy, crop_below)
     if fps <= 0:
         raise DatasetError(f"fps must be above 0, not {fps}: give stills per second of video.")
     found, _, skipped = find_files(videos)
@@ -178,7 +214,7 @@ def extract_frames(
             report(number, len(found), path.name)
             try:
                 stills[path] = write_stills(
-                    path, Path(folder).expanduser(), fps=fps, name=path.stem
+                    path, Path(folder).expanduser(), fps=fps, name=path.stem, policy=policy
                 )
             except UnreadableError as error:
                 skipped.append(skip_file(path, str(error)))
@@ -191,6 +227,8 @@ def extract_frames(
     if subject is not None and unnamed:
         logger.warning("%s", tell_unnamed(unnamed))
     written = [still for of_video in stills.values() for still in of_video]
+    sums = {still.name: file_sha256(still) for still in written}
+    hand_over("extract_frames", Path(folder).expanduser(), policy, sums)
     if dataset is not None:
         loaded = load(written, dataset, progress=False)
         video_of = {file_identity(s): video for video, of in stills.items() for s in of}

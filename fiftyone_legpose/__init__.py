@@ -1,7 +1,7 @@
 """Leg keypoints from videos that show only a person's legs, in FiftyOne.
 
 Every verb is one function: load, predict, select, push, status, pull, import_labels, train,
-evaluate, export, loop. Importing this package loads none of the heavy libraries behind
+evaluate, export, deidentify, loop. Importing this package loads none of the heavy libraries behind
 them.
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are found 
     )
     from fiftyone_legpose.evaluation.evaluate import evaluate
     from fiftyone_legpose.evaluation.result import Evaluation
+    from fiftyone_legpose.exports.deidentify import DeidentifySummary, deidentify
     from fiftyone_legpose.exports.trajectories import ExportSummary, export
     from fiftyone_legpose.prediction.predict import PredictSummary, predict
     from fiftyone_legpose.privacy.stills import PrivacyError
@@ -50,6 +51,7 @@ HOMES = {
     "train": "training.train",
     "evaluate": "evaluation.evaluate",
     "export": "exports.trajectories",
+    "deidentify": "exports.deidentify",
     "loop": "rounds.loop",
     "loop_state": "rounds.standing",
 }
@@ -64,6 +66,7 @@ _CLASSES = {
     "TrainingError": "errors",
     "WeightsError": "errors",
     "Evaluation": "evaluation.result",
+    "DeidentifySummary": "exports.deidentify",
     "ExportSummary": "exports.trajectories",
     "ImportSummary": "review.labels_import",
     "LoadSummary": "videos.load",
@@ -79,6 +82,7 @@ _CLASSES = {
 
 __all__ = [
     "DatasetError",
+    "DeidentifySummary",
     "Evaluation",
     "ExportSummary",
     "ImportSummary",
@@ -96,6 +100,7 @@ __all__ = [
     "TrainSummary",
     "TrainingError",
     "WeightsError",
+    "deidentify",
     "evaluate",
     "export",
     "extract_frames",

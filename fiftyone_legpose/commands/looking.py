@@ -1,4 +1,4 @@
-"""load, frames, predict, app, export: from videos to keypoints, and out again."""
+"""load, frames, predict, app, export, deidentify: from videos to keypoints, and out again."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -156,3 +156,33 @@ def export_command(
         f"{summary.rows} rows in {summary.path}: {summary.frames} frames with somebody on them, "
         f"{summary.corrected_frames} frames looked at by a person."
     )
+
+
+@app.command("deidentify")
+@verb_options(
+    "deidentify",
+    margin=Annotated[float, typer.Option(help="Seen above the higher hip, in leg lengths.")],
+    min_score=Annotated[
+        float, typer.Option(help="Lowest confidence of a person whose waist counts.")
+    ],
+    weights=WeightsName,
+    imgsz=Annotated[int, typer.Option(help="Longer side of the model's input in px.")],
+    trust=Trust,
+)
+def deidentify_command(
+    videos: Annotated[list[str], typer.Argument(help="Full-body videos, folders or globs.")],
+    folder: Annotated[Path, typer.Argument(help="Where the legs-only copies go.")],
+    **options: Any,
+) -> None:
+    """Write legs-only copies of full-body videos: cut at the waist, no sound, no metadata."""
+    from fiftyone_legpose.exports.deidentify import deidentify
+
+    summary = deidentify(videos, folder, **options)
+    for copy in summary.copies:
+        say(
+            f"{copy.file}: {copy.frames} frames, {copy.frames_black} of them black, "
+            f"{copy.faces_hidden} faces hidden below the cut."
+        )
+    for item in summary.skipped:
+        say(f"skipped  {item['path']}: {item['reason']}", fg="yellow")
+    say(f"Look through the contact sheets in {folder} before you hand anything out.")

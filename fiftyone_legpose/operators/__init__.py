@@ -4,6 +4,7 @@
 a verb in a process of its own, with progress.
 """
 
+from fiftyone_legpose.operators.deidentify import Deidentify
 from fiftyone_legpose.operators.evaluate import Evaluate
 from fiftyone_legpose.operators.export import Export
 from fiftyone_legpose.operators.import_labels import ImportLabels
@@ -27,6 +28,7 @@ OPERATORS = (
     Train,
     Evaluate,
     Export,
+    Deidentify,
     Loop,
 )
 """Every operator, in the order of the loop."""

@@ -17,6 +17,7 @@ COMMANDS = {
     "extract_frames": looking.frames_command,
     "predict": looking.predict_command,
     "export": looking.export_command,
+    "deidentify": looking.deidentify_command,
     "select": reviewing.select_command,
     "push": reviewing.push_command,
     "status": reviewing.status_command,
@@ -53,6 +54,7 @@ NOT_IN_THE_FORM = {
     "evaluate": {"weights", "sigmas", "resamples", "seed", "worst"},  # weights are switches
     "loop": {"watch", "poll_s", "prediction", "training"},  # the form does not stay open
     "status": {"key"},
+    "deidentify": {"trust"},  # the form offers registered weights alone
 }
 
 CHOSEN_BY_THE_FORM = {
@@ -71,6 +73,8 @@ CHOSEN_BY_THE_FORM = {
     # None means the field of the predictions, which the form names.
     "evaluate": {"report", "pred_field"},
     "export": {"path", "format"},
+    # None means the default version, which the form names.
+    "deidentify": {"videos", "folder", "weights"},
     "loop": {"rounds", "count", "handover"},
     # None means the default version, which the form names.
     "predict": {"weights"},

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -12,13 +13,15 @@ import numpy as np
 import pytest
 
 from cvat_bridge.errors import ServerError
+from fiftyone_legpose.cvat.outgoing import Outgoing
 from fiftyone_legpose.cvat.results import load_results
+from fiftyone_legpose.cvat.stills import Stills
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.dataset.fields import MASK, VIDEO
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.privacy.audit import audit_file
 from fiftyone_legpose.privacy.faces import find_faces
-from fiftyone_legpose.privacy.stills import PrivacyError
+from fiftyone_legpose.privacy.stills import Policy, PrivacyError
 from fiftyone_legpose.review.push import push
 from tests.cvat_server import CvatServer, Fault
 from tests.fiftyone_legpose.privacy.planting import plant_face
@@ -203,3 +206,11 @@ def test_the_generic_backend_looks_at_nothing_unless_asked(dataset, server):
             "looked", backend="cvat-skeleton", label_field=fields.PREDICTIONS, privacy="refuse"
         )
     assert len(server.tasks) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes such files when they are closed")
+def test_stills_that_wait_have_no_name_and_are_gone_with_the_process():
+    stills = Stills(
+        Outgoing([], [], "", [], [], [], [], [], [], []), Policy(), {}, {}, has_hips=True
+    )
+    assert os.fstat(stills._kept.fileno()).st_nlink == 0

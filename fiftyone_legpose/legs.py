@@ -62,6 +62,10 @@ OCCLUDED_BELOW: Final = 0.5
 metrics, since a model says nothing else of what it does not see. Reviewers are not told so: see
 `review.guide`."""
 
+BOX_MARGIN: Final = 0.08
+"""From the outermost keypoints to the box that a model learns, as a share of the longer side of
+what they span: legs reach beyond their keypoints."""
+
 SKELETON: Final = Skeleton(
     name="legs",
     keypoints=KEYPOINTS,

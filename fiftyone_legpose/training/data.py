@@ -22,11 +22,9 @@ from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.pictures import read_turned
 from fiftyone_legpose.dataset.pose_table import read_poses
 from fiftyone_legpose.errors import DatasetError, UnreadableError
+from fiftyone_legpose.legs import BOX_MARGIN
 from fiftyone_legpose.training.splits import Side, Split, check_split, split_frames
 from fiftyone_legpose.videos.decoding import read_frames
-
-BOX_MARGIN = 0.08
-"""Legs reach beyond their keypoints; about what the boxes of the shipped weights' data have."""
 
 _JPEG_QUALITY = 95
 

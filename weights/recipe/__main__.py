@@ -1,4 +1,7 @@
-"""The recipe's commands: ``python -m weights.recipe --help``."""
+"""The recipe's commands: ``python -m weights.recipe --help``.
+
+Training is apart, in `weights.recipe.learning`, for machines that have torch and little else.
+"""
 
 import os
 from pathlib import Path
@@ -14,7 +17,7 @@ from weights.recipe.transplanting import transplant
 
 app = typer.Typer(help="From a folder of pictures to the shipped weights.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option(help="Folder that holds legs/ (and pack/).")]
+Data = Annotated[Path, typer.Option(help="Folder that holds people/ and legs/.")]
 Synthetic = Annotated[Path, typer.Option(help="Folder of the synthetic pictures.")]
 Processes = Annotated[int, typer.Option(help="How many draw at once.")]
 
@@ -56,9 +59,9 @@ def transplant_command(
     seed: int = 0,
     processes: Processes = _CORES,
 ) -> None:
-    """Put the real people of legs/ into other places; goes on where it was interrupted."""
+    """Put real people into other places; goes on where it was interrupted."""
     written = transplant(
-        data / "legs",
+        [data / "people", data / "legs"],
         transplanted,
         pictures,
         backgrounds=backgrounds,
@@ -66,26 +69,6 @@ def transplant_command(
         processes=processes,
     )
     typer.echo(f"{written} pictures written, {pictures - written} were there, in {transplanted}")
-
-
-@app.command()
-def learn(
-    data: Data,
-    synthetic: Synthetic,
-    transplanted: Annotated[Path | None, typer.Option(help="Folder that transplant wrote.")] = None,
-    base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n.pt",
-    where: Annotated[str, typer.Option(help="cpu: nine pieces; gpu: five more.")] = "cpu",
-    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
-) -> None:
-    """Train with the project's own `train`; goes on where it was interrupted."""
-    from weights.recipe.learning import CPU_PIECES, GPU_PIECES
-    from weights.recipe.learning import learn as learn_pieces
-
-    folders = {"real": data / "legs", "synthetic": synthetic}
-    if transplanted:
-        folders["transplanted"] = transplanted
-    pieces = {"cpu": CPU_PIECES, "gpu": GPU_PIECES}[where]
-    typer.echo(learn_pieces(folders, pieces, base=base, device=device))
 
 
 @app.command(name="ship")

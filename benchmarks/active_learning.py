@@ -30,6 +30,7 @@ import numpy as np
 import yaml
 
 from benchmarks import SHARED
+from benchmarks.clinic_training import SETTINGS, clinic_training
 from cvat_bridge.poses import Pose
 from fiftyone_legpose.dataset import fields, frame_review
 from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
@@ -42,7 +43,6 @@ from fiftyone_legpose.training.train import train
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo.weights import find_weights
 from weights.recipe.card import MIN_SCORE, Truth, load_model, predict_all, read_truth
-from weights.recipe.learning import SETTINGS, clinic_training
 
 RESULTS = Path(__file__).parent / "results"
 CLIPS = ("intel_legs", "lab_cam01_legs", "lab_cam02_legs")
@@ -65,7 +65,7 @@ def main() -> None:
     fo.config.model_zoo_dir = str(options.work / "zoo")
     synthetic = _synthetic(options)
     base = _train_base(options, synthetic)
-    test = read_truth(SHARED / "data")
+    test = read_truth(SHARED / "data" / "legs")
     measured = {"base": _measure(test, base, options)}
     persons: dict[str, list[int]] = {}
     for seed in range(options.seeds):

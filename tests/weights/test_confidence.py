@@ -1,10 +1,8 @@
-from types import SimpleNamespace
-
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from weights.recipe.confidence import confidence_target, teach_distance  # noqa: E402
+from weights.recipe.confidence import confidence_target, use_distance  # noqa: E402
 
 LEG = 100.0
 
@@ -60,10 +58,9 @@ def test_wider_constants_pull_on_points_that_are_far_off(true):
 
     model = YOLO(WEIGHTS).model
     model.args = get_cfg()
-    trainer = SimpleNamespace(model=model)
     losses = []
     for widen in (1.0, 2.0):
-        teach_distance(trainer, widen=widen)
+        use_distance(model, widen=widen)
         far = moved(true, LEG / 2).requires_grad_()
         loss = model.criterion.keypoint_loss(far, true, true[..., 2] > 0, torch.tensor([[5000.0]]))
         loss.backward()

@@ -4,9 +4,21 @@ import cv2
 import numpy as np
 import pytest
 
+from cvat_bridge.errors import FormatError
+from cvat_bridge.pose_sets import Frame, PoseSet
+from cvat_bridge.poses import Pose
+from cvat_bridge.yolo_pose import write_yolo_pose
 from fiftyone_legpose import legs
 from weights.recipe import feeding
-from weights.recipe.feeding import Labelled, Views, draw_view, put_together, recolor, to_targets
+from weights.recipe.feeding import (
+    Labelled,
+    Views,
+    draw_view,
+    put_together,
+    read_labelled,
+    recolor,
+    to_targets,
+)
 from weights.recipe.picture_folder import FEWEST_POINTS
 
 SIDE = 96
@@ -132,15 +144,9 @@ def test_a_picture_of_nobody_has_no_targets():
     assert keypoints.shape == (0, 10, 3)
 
 
-def test_views_read_ultralytics_labels_and_can_be_repeated(picture, tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), picture.image)
-    cv2.imwrite(str(tmp_path / "b.png"), picture.image)
-    keypoints = np.concatenate([picture.points / (160, 120), np.full((1, 10, 1), 2)], axis=-1)
-    labels = [
-        {"im_file": str(tmp_path / "a.png"), "keypoints": keypoints.astype(np.float32)},
-        {"im_file": str(tmp_path / "b.png"), "keypoints": np.zeros((0, len(legs.KEYPOINTS), 3))},
-    ]
-    views = Views(labels, SIDE)
+def test_views_can_be_repeated(picture):
+    nobody = Labelled(picture.image, np.zeros((0, 10, 2)), np.zeros((0, 10), int))
+    views = Views([picture, nobody], SIDE)
     drawn = []
     for _ in range(2):
         random.seed(0)
@@ -152,5 +158,29 @@ def test_views_read_ultralytics_labels_and_can_be_repeated(picture, tmp_path):
             len(one["bboxes"]) == len(one["keypoints"]) == len(one["cls"]) == len(one["batch_idx"])
         )
     assert max(len(view["bboxes"]) for view in drawn[0]) >= 1
-    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
-        Views([{**labels[0], "im_file": "gone.png"}], SIDE)
+
+
+def test_pictures_are_kept_no_finer_than_views_need(picture, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), picture.image)
+    frames = {
+        "a": Frame(
+            "a",
+            [Pose(picture.points[0], picture.visibility[0])],
+            (160, 120),
+            "train",
+            str(tmp_path / "a.png"),
+        ),
+        "b": Frame("b", [], (160, 120), "train", str(tmp_path / "a.png")),
+    }
+    pose_set = PoseSet(("legs",), 10, frames, legs.KEYPOINTS, legs.FLIP_INDEX)
+    write_yolo_pose(tmp_path / "set", pose_set, flavour="ultralytics", include_images=True)
+    whole, nobody = read_labelled(tmp_path / "set", SIDE * 4)
+    assert whole.image.shape == (120, 160, 3)
+    assert np.allclose(whole.points, picture.points, atol=0.01)
+    assert nobody.points.shape == (0, 10, 2)
+    small, _ = read_labelled(tmp_path / "set", 40)
+    assert small.image.shape[1] == 56
+    assert np.allclose(small.points, picture.points * 56 / 160, atol=0.3)
+    next((tmp_path / "set").rglob("a.png")).write_bytes(b"torn")
+    with pytest.raises(FormatError, match=r"a\.png is not a picture"):
+        read_labelled(tmp_path / "set", SIDE)

@@ -81,25 +81,20 @@ def confidence_target(
     return torch.exp2(-off.square()) * share
 
 
-def teach_distance(trainer: Any, *, widen: float = 1.0) -> None:
-    """Give an Ultralytics trainer this loss; a callback for ``on_train_start``.
+def use_distance(model: Any, *, widen: float = 1.0) -> None:
+    """Give a network this loss, as its ``criterion``.
 
     Parameters
     ----------
-    trainer : PoseTrainer
+    model : PoseModel
     widen : float
         Factor on the OKS constants of the loss of places. The loss of a point that is far off
         hardly pulls on it; with wider constants it does, which teaches the pose first and the
         exact place later.
-
-    Notes
-    -----
-    The averaged weights that are saved keep Ultralytics' own loss, so that nobody needs this
-    module to load them.
     """
-    criterion = DistanceAwarePoseLoss(trainer.model)
+    criterion = DistanceAwarePoseLoss(model)
     criterion.keypoint_loss.sigmas = criterion.keypoint_loss.sigmas * widen
-    trainer.model.criterion = criterion
+    model.criterion = criterion
 
 
 def _side_length(true: torch.Tensor, side: tuple[int, int, int]) -> torch.Tensor:

@@ -8,17 +8,20 @@ the faults of clinic pictures).
 
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
+from cvat_bridge.pose_sets import Frame
+from cvat_bridge.yolo_pose import read_yolo_pose
 from fiftyone_legpose import legs
-from fiftyone_legpose.training.data import BOX_MARGIN
+from fiftyone_legpose.legs import BOX_MARGIN
 from weights.recipe.augmentation import degrade, hide
 from weights.recipe.picture_folder import FEWEST_POINTS
 
@@ -56,19 +59,18 @@ class Labelled:
 
 
 class Views(Dataset):  # type: ignore[type-arg]
-    """Random views of labelled pictures, as Ultralytics' trainer takes them.
+    """Random views of labelled pictures, as Ultralytics' losses take them.
 
     Parameters
     ----------
-    labels : sequence of mapping
-        ``labels`` of Ultralytics' dataset: ``im_file`` and normalized ``keypoints``.
+    pictures : sequence of Labelled
     imgsz : int
         Side of the square views, px.
     """
 
-    def __init__(self, labels: Sequence[Mapping[str, Any]], imgsz: int) -> None:
+    def __init__(self, pictures: Sequence[Labelled], imgsz: int) -> None:
         self.imgsz = imgsz
-        self.pictures = [_read(label, _KEPT * imgsz) for label in labels]
+        self.pictures = pictures
 
     def __len__(self) -> int:
         """Count the pictures; each is the first of one view an epoch."""
@@ -108,30 +110,57 @@ class Views(Dataset):  # type: ignore[type-arg]
 
 
 class Feed(DataLoader):  # type: ignore[type-arg]
-    """What stands in for the loader of Ultralytics' trainer."""
+    """Batches of views.
 
-    def __init__(self, labels: Sequence[Mapping[str, Any]], imgsz: int, batch: int):
+    Parameters
+    ----------
+    views : Views
+    weights : sequence of float
+        How often each picture is shown, compared with the others.
+    count : int
+        Views in all.
+    batch : int
+    generator : torch.Generator
+        What is shown follows from its state.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        weights: Sequence[float],
+        count: int,
+        batch: int,
+        generator: torch.Generator,
+    ):
         from ultralytics.data.dataset import YOLODataset
 
         super().__init__(
-            Views(labels, imgsz),
+            views,
             batch_size=batch,
-            shuffle=True,
-            drop_last=len(labels) > batch,
+            sampler=WeightedRandomSampler(weights, count, generator=generator),
             num_workers=min(16, max(1, (os.cpu_count() or 1) - 2)),
             pin_memory=torch.cuda.is_available(),
             collate_fn=YOLODataset.collate_fn,
             worker_init_fn=_leave_cores,
-            generator=torch.Generator(),
-            persistent_workers=True,
+            generator=generator,
         )
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Begin an epoch at its first picture: Ultralytics asks twice and uses the second."""
-        yield from super().__iter__()
 
-    def reset(self) -> None:
-        """Do nothing: no setting changes while a training runs."""
+def read_labelled(folder: Path, imgsz: int) -> list[Labelled]:
+    """Read the training pictures of a YOLO-pose folder, no finer than views of `imgsz` px need."""
+    frames = read_yolo_pose(folder, subset="train").frames.values()
+    return [shrink(_read(folder, frame), imgsz) for frame in frames]
+
+
+def shrink(picture: Labelled, imgsz: int) -> Labelled:
+    """Return a picture no finer than views of `imgsz` px need: it stays in memory."""
+    height, width = picture.image.shape[:2]
+    scale = _KEPT * imgsz / max(height, width)
+    if scale >= 1:
+        return picture
+    image = cv2.resize(picture.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    exact = np.array(image.shape[1::-1]) / (width, height)
+    return Labelled(np.asarray(image), picture.points * exact, picture.visibility)
 
 
 def draw_view(picture: Labelled, side: int, rng: np.random.Generator) -> Labelled:
@@ -245,13 +274,12 @@ def _leave_cores(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _read(label: Mapping[str, Any], longest: float) -> Labelled:
-    image = cv2.imread(str(label["im_file"]))
+def _read(folder: Path, frame: Frame) -> Labelled:
+    path = folder / str(frame.image)
+    image = cv2.imread(str(path))
     if image is None:
-        raise FileNotFoundError(f"{label['im_file']} is no picture")
-    shrink = longest / max(image.shape[:2])
-    if shrink < 1:
-        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    keypoints = np.asarray(label["keypoints"], float).reshape(-1, len(legs.KEYPOINTS), 3)
-    size = image.shape[1::-1]
-    return Labelled(np.asarray(image), keypoints[..., :2] * size, keypoints[..., 2].astype(int))
+        raise FileNotFoundError(f"{path} is no picture: mend or delete it")
+    shape = (len(frame.poses), len(legs.KEYPOINTS))
+    points = np.nan_to_num(np.reshape([pose.points for pose in frame.poses], (*shape, 2)))
+    visibility = np.reshape([pose.visibility for pose in frame.poses], shape).astype(int)
+    return Labelled(np.asarray(image), points, visibility)

@@ -9,8 +9,6 @@ BENCHMARKS = (
     "selection",
     "cvat_push",
     "panel",
-    "blazepose",
-    "strangers",
     "active_learning",
 )
 

@@ -42,7 +42,7 @@ from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.training.train import train
 from fiftyone_legpose.videos.load import load
 from fiftyone_legpose.zoo.weights import find_weights
-from weights.recipe.card import MIN_SCORE, Truth, load_model, predict_all, read_truth
+from weights.recipe.measuring import MIN_SCORE, Truth, load_model, predict_all, read_truth
 
 RESULTS = Path(__file__).parent / "results"
 CLIPS = ("intel_legs", "lab_cam01_legs", "lab_cam02_legs")

@@ -1,97 +1,91 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.evaluation.metrics import Persons
 from weights.recipe.card import (
-    Truth,
-    measure,
-    measure_sets,
-    predict_all,
-    read_truth,
-    to_tables,
+    KINDS,
+    kinds_table,
+    others_table,
+    points_table,
+    settings_table,
     write_between_marks,
 )
-
-LEG = 100.0
+from weights.recipe.measuring import Truth
 
 
 @pytest.fixture
 def truth() -> Truth:
-    """One person in each of two pictures; the second one's right side is occluded."""
-    pose = np.array(
-        [
-            *((60, 0), (40, 0), (65, 50), (35, 50), (60, 100), (40, 100)),
-            *((55, 108), (45, 108), (75, 112), (25, 112)),
-        ],
-        float,
-    )
-    points = np.stack([pose, pose + 20])
-    visibility = np.full((2, 10), 2)
-    visibility[1, 1::2] = 1
-    unknown = np.full((2, 10), np.nan)
+    """One person in each of three pictures, of three kinds of footage."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 200, (3, 10, 2))
+    unknown = np.full((3, 10), np.nan)
     return Truth(
-        names=("p2s1_cam03_0000_0", "intel_p5_1256_0"),
-        images=(np.zeros((200, 200, 3), np.uint8),) * 2,
-        persons=Persons(np.arange(2), points, visibility, unknown, unknown[:, 0]),
-        leg=np.full(2, LEG),
-        area=np.full(2, 50.0 * 112),
+        names=("ccp_0a", "p2s1_cam03_0000_0", "woman_003"),
+        images=(np.zeros((200, 200, 3), np.uint8),) * 3,
+        persons=Persons(np.arange(3), points, np.full((3, 10), 2), unknown, unknown[:, 0]),
+        leg=np.full(3, 100.0),
+        area=np.full(3, 20_000.0),
     )
 
 
-def answer(
-    points: np.ndarray, confidence: float = 0.9
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return points[None], np.full((1, 10), confidence), np.array([0.9])
+@pytest.fixture
+def predicted(truth) -> Persons:
+    """Everything in place, but the sides of the person in the laboratory."""
+    points = truth.persons.points.copy()
+    points[1] = points[1, list(legs.FLIP_INDEX)]
+    return replace(
+        truth.persons, points=points, confidence=np.full((3, 10), 0.9), score=np.full(3, 0.9)
+    )
 
 
-def numbers(truth, *answers):
-    following = iter(answers)
-    return measure(truth, predict_all(truth, lambda image: next(following)))
+def rows(table: str) -> dict[str, list[str]]:
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    return {first: rest for first, *rest in cells}
 
 
-def test_perfect_predictions_are_perfect(truth):
-    got = numbers(truth, *(answer(points) for points in truth.persons.points))
-    for key in ("found", "ap50", "ap50_95", "pck@0.05/all/all", "pck@0.1/occluded/all"):
-        assert got[key] == pytest.approx(1)
-    assert got["swapped/all"] == got["spare"] == 0
-    assert (got["pictures"], got["persons"]) == (2, 2)
+def test_a_kind_of_footage_is_a_row_and_those_without_pictures_are_none(truth, predicted):
+    got = rows(kinds_table(truth, predicted))
+    assert got["street fashion"][:4] == ["1 / 1", "1.000", "1.000", "1.000"]
+    assert got["laboratory, another camera"][5] == "1.000"
+    assert got["outdoors from the side, a woman"][5] == "0.000"
+    assert "pedestrians" not in got
 
 
-def test_a_missed_person_counts_against_every_share(truth):
-    nobody = np.zeros((0, 10, 2)), np.zeros((0, 10)), np.zeros(0)
-    got = numbers(truth, answer(truth.persons.points[0]), nobody)
-    assert got["found"] == 0.5
-    assert got["pck@0.1/all/all"] == 0.5
-    assert got["pck@0.1/occluded/all"] == 0
+def test_every_picture_is_of_one_kind():
+    names = ["ccp_1", "street_1", "web_1", "cross_1", "open_1", "gym_1", "graz_1", "p2s2_1"]
+    for name in [*names, "intel_1", "woman_1", "man_1"]:
+        belongs = [kind for kind, is_of in KINDS.items() if is_of(name)]
+        assert len(belongs) == 2, (name, belongs)
 
 
-def test_exchanged_sides_are_swaps(truth):
-    first, second = truth.persons.points
-    got = numbers(truth, answer(first), answer(second[list(legs.FLIP_INDEX)]))
-    assert got["swapped/all"] == pytest.approx(0.5)
+def test_settings_stand_below_each_other(truth, predicted):
+    got = rows(settings_table(truth, {"bare": predicted, "voting": truth_as_answer(truth)}))
+    assert got["legs/val: bare"][4] == "1.000"
+    assert got["legs/val: voting"][4] == "0.000"
 
 
-def test_confidence_is_reported_for_each_kind_of_point(truth):
-    first, second = truth.persons.points
-    off = second.copy()
-    off[0] += LEG / 2
-    sure = answer(first)
-    unsure = off[None], np.where(np.arange(10) == 0, 0.1, 0.6)[None], np.array([0.9])
-    got = numbers(truth, sure, unsure)
-    assert got["auc/visible"] == 1
-    assert got["confidence/occluded"] == pytest.approx(0.6)
-    assert got["unsure/visible"] == pytest.approx(1 / 15)
-    assert np.isnan(got["confidence/cut off"])
+def truth_as_answer(truth: Truth) -> Persons:
+    return replace(truth.persons, confidence=np.full((3, 10), 0.9), score=np.full(3, 0.9))
 
 
-def test_each_set_of_pictures_is_measured_apart(truth):
-    following = iter([answer(truth.persons.points[0]), answer(truth.persons.points[1] + 60)])
-    results = measure_sets(truth, lambda image: next(following))
-    assert results["camera 3, same take"]["found"] == 1
-    assert results["another man"]["found"] == 0
-    assert results["all"]["found"] == 0.5
-    assert "| persons found (OKS >= 0.5) | 1.000 | 0.000 | 0.500 |" in to_tables({"ours": results})
+def test_others_are_measured_on_what_they_have(truth, predicted):
+    coco = replace(predicted, points=predicted.points.copy())
+    coco.points[:, 6:] = 0
+    got = rows(others_table(truth, {"ours": predicted, "COCO": coco}))
+    assert got["street fashion"] == ["1.00 / 1.00", "1.00 / 1.00"]
+    assert got["laboratory, another camera"][0] == got["laboratory, another camera"][1]
+
+
+def test_points_are_told_apart(truth, predicted):
+    truth.persons.visibility[0, 9] = 1
+    got = rows(points_table(truth, predicted))
+    assert got["PCK@0.1: left_foot"] == ["1.000", "0.000", "1.000"]
+    assert got["PCK@0.1: occluded points"][0] == "1.000"
+    share = got[f"mean confidence / share under {legs.OCCLUDED_BELOW}: visible points"]
+    assert share[0] == "0.90 / 0.00"
 
 
 def test_tables_replace_what_stands_between_their_marks(tmp_path):
@@ -101,21 +95,3 @@ def test_tables_replace_what_stands_between_their_marks(tmp_path):
     assert card.read_text() == "before\n<!-- results -->\n\nnew \\1\n\n<!-- /results -->\nafter\n"
     with pytest.raises(ValueError, match="blazepose"):
         write_between_marks(card, "blazepose", "")
-
-
-def test_the_validation_pictures_are_read_with_their_leg_lengths(shared):
-    truth = read_truth(shared / "data")
-    assert len(truth.names) == 100
-    assert len(truth.leg) == 122
-    assert np.isfinite(truth.leg).all()
-    known = truth.persons.visibility > 0
-    assert np.isfinite(truth.persons.points[known]).all()
-    # Whole pictures: the boxes' leg lengths are those of the points.
-    points, leg = truth.persons.points, truth.leg
-    sides = [
-        np.linalg.norm(points[:, i] - points[:, i + 2], axis=1)
-        + np.linalg.norm(points[:, i + 2] - points[:, i + 4], axis=1)
-        for i in (0, 1)
-    ]
-    both = np.isfinite(sides[0]) & np.isfinite(sides[1])
-    assert np.median(np.maximum(*sides)[both] / leg[both]) == pytest.approx(1, abs=0.01)

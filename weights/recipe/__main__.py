@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from weights.recipe.card import load_model, measure_sets, read_truth, to_tables
+from weights.recipe.card import kinds_table
+from weights.recipe.measuring import join, load_model, predict_all, read_truth
 from weights.recipe.photographs import unpack_photographs
 from weights.recipe.shipping import WEIGHTS, ship
 from weights.recipe.synthesis import synthesize
@@ -80,8 +81,8 @@ def ship_command(
 ) -> None:
     """Strip a checkpoint, write SHA256SUMS and print what it reaches on the val pictures."""
     typer.echo(f"{ship(checkpoint, target, imgsz=imgsz)}  {target}")
-    truth = read_truth(data)
-    typer.echo(to_tables({target.stem: measure_sets(truth, load_model(target))}))
+    truth = join([read_truth(data / "people"), read_truth(data / "legs")])
+    typer.echo(kinds_table(truth, predict_all(truth, load_model(target))))
 
 
 if __name__ == "__main__":

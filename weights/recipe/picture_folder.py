@@ -21,9 +21,12 @@ FEWEST_POINTS: Final = 3
 _BOX_MARGINS: Final = {"sides": 0.11, "above hips": 0.10, "above cut": 0.25, "below": 0.05}
 """From the points to the box, in leg lengths: the rule of the real pictures' labels."""
 
+_IMAGES: Final = "images/train"
+_LABELS: Final = "labels/train"
+
 _CONFIG: Final = {
     "path": ".",
-    "train": "images/train",
+    "train": _IMAGES,
     "kpt_shape": [len(legs.KEYPOINTS), 3],
     "flip_idx": list(legs.FLIP_INDEX),
     "names": {0: "legs"},
@@ -70,17 +73,29 @@ def write_pictures(
     int
         Number of pictures written by this call.
     """
-    images, labels = (Path(out, kind, "train") for kind in ("images", "labels"))
-    for folder in (images, labels):
-        folder.mkdir(parents=True, exist_ok=True)
-    Path(out, "data.yaml").write_text(yaml.safe_dump(_CONFIG, sort_keys=False))
+    begin_folder(out)
     names = (f"{prefix}_{i:06d}" for i in range(pictures))
-    missing = [name for name in names if not (images / f"{name}.jpg").exists()]
-    write = partial(_write, prepare, images, labels)
+    missing = [name for name in names if not Path(out, _IMAGES, f"{name}.jpg").exists()]
+    write = partial(_write, prepare, Path(out))
     if processes == 1:
         return write(missing)
     with ProcessPoolExecutor(processes) as pool:
         return sum(pool.map(write, (missing[i::processes] for i in range(processes))))
+
+
+def begin_folder(out: str | Path) -> None:
+    """Make a YOLO-pose folder of training pictures, unless it is there."""
+    for kind in (_IMAGES, _LABELS):
+        Path(out, kind).mkdir(parents=True, exist_ok=True)
+    Path(out, "data.yaml").write_text(yaml.safe_dump(_CONFIG, sort_keys=False))
+
+
+def write_picture(out: Path, name: str, picture: Picture) -> None:
+    """Write one picture and its label into a folder; where the picture is, its label is."""
+    (out / _LABELS / f"{name}.txt").write_text(to_lines(picture))
+    part = out / _IMAGES / f".{name}.part.jpg"
+    cv2.imwrite(str(part), picture.image, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    part.replace(out / _IMAGES / f"{name}.jpg")
 
 
 def to_lines(picture: Picture) -> str:
@@ -97,16 +112,11 @@ def to_lines(picture: Picture) -> str:
     return "".join(lines)
 
 
-def _write(prepare: Callable[[], Draw], images: Path, labels: Path, names: Sequence[str]) -> int:
+def _write(prepare: Callable[[], Draw], out: Path, names: Sequence[str]) -> int:
     draw = prepare()
     for name in names:
         seed, index = (int(part) for part in name.split("_")[-2:])
-        picture = draw(np.random.default_rng([seed, index]))
-        (labels / f"{name}.txt").write_text(to_lines(picture))
-        # The picture comes last and at once: where it is, its label is.
-        part = images / f".{name}.part.jpg"
-        cv2.imwrite(str(part), picture.image, [cv2.IMWRITE_JPEG_QUALITY, 88])
-        part.replace(images / f"{name}.jpg")
+        write_picture(out, name, draw(np.random.default_rng([seed, index])))
     return len(names)
 
 

@@ -12,6 +12,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.evaluation.metrics import Persons
 from weights.recipe.blazepose import blazepose
 from weights.recipe.measuring import (
+    DEFAULT,
     SETTINGS,
     Sets,
     Truth,
@@ -26,9 +27,6 @@ from weights.recipe.measuring import (
 )
 from weights.recipe.shipping import WEIGHTS
 from weights.recipe.strangers import prepare_strangers
-
-DEFAULT: Final = "voting and flip test"
-"""Of `SETTINGS`, what the card speaks of where it names none."""
 
 _PEOPLE: Final = ("ccp", "street", "web", "cross", "open", "gym", "graz")
 _LEGS: Final = ("p2s", "intel")

@@ -10,8 +10,18 @@ import typer
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.evaluation.comparison import compare
+from fiftyone_legpose.evaluation.metrics import auc, calibration
 from weights.recipe.clothing import Layer
-from weights.recipe.measuring import MIN_SCORE, load_model, predict_all, read_truth
+from weights.recipe.measuring import (
+    DEFAULT,
+    MIN_SCORE,
+    SETTINGS,
+    join,
+    load_model,
+    points_of_the_found,
+    predict_all,
+    read_truth,
+)
 from weights.recipe.mesh import load_mesh
 from weights.recipe.posture import Posture
 from weights.recipe.rendering import Camera, look_at, render
@@ -19,6 +29,9 @@ from weights.recipe.shipping import WEIGHTS
 from weights.recipe.skinning import PosedBody, pose_body
 
 PICTURES: Final = WEIGHTS.parent / "pictures"
+
+_FEWEST_IN_A_BIN: Final = 10
+"""Points; a share of fewer says nothing."""
 
 _TILE_PX: Final = 300
 _LABEL_GAP_PX: Final = 20
@@ -80,6 +93,46 @@ def failures(
     rows = [np.hstack(drawn[i : i + columns]) for i in range(0, count, columns)]
     cv2.imwrite(str(out), np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     typer.echo(f"{out}: {', '.join(truth.names[i] for i in tiles)}")
+
+
+@app.command()
+def reliability(
+    data: Annotated[Path, typer.Option(help="Folder that holds people/ and legs/.")],
+    weights: Annotated[Path, typer.Option(help="Weights to look at.")] = WEIGHTS,
+    imgsz: Annotated[int | None, typer.Option(help="Longer side of the input, px.")] = None,
+    out: Path = PICTURES / "reliability.png",
+) -> None:
+    """Draw how often a point is in place, and how often hidden, by its confidence."""
+    from matplotlib.figure import Figure
+
+    truth = join([read_truth(data / "people"), read_truth(data / "legs")])
+    predicted = predict_all(truth, load_model(weights, imgsz, **SETTINGS[DEFAULT]))
+    result = compare(truth.persons, predicted, leg=truth.leg, area=truth.area, min_score=MIN_SCORE)
+    confidence, visibility, near = points_of_the_found(result, predicted)
+    figure = Figure(figsize=(9, 3.6), dpi=110, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="as a forecast would be")
+    for kind, value, color in (("visible", 2, legs.LEFT_COLOR), ("occluded", 1, legs.RIGHT_COLOR)):
+        bins = calibration(confidence[visibility == value], near[visibility == value])
+        drawn = bins["count"] >= _FEWEST_IN_A_BIN
+        area = auc(confidence[visibility == value], near[visibility == value])
+        label = f"{kind} points, AUC {area:.2f}"
+        left.plot(bins["confidence"][drawn], bins["correct"][drawn], "o-", color=color, label=label)
+    left.set(xlabel="confidence", ylabel="share within a tenth of a leg length", ylim=(0, 1.02))
+    left.legend(fontsize=8)
+    edges = np.linspace(0, 1, 21)
+    for kind, value, color in (
+        ("visible", 2, legs.LEFT_COLOR),
+        ("occluded", 1, legs.RIGHT_COLOR),
+        ("cut off", 0, "#888888"),
+    ):
+        shares = np.histogram(confidence[visibility == value], edges)[0]
+        right.stairs(shares / max(1, shares.sum()), edges, color=color, linewidth=2, label=kind)
+    right.axvline(legs.OCCLUDED_BELOW, color="black", linestyle=":", label="occluded below")
+    right.set(xlabel="confidence", ylabel="share of such points")
+    right.legend(fontsize=8)
+    figure.savefig(out)
+    typer.echo(out)
 
 
 def _draw_view(axes: Any, body: PosedBody, surface: Layer, azimuth: float) -> None:

@@ -27,6 +27,9 @@ SETTINGS: Final[Mapping[str, Mapping[str, bool]]] = {
 }
 """What `load_model` takes, from the least care to the most."""
 
+DEFAULT: Final = "voting and flip test"
+"""Of `SETTINGS`, what the card speaks of where it names none."""
+
 COCO: Final = (11, 12, 13, 14, 15, 16)
 """Hips, knees and ankles among COCO's 17 keypoints, in the order of `legs.KEYPOINTS`."""
 
@@ -235,11 +238,21 @@ def _select(truth: Truth, predicted: Persons, chosen: Sequence[bool]) -> tuple[T
     return Truth(names, images, persons, truth.leg[rows], truth.area[rows]), keep(predicted)[0]
 
 
-def _confidence_numbers(comparison: Comparison, predicted: Persons) -> dict[str, float]:
+def points_of_the_found(
+    comparison: Comparison, predicted: Persons
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return confidence, visibility and whether within a tenth of a leg length, (N, 10) each.
+
+    Of everybody who was matched; a point that is cut off is within nothing.
+    """
     matched = comparison.match >= 0
     confidence = predicted.confidence[comparison.match[matched]]
-    visibility = comparison.visibility[matched]
     near = (comparison.error[matched] / comparison.leg[matched, None]) <= CORRECT_WITHIN
+    return confidence, comparison.visibility[matched], near
+
+
+def _confidence_numbers(comparison: Comparison, predicted: Persons) -> dict[str, float]:
+    confidence, visibility, near = points_of_the_found(comparison, predicted)
     numbers = {}
     for kind, value in (("cut off", 0), ("occluded", 1), ("visible", 2)):
         of_kind = confidence[visibility == value]

@@ -45,26 +45,26 @@ class Stage:
 
 
 STAGES: Final[Mapping[str, Stage]] = {
-    "people": Stage({"people": 7, "legs": 3}, 224, 30_000, lr=0.001, last_lr=0.001, widen=1.3),
-    "places": Stage(
-        {"people": 40, "legs": 18, "transplanted": 22, "drawn": 20},
+    "people": Stage(
+        {"people": 42, "legs": 15, "transplanted": 25, "drawn": 18},
         224,
-        45_000,
+        75_000,
         lr=0.001,
         last_lr=0.0008,
         widen=1.2,
         frozen=3,
     ),
     "sharp": Stage(
-        {"people": 40, "legs": 20, "transplanted": 22, "drawn": 18},
+        {"people": 40, "legs": 18, "transplanted": 24, "drawn": 18},
         256,
-        40_000,
+        50_000,
         lr=0.0008,
         last_lr=0.000004,
+        frozen=3,
     ),
 }
-"""In order. People first, who are soon learned; then other places, clothes and light, and what was
-drawn exactly; then both as sharply as the weights will see, while the learning rate falls."""
+"""In order: many people and places first, small and fast; then the same as sharply as time allows,
+while the learning rate falls."""
 
 _WARMUP_STEPS: Final = 150
 _EMA_STEPS: Final = 500

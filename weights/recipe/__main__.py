@@ -11,6 +11,7 @@ import typer
 
 from fiftyone_legpose.errors import LegposeError
 from fiftyone_legpose.zoo.bases import find_base
+from weights.recipe.averaging import average
 from weights.recipe.blazepose import blazepose
 from weights.recipe.card import kinds_table
 from weights.recipe.labelling import DISAGREEMENTS, label, load_finder
@@ -97,6 +98,16 @@ def label_command(
         f"{done.pictures} pictures written. {done.disagreements} people were not labelled: "
         f"{out / DISAGREEMENTS} says who and why."
     )
+
+
+@app.command(name="average")
+def average_command(
+    checkpoints: Annotated[list[Path], typer.Argument(help="Of one training; twice counts twice.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+) -> None:
+    """Average checkpoints of one training: what is new, and what it was about to forget."""
+    average(checkpoints, out)
+    typer.echo(out)
 
 
 @app.command(name="ship")

@@ -48,17 +48,17 @@ STAGES: Final[Mapping[str, Stage]] = {
     "people": Stage(
         {"people": 42, "legs": 15, "transplanted": 25, "drawn": 18},
         224,
-        75_000,
+        20_000,
         lr=0.001,
-        last_lr=0.0008,
+        last_lr=0.001,
         widen=1.2,
         frozen=3,
     ),
     "sharp": Stage(
         {"people": 40, "legs": 18, "transplanted": 24, "drawn": 18},
         256,
-        50_000,
-        lr=0.0008,
+        24_000,
+        lr=0.0009,
         last_lr=0.000004,
         frozen=3,
     ),
@@ -68,7 +68,9 @@ while the learning rate falls."""
 
 _WARMUP_STEPS: Final = 150
 _EMA_STEPS: Final = 500
-"""How many steps the weights that are handed on are averaged over."""
+_EMA_SHARE: Final = 0.125
+"""How many steps the weights that are handed on are averaged over: so many at most, and no larger
+share of those taken, because what was learned at the begin of a short stage is soon outdated."""
 
 _WEIGHT_DECAY: Final = 0.0005
 _GRADIENT_NORM: Final = 10.0
@@ -198,7 +200,7 @@ class Trainer:
         model.args = get_cfg(overrides={**_GAINS, "imgsz": stage.imgsz, "task": "pose"})
         self.stage, self.device = stage, torch.device(device)
         self.average = ModelEMA(model)
-        self.average.decay = lambda step: 1 - 1 / min(_EMA_STEPS, 1 + step / 2)
+        self.average.decay = lambda step: 1 - 1 / min(_EMA_STEPS, 1 + step * _EMA_SHARE)
         use_distance(model, widen=stage.widen)
         self.model = model.train().to(memory_format=torch.channels_last)
         model.model[: stage.frozen].eval()

@@ -91,7 +91,10 @@ def _strangers(clip: Path, detector: Path, model: Predict) -> Iterator[tuple[str
 def _cut(frame: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut at the waist; also where the cut's corner was."""
     leg = leg_length(points[None], np.full((1, len(points)), 2))[0]
-    low, high = points.min(axis=0) - leg * BESIDE, points.max(axis=0) + leg * np.array([BESIDE, BELOW])
+    low, high = (
+        points.min(axis=0) - leg * BESIDE,
+        points.max(axis=0) + leg * np.array([BESIDE, BELOW]),
+    )
     low[1] = points[:2, 1].min() - ABOVE * leg
     (x1, y1), (x2, y2) = np.clip([low, high], 0, frame.shape[1::-1]).astype(int)
     return frame[y1:y2, x1:x2], np.array([x1, y1])

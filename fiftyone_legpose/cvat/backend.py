@@ -10,15 +10,21 @@ has a state.
 import logging
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.utils.annotations as foua
 
 from cvat_bridge.pushing import FRAMES_PER_TASK
-from cvat_bridge.server import Project, Server
-from cvat_bridge.skeleton import Skeleton
+from cvat_bridge.server import Server
 from fiftyone_legpose.cvat.announce import BACKEND
+from fiftyone_legpose.cvat.hooks import RunHooks
 from fiftyone_legpose.cvat.login import Login, find_login
-from fiftyone_legpose.cvat.outgoing import Outgoing, check_key, read_outgoing, skeleton_of
+from fiftyone_legpose.cvat.outgoing import (
+    Outgoing,
+    check_key,
+    declare_field,
+    of_classes,
+    read_outgoing,
+    skeleton_of,
+)
 from fiftyone_legpose.cvat.results import (
     CvatSkeletonResults,
     Run,
@@ -156,7 +162,7 @@ class CvatSkeletonBackendConfig(foua.AnnotationBackendConfig):
         return str(next(iter(self.label_schema))).removeprefix("frames.")
 
 
-class CvatSkeletonBackend(foua.AnnotationBackend):
+class CvatSkeletonBackend(RunHooks, foua.AnnotationBackend):
     """Sends frames as stills with skeletons drawn on them, and fetches what reviewers made."""
 
     supported_media_types = ("image", "video")
@@ -315,9 +321,11 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
             run.tasks = list(earlier.run.tasks)
         sent = range(0)
 
+        per_task = self.config.frames_per_task
+
         def progress(step: str, done: int, of: int) -> None:
             before = sent.stop
-            at = before + done if step == "upload" else before + self._part(before, total)
+            at = before + done if step == "upload" else min(before + per_task, total)
             if report:
                 report(at, total, step)
 
@@ -354,13 +362,13 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         """
         view = plain_view(samples)
         field = self.config.label_field
-        _know_field(view, field)
+        declare_field(view, field)
         known = load_results(source_dataset(samples), key)
         [info] = self.config.label_schema.values()
         classes = class_names(info)
         skeleton = skeleton_of(view, field, classes, known=self.known_skeletons)
         if classes:
-            view = _of_classes(view, field, classes)
+            view = of_classes(view, field, classes)
         outgoing = read_outgoing(
             view,
             field,
@@ -380,48 +388,6 @@ class CvatSkeletonBackend(foua.AnnotationBackend):
         run.hand_overs = list(known.run.hand_overs) if known else []
         return CvatSkeletonResults.begin(samples, self.config, key, self, run=run), outgoing
 
-    known_skeletons: tuple[Skeleton, ...] = ()
-    """Skeletons with a drawing of their own, taken where a field has their very keypoints."""
-
-    def project_name(self, skeleton: Skeleton) -> str:
-        """Name the CVAT project where nobody does; a dataset's name can tell whom it shows."""
-        return f"legpose-{skeleton.name}"
-
-    def on_project(self, server: Server, project: Project) -> None:
-        """Do what a project needs before frames go there; nothing here."""
-
-    def on_sent(
-        self,
-        results: CvatSkeletonResults,
-        frames: range,
-        *,
-        by: str | None = None,
-        known: bool = False,
-    ) -> None:
-        """Do what follows when frames have been sent; nothing here.
-
-        Parameters
-        ----------
-        results
-            Of the run, saved with these frames.
-        frames
-            Their positions in the run.
-        by
-            The account that sent them.
-        known
-            They had been sent before a push was broken off, and this call found them again.
-        """
-
-    def on_cleanup(self, results: CvatSkeletonResults) -> None:
-        """Do what follows when the tasks of a run were deleted in CVAT; nothing here."""
-
-    def highest_shown_track(self, samples: Any, sample_id: str) -> int:
-        """Tell the highest track number of a sample that the run's own people do not have."""
-        return -1
-
-    def _part(self, before: int, total: int) -> int:
-        return min(self.config.frames_per_task, total - before)
-
 
 def _check_same_frames(earlier: CvatSkeletonResults, samples: Any) -> None:
     """Refuse to go on with an interrupted run on other frames than it began with."""
@@ -432,22 +398,3 @@ def _check_same_frames(earlier: CvatSkeletonResults, samples: Any) -> None:
             f"Run {earlier.key!r} was interrupted with other frames than these: repeat it with the "
             "view that it began with, or choose another key."
         )
-
-
-def _of_classes(view: Any, field: str, classes: list[str]) -> Any:
-    """Leave labels of other classes out, as other backends do; one without a class is kept."""
-    path = field if view.media_type != "video" else f"frames.{field}"
-    asked = fo.ViewField("label").is_in(classes) | ~fo.ViewField("label").exists()
-    return view.filter_labels(path, asked, only_matches=False)
-
-
-def _know_field(view: Any, field: str) -> None:
-    """Declare the run's field where it is new."""
-    dataset = source_dataset(view)
-    known, add = (
-        (dataset.has_frame_field, dataset.add_frame_field)
-        if view.media_type == "video"
-        else (dataset.has_sample_field, dataset.add_sample_field)
-    )
-    if not known(field):
-        add(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)

@@ -9,13 +9,20 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import fiftyone as fo
 import numpy as np
 
 from cvat_bridge.frames import Frame
 from cvat_bridge.poses import Pose
 from cvat_bridge.skeleton import Skeleton
 from fiftyone_legpose.dataset import pose_table
-from fiftyone_legpose.dataset.frames import dataset_id, sample_values, source_dataset
+from fiftyone_legpose.dataset.frames import (
+    dataset_id,
+    is_video,
+    path,
+    sample_values,
+    source_dataset,
+)
 from fiftyone_legpose.dataset.pictures import know_sizes
 from fiftyone_legpose.errors import DatasetError
 
@@ -257,8 +264,8 @@ def _from_table(
         labels[frame].append(table.label_ids[i])
     sizes = table.sizes[table.frame_sample]
     if np.isnan(sizes).any():
-        path = table.filepaths[table.frame_sample[np.flatnonzero(np.isnan(sizes).any(axis=1))[0]]]
-        raise DatasetError(f"The width and height of {path} are not known: can it be read?")
+        lost = table.filepaths[table.frame_sample[np.flatnonzero(np.isnan(sizes).any(axis=1))[0]]]
+        raise DatasetError(f"The width and height of {lost} are not known: can it be read?")
     return Outgoing(
         frame_ids=table.frame_ids,
         sample_ids=[table.sample_ids[s] for s in table.frame_sample],
@@ -271,3 +278,21 @@ def _from_table(
         label_ids=labels,
         people=people,
     )
+
+
+def of_classes(view: Any, field: str, classes: list[str]) -> Any:
+    """Leave labels of other classes out, as other backends do; one without a class is kept."""
+    asked = fo.ViewField("label").is_in(classes) | ~fo.ViewField("label").exists()
+    return view.filter_labels(path(view, field), asked, only_matches=False)
+
+
+def declare_field(view: Any, field: str) -> None:
+    """Declare the run's keypoint field where it is new."""
+    dataset = source_dataset(view)
+    known, add = (
+        (dataset.has_frame_field, dataset.add_frame_field)
+        if is_video(view)
+        else (dataset.has_sample_field, dataset.add_sample_field)
+    )
+    if not known(field):
+        add(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)

@@ -155,21 +155,13 @@ def load(
                         times.append(times_s)
                     else:
                         sample = _image_sample(path)
+                    samples.append(_described(sample, path, subject_of(path)))
                 except UnreadableError as error:
                     skipped.append(skip_file(path, str(error)))
-                    continue
-                sample[fields.SUBJECT] = subject_of(path)
-                sample[SOURCE_BYTES] = path.stat().st_size
-                samples.append(sample)
             report(len(todo), len(todo), "saving")
             if not samples and not known:
                 raise NothingLoadedError(nothing_loaded(sources, skipped))
-            _declare(target)
-            target.add_samples(samples, progress=False)
-            if kind == "video":
-                target.ensure_frames()
-                write_times(target, dict(zip([s.id for s in samples], times, strict=True)))
-                write_times(target, _times_again(target, untimed))
+            _store(target, samples, times, untimed)
             if subject is not None:
                 name_subjects(target, known, subject_of)
         unnamed = list_without_subject(target, found) if subject is not None else []
@@ -188,6 +180,28 @@ def load(
         target.save()
         dress(target)
     return target
+
+
+def _described(sample: fo.Sample, path: Path, who: str | None) -> fo.Sample:
+    """Note on a sample whom it shows, and how large its file was."""
+    sample[fields.SUBJECT] = who
+    sample[SOURCE_BYTES] = path.stat().st_size
+    return sample
+
+
+def _store(
+    target: fo.Dataset,
+    samples: Sequence[fo.Sample],
+    times: Sequence[np.ndarray],
+    untimed: Sequence[str],
+) -> None:
+    """Add samples to a dataset, of videos with the time of every frame."""
+    _declare(target)
+    target.add_samples(samples, progress=False)
+    if target.media_type == "video":
+        target.ensure_frames()
+        write_times(target, dict(zip([s.id for s in samples], times, strict=True)))
+        write_times(target, _times_again(target, untimed))
 
 
 def load_summary(dataset: fo.Dataset) -> LoadSummary:

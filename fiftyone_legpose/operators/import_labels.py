@@ -79,8 +79,10 @@ class ImportLabels(Verb):
         )
         if not given_path(ctx.params, "source"):
             refuse(inputs, "Say what to import.")
-        if not more(ctx, inputs):
-            return
+        if more(ctx, inputs):
+            self._add_more(ctx, inputs)
+
+    def _add_more(self, ctx: Any, inputs: types.Object) -> None:
         inputs.str("label", label="Skeleton", description="Its name, where the source has several")
         fps = inputs.float(
             "fps",

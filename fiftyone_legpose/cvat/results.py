@@ -16,6 +16,7 @@ from fiftyone_legpose.cvat.returned import Returned
 from fiftyone_legpose.cvat.run import Run
 from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.dataset.frames import labels_by_frame, source_dataset
+from fiftyone_legpose.dataset.writing_lock import writing_to
 from fiftyone_legpose.pose.matching import match_people
 
 
@@ -115,15 +116,16 @@ class CvatSkeletonResults(foua.AnnotationResults):
                 "tasks stay: mark the jobs completed and load again, or delete all with "
                 f"dataset.load_annotation_results({self.key!r}).cleanup(unfinished=True)."
             )
-        if self.run.tasks:
-            with self.config.login.connect(self.run.url, self.run.organization) as server:
-                for task in self.run.tasks:
-                    with suppress(NotFoundError):
-                        self.run.check_frames(task, server.frames(task.id)[0])
-                        server.delete_task(task.id)
-        self.backend.on_cleanup(self)
-        self.run.tasks = []
-        self.save()
+        with writing_to(self.samples, "cleanup"):
+            if self.run.tasks:
+                with self.config.login.connect(self.run.url, self.run.organization) as server:
+                    for task in self.run.tasks:
+                        with suppress(NotFoundError):
+                            self.run.check_frames(task, server.frames(task.id)[0])
+                            server.delete_task(task.id)
+            self.backend.on_cleanup(self)
+            self.run.tasks = []
+            self.save()
 
     def to_labels(self, returned: list[Returned]) -> dict[str, Any]:
         """Give what came back as FiftyOne merges it, with the ids of the labels that are there."""

@@ -22,7 +22,6 @@ class Deidentify(Verb):
     place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
     can_delegate = True
     on_view = False
-    needs_predictions = False
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add where from, where to, and how."""

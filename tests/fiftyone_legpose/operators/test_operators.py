@@ -92,6 +92,7 @@ def test_buttons_stay_away_from_other_datasets(dataset_name):
         ("train", "No frame is corrected yet"),
         ("evaluate", "No frame is corrected yet"),
         ("export", None),
+        ("deidentify", "Say which videos"),
         ("status", None),
     ],
 )

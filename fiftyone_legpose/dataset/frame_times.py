@@ -5,10 +5,9 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from bson import ObjectId
 
 from fiftyone_legpose.dataset.fields import TIME_S
-from fiftyone_legpose.dataset.frames import frame_documents
+from fiftyone_legpose.dataset.frames import frame_documents, raw, write_all_frames
 
 
 def write_times(dataset: fo.Dataset, times_s: Mapping[str, np.ndarray]) -> None:
@@ -25,37 +24,13 @@ def write_times(dataset: fo.Dataset, times_s: Mapping[str, np.ndarray]) -> None:
     description = "Seconds from the first frame, by the clock of the file that was loaded"
     dataset.add_frame_field(TIME_S, fo.FloatField, description=description)
     for sample_id, times in times_s.items():
-        # Inside of the database: an update a frame takes half a minute a quarter of an hour.
-        dataset._sample_collection.aggregate(
-            [
-                {"$match": {"_id": ObjectId(sample_id)}},
-                {"$project": {"times": {"$literal": times.tolist()}}},
-                {"$unwind": {"path": "$times", "includeArrayIndex": "before"}},
-                {
-                    "$project": {
-                        "_id": False,
-                        "_sample_id": "$_id",
-                        "frame_number": {"$toInt": {"$add": ["$before", 1]}},
-                        TIME_S: "$times",
-                    }
-                },
-                {
-                    "$merge": {
-                        "into": dataset._frame_collection_name,
-                        "on": ["_sample_id", "frame_number"],
-                        "whenMatched": "merge",
-                        "whenNotMatched": "discard",
-                    }
-                },
-            ]
-        )
-    fo.core.frame.Frame._reload_docs(dataset._frame_collection_name)
+        write_all_frames(dataset, sample_id, TIME_S, times.tolist())
 
 
 def without_times(dataset: fo.Dataset) -> list[str]:
     """List the ids of the videos of whose frames nobody knows when they were taken."""
     timed = {"frame_number": 1, TIME_S: {"$ne": None}}
-    known = {str(i) for i in dataset._frame_collection.distinct("_sample_id", timed)}
+    known = {str(i) for i in raw(dataset).distinct("_sample_id", timed)}
     return [sample_id for sample_id in dataset.values("id") if sample_id not in known]
 
 

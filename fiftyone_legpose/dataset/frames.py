@@ -173,6 +173,40 @@ def write(dataset: fo.Dataset, field: str, values_by_id: Mapping[str, Any]) -> N
         )
 
 
+def write_all_frames(
+    dataset: fo.Dataset, sample_id: str, field: str, values: Sequence[Any]
+) -> None:
+    """Write a bare declared field of all frames of one video, in order, inside of the database.
+
+    An update per frame takes half a minute for a quarter of an hour of video.
+    """
+    numbered = {"$toInt": {"$add": ["$before", 1]}}
+    dataset._sample_collection.aggregate(
+        [
+            {"$match": {"_id": ObjectId(sample_id)}},
+            {"$project": {"values": {"$literal": list(values)}}},
+            {"$unwind": {"path": "$values", "includeArrayIndex": "before"}},
+            {
+                "$project": {
+                    "_id": 0,
+                    "_sample_id": "$_id",
+                    "frame_number": numbered,
+                    field: "$values",
+                }
+            },
+            {
+                "$merge": {
+                    "into": dataset._frame_collection_name,
+                    "on": ["_sample_id", "frame_number"],
+                    "whenMatched": "merge",
+                    "whenNotMatched": "discard",
+                }
+            },
+        ]
+    )
+    fo.core.frame.Frame._reload_docs(dataset._frame_collection_name)
+
+
 def raw(dataset: fo.Dataset) -> Any:
     """Give the MongoDB collection that holds the frame documents, or the samples of images."""
     return dataset._frame_collection if is_video(dataset) else dataset._sample_collection

@@ -26,6 +26,10 @@ class MissingToolError(LegposeError):
     """A program or package that a verb needs is not installed."""
 
 
+class DeviceError(LegposeError):
+    """There is no such CPU, GPU or other device to run a network on."""
+
+
 class TrainingError(LegposeError):
     """Training cannot start or go on as it was asked to."""
 

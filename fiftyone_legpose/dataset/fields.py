@@ -60,6 +60,11 @@ SHOWN_PREFIX = "legpose_out_"
 """The field ``legpose_out_<key>`` holds what the run shows to the reviewer."""
 
 
+def is_field_name(name: str) -> bool:
+    """Tell whether a bare name can name a field, and the runs that are named after it."""
+    return name.isidentifier() and not name.startswith("_")
+
+
 def error_field(field: str) -> str:
     """Name the frame field with the errors of a prediction field; see `frame_errors`."""
     return f"{field}_error"

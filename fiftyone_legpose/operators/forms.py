@@ -1,7 +1,7 @@
 """Inputs that more than one form has."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,9 +10,11 @@ import fiftyone.operators.types as types
 
 from fiftyone_legpose.cvat.login import Login, login_from_secrets
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.fields import is_field_name
 from fiftyone_legpose.dataset.frames import has_value
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.prediction.inference import OPTIONS, words
+from fiftyone_legpose.zoo.devices import is_device
 
 _NO_DATASET = "Name the dataset: one that is there, or a new one."
 
@@ -104,6 +106,39 @@ def _refuse_odd_size(entry: types.Property, given: int | None) -> None:
     if given is not None and (given < 32 or given % 32):
         entry.invalid = True
         entry.error_message = "Give a multiple of 32, such as 320, 480 or 640"
+
+
+def refuse_wrong_values(inputs: types.Object, params: Mapping[str, Any]) -> None:
+    """Keep a form from being executed with values that no verb can use.
+
+    The App (1.22) hands on a fraction that was typed where a whole number is asked for, and numbers
+    out of their range.
+    """
+    for name, entry in inputs.properties.items():
+        given = params.get(name)
+        if given in (None, "") or entry.invalid:
+            continue
+        wrong = _why_wrong(name, entry.type, given)
+        if wrong:
+            entry.invalid = True
+            entry.error_message = wrong
+
+
+def _why_wrong(name: str, kind: Any, given: Any) -> str | None:
+    if isinstance(kind, types.Number):
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            return "Give a number"
+        if kind.int and given != int(given):
+            return "Give a whole number"
+        if kind.min is not None and given < kind.min:
+            return f"Give {kind.min} or more"
+        if kind.max is not None and given > kind.max:
+            return f"Give {kind.max} or less"
+    elif name == "device" and not is_device(given):
+        return "Give auto, cpu, mps, 0 or 0,1"
+    elif name == "label_field" and not is_field_name(given):
+        return "Give letters, digits and underscores, beginning with a letter"
+    return None
 
 
 def given_path(params: dict[str, Any], name: str) -> str | None:

@@ -18,6 +18,7 @@ from fiftyone_legpose.operators.forms import (
 )
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.progress import Report
+from fiftyone_legpose.zoo.registry import is_name
 
 OPTIONS = (
     "name",
@@ -69,12 +70,15 @@ class Train(Verb):
         reviewed = read_standing(ctx.dataset).reviewed
         if not reviewed and not is_labelled(ctx):
             refuse(inputs, "No frame is corrected yet: select, push, pull first.")
-        inputs.str(
+        name = inputs.str(
             "name",
             default=f"{datetime.now(UTC):%Y-%m-%d}",
             label="Name of the new version",
             description="Letters, digits, dots and dashes",
         )
+        if not is_name(ctx.params.get("name") or "a"):
+            name.invalid = True
+            name.error_message = "Give up to 64 letters, digits, dots and dashes"
         # The verb's own default has to be fetched from the network; the weights in use are here.
         weights_choice(inputs, "base", label="Start from")
         inputs.int(

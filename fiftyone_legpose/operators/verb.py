@@ -11,7 +11,7 @@ from fiftyone_legpose import jobs
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH, PREDICTIONS
 from fiftyone_legpose.jobs import Outcome
-from fiftyone_legpose.operators.forms import as_path
+from fiftyone_legpose.operators.forms import as_path, refuse_wrong_values
 from fiftyone_legpose.operators.running import run
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.verb_defaults import default_of
@@ -106,6 +106,7 @@ class Verb(foo.Operator):
             if self.on_view:
                 ctx.target_view()
             self.form(ctx, inputs)
+            refuse_wrong_values(inputs, ctx.params)
         view = types.PromptView(label=self.title, submit_button_label=self.submit)
         return types.Property(inputs, view=view)
 

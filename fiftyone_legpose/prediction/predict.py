@@ -23,6 +23,7 @@ from fiftyone_legpose.prediction.stored_runs import register_run, run_key, run_s
 from fiftyone_legpose.prediction.streaming import LazyModel, Work, stream
 from fiftyone_legpose.prediction.tracking import Tracker
 from fiftyone_legpose.progress import Report, reporting
+from fiftyone_legpose.zoo.devices import find_device
 from fiftyone_legpose.zoo.weights import Weights, find_weights
 
 
@@ -108,6 +109,8 @@ def predict(
     ------
     DatasetError
         The collection or a setting is not what predict needs.
+    DeviceError
+        There is no such device.
     WeightsError
         See `find_weights`.
     TypeError
@@ -116,6 +119,7 @@ def predict(
     asked = Inference(**inference)
     tracker = _check_settings(dataset_or_view, asked, every, track, label_field)
     check_backend(asked.backend)
+    find_device(asked.device)
     if repair_swaps and tracker is None:
         raise DatasetError("repair_swaps looks at tracks: leave track on.")
     found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
@@ -173,12 +177,12 @@ def _check_settings(
         raise DatasetError(f"conf must lie between 0 and 1, not {asked.conf}.")
     if asked.imgsz is not None and (asked.imgsz < 32 or asked.imgsz % 32):
         raise DatasetError(f"imgsz must be a multiple of 32 px, not {asked.imgsz}.")
-    if every < 1:
-        raise DatasetError(f"every must be 1 or more, not {every}.")
-    if label_field.startswith("frames.") or label_field == fields.GROUND_TRUTH:
+    if not isinstance(every, int) or every < 1:
+        raise DatasetError(f"every must be a whole number of 1 or more, not {every}.")
+    if not fields.is_field_name(label_field) or label_field == fields.GROUND_TRUTH:
         raise DatasetError(
-            f"label_field {label_field!r} cannot hold predictions: give a bare field name other "
-            f"than {fields.GROUND_TRUTH!r}, which holds corrections."
+            f"label_field {label_field!r} cannot hold predictions: give a name of letters, "
+            f"digits and underscores, other than {fields.GROUND_TRUTH!r}, which holds corrections."
         )
     if track in get_args(Tracker):
         return track  # type: ignore[return-value]

@@ -14,6 +14,7 @@ from fiftyone_legpose.prediction.inference import Backend, Inference
 from fiftyone_legpose.prediction.networks import load_network
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.prediction.voting import VOTER_SHARE, vote
+from fiftyone_legpose.zoo.devices import find_device
 from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 from fiftyone_legpose.zoo.weights import (
     Weights,
@@ -255,12 +256,9 @@ def available_backends() -> dict[str, str | None]:
 
 
 def _pick_device(device: str) -> Any:
-    import torch
     from ultralytics.utils.torch_utils import select_device
 
-    if device == "auto":
-        device = "0" if torch.cuda.is_available() else "cpu"
-    return select_device(device, verbose=False)
+    return select_device(find_device(device), verbose=False)
 
 
 def check_backend(backend: str) -> None:

@@ -1,7 +1,6 @@
 """The arguments of a training: checked, and what stands in for those that were not said."""
 
 import difflib
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -26,7 +25,6 @@ with 0.0005, and to 0.24 with 0.0001, whose AP50 rose from 0.09 to 0.10."""
 _OWN_ARGUMENTS = frozenset(
     {"data", "model", "mode", "task", "project", "name", "exist_ok", "resume", "save", "save_dir"}
 )
-_DEVICES = re.compile(r"cpu|mps|\d+(,\d+)*|(cuda|npu|xpu)(:\d+)?")
 _SMALLEST_IMGSZ = 32  # the network's largest stride
 _SIZE_FROM_SCRATCH = 640
 
@@ -122,28 +120,3 @@ def _rates(optimizer: str, start: Base) -> dict[str, float]:
 
 def _size_of(start: Base) -> int:
     return _SIZE_FROM_SCRATCH if start.path is None else trained_imgsz(open_yolo(start.path))
-
-
-def find_device(device: str) -> str:
-    """Name the device to train on as ultralytics does.
-
-    Raises
-    ------
-    TrainingError
-        There is no such device.
-    """
-    import torch
-
-    found = torch.cuda.device_count()
-    if device == "auto":
-        return "0" if found else "cpu"
-    wanted = str(device).replace(" ", "")
-    if not _DEVICES.fullmatch(wanted):
-        raise TrainingError(f"There is no device {device!r}: say auto, cpu, mps, 0 or 0,1.")
-    missing = [gpu for gpu in wanted.split(",") if gpu.isdigit() and int(gpu) >= found]
-    if missing:
-        raise TrainingError(
-            f"There is no GPU {', '.join(missing)}: torch finds {found}, counted from 0. Say auto, "
-            "or cpu."
-        )
-    return wanted

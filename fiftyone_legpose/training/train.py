@@ -17,7 +17,6 @@ from fiftyone_legpose.training.arguments import (
     batch_of,
     check_arguments,
     completed,
-    find_device,
 )
 from fiftyone_legpose.training.data import (
     BOX_MARGIN,
@@ -40,6 +39,7 @@ from fiftyone_legpose.training.trainer_run import (
 )
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import Base, find_base
+from fiftyone_legpose.zoo.devices import find_device
 from fiftyone_legpose.zoo.registry import Version
 
 _LIBRARIES = ("fiftyone-legpose", "ultralytics", "torch", "torchvision", "numpy", "opencv-python")
@@ -148,6 +148,8 @@ def train(
         subjects that the base was trained on.
     WeightsError
         If the base is missing, unknown or no pose model, or the name is taken by other weights.
+    DeviceError
+        If there is no such device.
     TrainingError
         If an argument is unknown or out of its range, or there is nothing to resume.
 

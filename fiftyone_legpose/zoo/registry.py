@@ -286,6 +286,11 @@ def _from_json(values: Mapping[str, Any]) -> Version:
     return Version(**filled)
 
 
+def is_name(name: str) -> bool:
+    """Tell whether a text can name a version."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) is not None
+
+
 def check_name(name: str) -> str:
     """Check that a name can name a version, and give it back.
 
@@ -294,7 +299,7 @@ def check_name(name: str) -> str:
     WeightsError
         If it holds what a folder's name should not.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+    if not is_name(name):
         raise WeightsError(
             f"{name!r} cannot name a version: use up to 64 letters, digits, dots, dashes."
         )

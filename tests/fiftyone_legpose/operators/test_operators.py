@@ -127,6 +127,29 @@ def test_settings_that_cannot_be_are_refused_in_the_form(loaded):
     ]
 
 
+@pytest.mark.parametrize(
+    ("verb", "given", "said"),
+    [
+        ("predict", {"every": 1.5}, "whole number"),
+        ("predict", {"every": 0}, "1 or more"),
+        ("predict", {"conf": 1.5}, "1.0 or less"),
+        ("predict", {"device": "banana"}, "auto, cpu"),
+        ("predict", {"label_field": "my legs"}, "letters, digits and underscores"),
+        ("select", {"count": 2.5}, "whole number"),
+        ("train", {"epochs": 2.5}, "whole number"),
+        ("train", {"device": "banana"}, "auto, cpu"),
+        ("train", {"name": "round 1"}, "letters, digits, dots"),
+        ("evaluate", {"device": "banana"}, "auto, cpu"),
+        ("loop", {"rounds": 1.5}, "whole number"),
+    ],
+)
+def test_what_a_verb_cannot_take_its_form_refuses(predicted, verb, given, said):
+    add_truth(predicted)
+    assert refusals(verb, predicted, more=True) == []
+    [told] = refusals(verb, predicted, more=True, **given)
+    assert said in told
+
+
 def stop_at(monkeypatch, module, verb: str) -> dict:
     """End an operator with the error "enough" at the verb that it calls; with what, fills in."""
     told: dict = {}

@@ -9,7 +9,7 @@ from fiftyone import ViewField as F
 import fiftyone_legpose as lp
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, pose_table
-from fiftyone_legpose.errors import DatasetError, MissingToolError, WeightsError
+from fiftyone_legpose.errors import DatasetError, DeviceError, MissingToolError, WeightsError
 from fiftyone_legpose.prediction import label_writer, streaming
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.videos import decoding
@@ -352,12 +352,17 @@ def test_exchanged_legs_are_exchanged_back_where_asked(
         ({"every": 0}, "every"),
         ({"track": "sort"}, "track"),
         ({"label_field": "frames.x"}, "label_field"),
+        ({"label_field": "my legs"}, "label_field"),
+        ({"every": 1.5}, "whole number"),
+        ({"device": "banana"}, "no device 'banana'"),
         ({"label_field": fields.GROUND_TRUTH}, "label_field"),
     ],
 )
 def test_bad_settings_are_named(settings, error, videos):
-    with pytest.raises(DatasetError, match=error):
+    before = set(videos.get_frame_field_schema())
+    with pytest.raises((DatasetError, DeviceError), match=error):
         lp.predict(videos, **settings)
+    assert (set(videos.get_frame_field_schema()), videos.list_runs()) == (before, [])
 
 
 def test_bad_weights_backends_and_collections_are_named(videos, dataset_name, tmp_path):

@@ -20,7 +20,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.groups import sample_groups
 from fiftyone_legpose.dataset.keypoint_labels import to_keypoints
-from fiftyone_legpose.errors import DatasetError, TrainingError, WeightsError
+from fiftyone_legpose.errors import DatasetError, DeviceError, TrainingError, WeightsError
 from fiftyone_legpose.training import train as training
 from fiftyone_legpose.training import trainer_run
 from fiftyone_legpose.training.data import collect_frames, write_training_data
@@ -402,7 +402,7 @@ def test_right_first_weights_are_put_into_our_order(zoo):
         ({"optimizer": "Adma"}, TrainingError, "take one of AdamW"),
         ({"box_margin": -0.1}, TrainingError, "box_margin is -0.1"),
         ({"threads": 0}, TrainingError, "threads is 0"),
-        ({"device": "gpu"}, TrainingError, "no device 'gpu'"),
+        ({"device": "gpu"}, DeviceError, "no device 'gpu'"),
         ({"device": "0,99"}, TrainingError, "no GPU .*99"),
         ({"resume": True}, TrainingError, "there is none"),
         ({"base": "missing.pt"}, WeightsError, r"No weights at missing\.pt"),

@@ -15,7 +15,7 @@ from fiftyone_legpose.commands.common import (
     open_dataset,
     say,
 )
-from fiftyone_legpose.commands.options import inference_options, verb_options
+from fiftyone_legpose.commands.options import inference_options, typed, verb_options
 from fiftyone_legpose.prediction.inference import NetworkOptions, SwitchOptions
 from fiftyone_legpose.zoo import version_files
 
@@ -194,6 +194,7 @@ def evaluate_command(
     poll_s=Annotated[float, typer.Option(help="Seconds between looks.")],
 )
 def loop_command(
+    context: typer.Context,
     dataset: DatasetName,
     rounds: Annotated[int, typer.Option(help="Rounds in all.")],
     count: Annotated[int, typer.Option(help="Frames a round.")],
@@ -202,7 +203,7 @@ def loop_command(
     """Do what can be done now, and say what the loop waits for."""
     from fiftyone_legpose.rounds.loop import loop
 
-    state = loop(open_dataset(dataset), rounds=rounds, count=count, **options)
+    state = loop(open_dataset(dataset), rounds=rounds, count=count, **typed(context, options))
     for one in state.rounds:
         version = f", weights {one.version}" if one.version else ""
         say(

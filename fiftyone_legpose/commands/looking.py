@@ -16,7 +16,7 @@ from fiftyone_legpose.commands.common import (
     open_dataset,
     say,
 )
-from fiftyone_legpose.commands.options import inference_options, verb_options
+from fiftyone_legpose.commands.options import inference_options, typed, verb_options
 from fiftyone_legpose.prediction.inference import InferenceOptions
 
 app = typer.Typer()
@@ -82,21 +82,28 @@ def frames_command(
     weights=WeightsName,
     **inference_options(InferenceOptions),
     every=Annotated[int, typer.Option(help="Look at every n-th frame only.")],
-    track=Annotated[bool, typer.Option(help="Give persons track ids.")],
+    track=Annotated[
+        bool | None, typer.Option(help="Give persons track ids; yes where nothing was predicted.")
+    ],
     label_field=Annotated[str, typer.Option(help="Field to write.")],
     trust=Trust,
     overwrite=Annotated[bool, typer.Option("--overwrite", help="Redo what is done.")],
     repair_swaps=Annotated[
-        bool,
-        typer.Option("--repair-swaps", help="Exchange left and right back where motion says so."),
+        bool | None,
+        typer.Option(help="Exchange left and right back where motion says so."),
     ],
     save_video=Annotated[Path | None, typer.Option(help="Folder for annotated H.264 videos.")],
 )
-def predict_command(dataset: DatasetName, view: ViewName = None, **options: Any) -> None:
-    """Find the legs in every frame and save ten keypoints a person."""
+def predict_command(
+    context: typer.Context, dataset: DatasetName, view: ViewName = None, **options: Any
+) -> None:
+    """Find the legs in every frame and save ten keypoints a person.
+
+    Settings that are not typed are those that the dataset was predicted with.
+    """
     from fiftyone_legpose.prediction.predict import describe, predict
 
-    summary = predict(open_collection(dataset, view), **options)
+    summary = predict(open_collection(dataset, view), **typed(context, options))
     for item in summary.failures:
         say(f"failed   {item['path']}: {item['reason']}", fg="yellow")
     for path in summary.videos_saved:

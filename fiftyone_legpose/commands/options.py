@@ -1,7 +1,7 @@
 """Options of a command that are those of its verb: named once, with the verb's own defaults."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 import typer
@@ -47,6 +47,16 @@ def verb_options(verb: str, /, **options: Any) -> Callable[[_Command], _Command]
     return add
 
 
+def typed(context: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what nobody has typed, for verbs that know better than the defaults shown."""
+    return {name: value for name, value in options.items() if _is_typed(context, name)}
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 def inference_options(keywords: type, *, whose: str = "") -> dict[str, Any]:
     """Describe to `verb_options` what a network is asked.
 
@@ -64,7 +74,8 @@ def inference_options(keywords: type, *, whose: str = "") -> dict[str, Any]:
 def _inference_option(name: str, whose: str) -> Any:
     said, kind = whose + words(name).help, OPTIONS[name].type
     if kind is bool:
-        return Annotated[bool, typer.Option(f"--{name.replace('_', '-')}", help=said)]
+        flag = name.replace("_", "-")
+        return Annotated[bool, typer.Option(f"--{flag}/--no-{flag}", help=said)]
     # Who types a word that is none is told so by the verb, which knows what to do about it.
     kind = str if get_origin(kind) is Literal else kind
     return Annotated[kind, typer.Option(help=said)]  # type: ignore[valid-type]

@@ -13,7 +13,7 @@ from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import is_field_name
 from fiftyone_legpose.dataset.frames import has_value
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.prediction.inference import OPTIONS, words
+from fiftyone_legpose.prediction.inference import OPTIONS, Inference, words
 from fiftyone_legpose.zoo.devices import is_device
 
 _NO_DATASET = "Name the dataset: one that is there, or a new one."
@@ -81,15 +81,21 @@ def checkpoint_input(inputs: types.Object, description: str) -> None:
 
 
 def inference_inputs(
-    ctx: Any, inputs: types.Object, names: Iterable[str], *, whose: str = ""
+    ctx: Any,
+    inputs: types.Object,
+    names: Iterable[str],
+    *,
+    whose: str = "",
+    proposed: Inference | None = None,
 ) -> None:
     """Ask what a network is asked, and on what it runs: options of `Inference` by their names."""
+    proposed = proposed or Inference()
     for name in names:
         option, said = OPTIONS[name], words(name)
         kind: Any = option.type
         shown: dict[str, Any] = {"label": said.label, "description": whose + said.description}
-        if option.default is not None:
-            shown["default"] = option.default
+        if getattr(proposed, name) is not None:
+            shown["default"] = getattr(proposed, name)
         if get_origin(kind) is Literal:
             inputs.enum(name, list(get_args(kind)), **shown)
         elif kind is bool:

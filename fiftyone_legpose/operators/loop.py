@@ -6,6 +6,7 @@ from typing import Any
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     cvat_login,
@@ -19,6 +20,7 @@ from fiftyone_legpose.operators.forms import (
 from fiftyone_legpose.operators.select import STRATEGIES
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.prediction.inference import SWITCHES
+from fiftyone_legpose.prediction.kept_settings import settings_of
 from fiftyone_legpose.progress import Report
 
 OPTIONS = (
@@ -113,7 +115,8 @@ class Loop(Verb):
             label="Size of the model's input in each training (px)",
             description="Empty is the size that the weights in use were trained at",
         )
-        inference_inputs(ctx, inputs, SWITCHES)
+        before = settings_of(ctx.dataset, fields.PREDICTIONS)
+        inference_inputs(ctx, inputs, SWITCHES, proposed=before.inference)
         inputs.str("project", label="CVAT project", description="Made where there is none")
         inputs.bool("as_tracks", default=self.default("as_tracks"), label="Push persons as tracks")
         inputs.bool("train", default=self.default("train"), label="Train after each round")

@@ -4,6 +4,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     checkpoint_input,
@@ -11,10 +12,12 @@ from fiftyone_legpose.operators.forms import (
     inference_inputs,
     more,
     path_input,
+    stated,
     weights_choice,
 )
 from fiftyone_legpose.operators.verb import Verb, refuse
 from fiftyone_legpose.prediction.inference import OPTIONS, SWITCHES
+from fiftyone_legpose.prediction.kept_settings import settings_of
 from fiftyone_legpose.progress import Report
 
 TAKEN = (
@@ -46,17 +49,21 @@ class Predict(Verb):
         if not len(ctx.target_view()):
             refuse(inputs, "There is nothing to look at: load videos or pictures first.")
         weights_choice(inputs)
-        inference_inputs(ctx, inputs, SWITCHES)
+        before = settings_of(ctx.dataset, stated(ctx, "label_field") or fields.PREDICTIONS)
+        inference_inputs(ctx, inputs, SWITCHES, proposed=before.inference)
         if not more(ctx, inputs):
             return
-        inference_inputs(ctx, inputs, (name for name in OPTIONS if name not in SWITCHES))
+        others = [name for name in OPTIONS if name not in SWITCHES]
+        inference_inputs(ctx, inputs, others, proposed=before.inference)
         inputs.int("every", min=1, default=self.default("every"), label="Look at every n-th frame")
         inputs.bool(
-            "track", default=self.default("track"), label="Follow persons from frame to frame"
+            "track",
+            default=before.track is not None,
+            label="Follow persons from frame to frame",
         )
         repair = inputs.bool(
             "repair_swaps",
-            default=self.default("repair_swaps"),
+            default=before.repair_swaps,
             label="Exchange left and right back where the motion says so",
             description="Where the model has mixed up the legs for some frames of a track",
         )

@@ -17,7 +17,8 @@ from fiftyone_legpose.prediction.frames_to_predict import (
     image_batch,
     video_batches,
 )
-from fiftyone_legpose.prediction.inference import Inference, InferenceOptions, takes_inference
+from fiftyone_legpose.prediction.inference import InferenceOptions, takes_inference
+from fiftyone_legpose.prediction.kept_settings import Settings, settings_of, settle
 from fiftyone_legpose.prediction.runtimes import check_backend
 from fiftyone_legpose.prediction.stored_runs import register_run, run_key, run_settings
 from fiftyone_legpose.prediction.streaming import LazyModel, Work, stream
@@ -49,6 +50,8 @@ class PredictSummary:
     failures: list[dict[str, str]] = field(default_factory=list)
     """``path`` and ``reason`` of each file that failed; the others went on."""
     videos_saved: list[str] = field(default_factory=list)
+    kept: tuple[str, ...] = ()
+    """Settings that the call did not name, and that are those the field was predicted with."""
 
 
 @takes_inference
@@ -58,18 +61,20 @@ def predict(
     *,
     weights: str | Path | Weights | None = None,
     every: int = 1,
-    track: bool | Tracker = True,
+    track: bool | Tracker | None = None,
     label_field: str = fields.PREDICTIONS,
     trust: bool = False,
     overwrite: bool = False,
-    repair_swaps: bool = False,
+    repair_swaps: bool | None = None,
     save_video: str | Path | None = None,
     progress: Report | bool | None = None,
     **inference: Unpack[InferenceOptions],
 ) -> PredictSummary:
     """Find the legs in every frame of videos, or in pictures, and save them to the dataset.
 
-    Frames that the same weights and settings have predicted are skipped. Interrupted, it keeps
+    Frames that the same weights and settings have predicted are skipped. Settings that a call does
+    not name are those that most frames of the field were predicted with (`kept_settings`): a call
+    with fewer of them would put worse points in the place of better ones. Interrupted, it keeps
     what is finished and goes on from there when called again. A track id is one person in a whole
     video: views of it that are predicted in several calls get the ids of a single one, which can
     give those of an earlier call other numbers.
@@ -83,7 +88,8 @@ def predict(
     every
         Look at every n-th frame only; the others stay None, which means not looked at.
     track
-        Whether persons get track ids in videos, or by which of ultralytics' trackers.
+        Whether persons get track ids in videos, or by which of ultralytics' trackers; where nothing
+        was predicted yet, they do.
     label_field
         Bare name of the field for the keypoints; boxes go into ``<label_field>_boxes``.
     trust
@@ -92,7 +98,8 @@ def predict(
         Predict again what is done.
     repair_swaps
         Exchange left and right back on frames of a track where the motion says that the model
-        mixed them up (`swaps.find_swaps`); such keypoints carry ``sides_exchanged``.
+        mixed them up (`swaps.find_swaps`); such keypoints carry ``sides_exchanged``. Where nothing
+        was predicted yet, it does not.
     save_video
         Folder for annotated H.264 videos.
     progress
@@ -116,16 +123,13 @@ def predict(
     TypeError
         There is no such option.
     """
-    asked = Inference(**inference)
-    tracker = _check_settings(dataset_or_view, asked, every, track, label_field)
-    check_backend(asked.backend)
-    find_device(asked.device)
-    if repair_swaps and tracker is None:
-        raise DatasetError("repair_swaps looks at tracks: leave track on.")
-    found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
+    _check_target(dataset_or_view, label_field)
     dataset = source_dataset(dataset_or_view)
     view = without_clips(dataset_or_view)
-    settings = run_settings(asked, tracker, repair_swaps=repair_swaps)
+    asked, kept = settle(settings_of(view, label_field), inference, track, repair_swaps)
+    _check_settings(asked, every)
+    found = weights if isinstance(weights, Weights) else find_weights(weights, trust=trust)
+    settings = run_settings(asked.inference, asked.track, repair_swaps=asked.repair_swaps)
     key = run_key(label_field, found, settings)
     keypoint_labels.declare(dataset, label_field, boxes=True)
     video = view.media_type == "video"
@@ -138,16 +142,16 @@ def predict(
         batches = [image_batch(view, label_field, key, overwrite=overwrite)]
     todo = sum(len(batch.todo) for batch in batches)
     done_before = sum(len(batch.numbers) for batch in batches) - todo
-    summary = PredictSummary(key, found.name, backend=None, skipped=done_before)
+    summary = PredictSummary(key, found.name, backend=None, skipped=done_before, kept=kept)
     if todo:
         register_run(dataset, key, found, settings, label_field)
         work = Work(
             target=dataset if video else view,
             field=label_field,
             key=key,
-            model=LazyModel(found, asked),
-            tracker=tracker if video else None,
-            repair_swaps=repair_swaps and video,
+            model=LazyModel(found, asked.inference),
+            tracker=asked.track if video else None,
+            repair_swaps=asked.repair_swaps and video,
         )
         with reporting("predict", progress) as report:
             report(0, todo, "loading the model")
@@ -160,41 +164,42 @@ def predict(
     return summary
 
 
-def _check_settings(
-    view: Any,
-    asked: Inference,
-    every: int,
-    track: bool | str,
-    label_field: str,
-) -> Tracker | None:
+def _check_target(view: Any, label_field: str) -> None:
     if not isinstance(view, fo.core.collections.SampleCollection):
         raise DatasetError(f"predict needs a FiftyOne dataset or view, not {view!r}.")
     check_no_groups(view)
     if view.media_type not in ("video", "image") or not len(view):
         what = f"holds {view.media_type}" if len(view) else "is empty"
         raise DatasetError(f"This collection {what}: load videos or images first.")
-    if not 0 <= asked.conf <= 1:
-        raise DatasetError(f"conf must lie between 0 and 1, not {asked.conf}.")
-    if asked.imgsz is not None and (asked.imgsz < 32 or asked.imgsz % 32):
-        raise DatasetError(f"imgsz must be a multiple of 32 px, not {asked.imgsz}.")
-    if not isinstance(every, int) or every < 1:
-        raise DatasetError(f"every must be a whole number of 1 or more, not {every}.")
     if not fields.is_field_name(label_field) or label_field == fields.GROUND_TRUTH:
         raise DatasetError(
             f"label_field {label_field!r} cannot hold predictions: give a name of letters, "
             f"digits and underscores, other than {fields.GROUND_TRUTH!r}, which holds corrections."
         )
-    if track in get_args(Tracker):
-        return track  # type: ignore[return-value]
-    if isinstance(track, str):
+
+
+def _check_settings(asked: Settings, every: int) -> None:
+    conf, imgsz = asked.inference.conf, asked.inference.imgsz
+    if not 0 <= conf <= 1:
+        raise DatasetError(f"conf must lie between 0 and 1, not {conf}.")
+    if imgsz is not None and (imgsz < 32 or imgsz % 32):
+        raise DatasetError(f"imgsz must be a multiple of 32 px, not {imgsz}.")
+    if not isinstance(every, int) or every < 1:
+        raise DatasetError(f"every must be a whole number of 1 or more, not {every}.")
+    if asked.track is not None and asked.track not in get_args(Tracker):
         raise DatasetError(f"track must be True, False or one of {', '.join(get_args(Tracker))}.")
-    return "bytetrack" if track else None
+    check_backend(asked.inference.backend)
+    find_device(asked.inference.device)
+    if asked.repair_swaps and asked.track is None:
+        raise DatasetError("repair_swaps looks at tracks: leave track on.")
 
 
 def describe(summary: PredictSummary) -> str:
     """Say in one line what `predict` did."""
+    kept = f" Settings as before: {', '.join(summary.kept)}." if summary.kept else ""
     if not summary.frames and not summary.failures:
-        return f"Nothing to do: {summary.skipped} frames were predicted before with these weights."
+        done = f"{summary.skipped} frames were predicted before with these weights."
+        return f"Nothing to do: {done}{kept}"
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     parts = [
         f"{summary.frames} frames, {summary.persons} persons",
@@ -204,4 +209,4 @@ def describe(summary: PredictSummary) -> str:
         parts.append(f"{summary.skipped} frames were done before")
     if summary.failures:
         parts.append(f"{len(summary.failures)} files failed")
-    return "; ".join(parts) + "."
+    return "; ".join(parts) + "." + kept

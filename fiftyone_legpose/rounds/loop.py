@@ -26,7 +26,7 @@ from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.files import writing
-from fiftyone_legpose.prediction.inference import Inference, SwitchOptions, takes_inference
+from fiftyone_legpose.prediction.inference import SwitchOptions, takes_inference
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.review.handover import handover_name
@@ -129,7 +129,8 @@ def loop(
     progress
         See `fiftyone_legpose.progress.reporting`.
     **inference
-        Switches of `prediction.inference.Inference` for `predict`, for example ``voting=True``.
+        Switches of `prediction.inference.Inference` for `predict`, for example ``voting=True``;
+        those that a call does not name stay as `predict` had them.
 
     Returns
     -------
@@ -142,7 +143,6 @@ def loop(
     LegposeError, CvatError
         What the verbs raise; nothing that was done is lost.
     """
-    asked = Inference(**inference)
     check_dataset(dataset)
     _check(rounds, count, strategy, min_new)
     if watch and not poll_s > 0:
@@ -156,7 +156,7 @@ def loop(
         dataset,
         rounds=rounds,
         min_new=min_new,
-        prediction={**asked.switches(), **(prediction or {})},
+        prediction={**inference, **(prediction or {})},
         selection={"count": count, "strategy": strategy},
         sending={"project": project, "as_tracks": as_tracks},
         folder=folder,

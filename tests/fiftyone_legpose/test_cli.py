@@ -133,10 +133,27 @@ def test_voting_and_the_flip_test_reach_the_verb(dataset_name, monkeypatch, modu
 
     monkeypatch.setattr(module, verb, note)
     for asked in ([], ["--flip-test"], ["--voting"]):
+        told.clear()
         run(verb, dataset_name, *words, *asked)
-        assert told["flip_test"] is ("--flip-test" in asked)
-        assert told["voting"] is ("--voting" in asked)
+        assert told.get("flip_test", False) is ("--flip-test" in asked)
+        assert told.get("voting", False) is ("--voting" in asked)
     assert verb != "evaluate" or told["backend"] == "torch"
+
+
+@pytest.mark.parametrize(
+    ("module", "verb", "words"),
+    [(prediction, "predict", []), (rounds, "loop", ["--rounds", "1", "--count", "2"])],
+)
+def test_predict_is_told_what_was_typed_and_nothing_else(
+    dataset_name, monkeypatch, module, verb, words
+):
+    fo.Dataset(dataset_name)
+    told = {}
+    monkeypatch.setattr(module, verb, lambda _, **options: told.update(options))
+    run(verb, dataset_name, *words)
+    assert not {"flip_test", "voting", "conf", "track", "repair_swaps"} & set(told)
+    run(verb, dataset_name, *words, "--no-flip-test", "--voting")
+    assert (told["flip_test"], told["voting"]) == (False, True)
 
 
 def test_doctor_names_what_is_missing(monkeypatch):

@@ -76,8 +76,8 @@ CHOSEN_BY_THE_FORM = {
     # None means the default version, which the form names.
     "deidentify": {"videos", "folder", "weights"},
     "loop": {"rounds", "count", "handover"},
-    # None means the default version, which the form names.
-    "predict": {"weights"},
+    # None means the default version, which the form names, and what was predicted with before.
+    "predict": {"weights", "track", "repair_swaps"},
 }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fiftyone_legpose.dataset.by_name import open_dataset
 from fiftyone_legpose.privacy.modes import MODE_WORDS
 
 DatasetName = Annotated[str, typer.Argument(help="Name of a FiftyOne dataset.")]
@@ -67,27 +68,6 @@ def say_facts(facts: Mapping[str, Any]) -> None:
     """Print numbers with their names in one line, or no line where all of them are 0 or None."""
     if told := ", ".join(f"{value} {name}" for name, value in facts.items() if value):
         say(told)
-
-
-def open_dataset(name: str) -> Any:
-    """Load a dataset.
-
-    Raises
-    ------
-    DatasetError
-        There is none of that name.
-    """
-    import fiftyone as fo
-
-    from fiftyone_legpose.errors import DatasetError
-
-    if not fo.dataset_exists(name):
-        known = ", ".join(fo.list_datasets()) or "none yet"
-        raise DatasetError(
-            f"There is no dataset {name!r} (there are: {known}). "
-            f"Make it with: legpose load VIDEOS --dataset {name}"
-        )
-    return fo.load_dataset(name)
 
 
 def open_collection(name: str, view: str | None) -> Any:

@@ -11,15 +11,14 @@ from fiftyone_legpose.errors import DatasetError
 
 
 def check_collection(given: Any) -> None:
-    """Refuse what is no dataset or view, for example the name of one.
+    """Refuse what is no dataset or view.
 
     Raises
     ------
     DatasetError
     """
     if not isinstance(given, fo.core.collections.SampleCollection):
-        named = f": pass fo.load_dataset({given!r})" if isinstance(given, str) else ""
-        raise DatasetError(f"a FiftyOne dataset or view is needed, not {given!r}{named}")
+        raise DatasetError(f"a FiftyOne dataset, its name or a view is needed, not {given!r}")
     check_no_groups(given)
 
 

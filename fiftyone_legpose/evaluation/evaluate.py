@@ -11,6 +11,7 @@ import numpy as np
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.fields import error_field
 from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
@@ -41,6 +42,7 @@ __all__ = ["Evaluation", "error_field", "evaluate", "list_evaluations", "load_ev
 
 
 @takes_inference
+@takes_name("dataset_or_view")
 @waits_its_turn("dataset_or_view")
 def evaluate(
     dataset_or_view: Any,

@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_legs, check_whole
 from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.frames import sample_values, source_dataset, values
@@ -68,6 +69,7 @@ class ExportSummary:
     """Frames of the view that a person has looked at, empty ones included."""
 
 
+@takes_name("dataset_or_view")
 def export(
     dataset_or_view: Any,
     path: str | Path,

@@ -36,7 +36,7 @@ def run(ctx: Any, verb: str, work: Work) -> Iterator[GeneratedMessage] | dict[st
         For the App messages with progress and then the outcome. For Python and for delegated
         operations, to which a generator's result would be lost, the outcome itself.
     """
-    if _is_app(ctx):
+    if is_app(ctx):
         return _stream(ctx, verb)
     report: Report | None = None
     if ctx.delegated:
@@ -47,7 +47,8 @@ def run(ctx: Any, verb: str, work: Work) -> Iterator[GeneratedMessage] | dict[st
     return work(report).to_json()
 
 
-def _is_app(ctx: Any) -> bool:
+def is_app(ctx: Any) -> bool:
+    """Tell whether a person has filled in the form, in the App."""
     # Only the App's requests carry the operator's address; calls from Python pass it separately.
     return not ctx.delegated and "operator_uri" in ctx.request_params
 

@@ -1,5 +1,8 @@
 """What the operators share: configuration, button, form, outcome. Each verb fills in its own."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 import fiftyone as fo
@@ -7,12 +10,14 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
+import fiftyone_legpose
 from fiftyone_legpose import jobs
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH, PREDICTIONS
+from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import as_path, refuse_wrong_values
-from fiftyone_legpose.operators.running import run
+from fiftyone_legpose.operators.running import is_app, run
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.verb_defaults import default_of
 
@@ -135,10 +140,22 @@ class Verb(foo.Operator):
             if not isinstance(entry.type, types.Void)
         }
         given = {name: value for name, value in ctx.params.items() if value is not None}
+        if not is_app(ctx):
+            self._refuse_unknown(given, inputs)
         if "more" in given:
             given = {name: value for name, value in given.items() if name in inputs.properties}
         options.update(given)
         return options
+
+    def _refuse_unknown(self, given: Iterable[str], inputs: types.Object) -> None:
+        """Refuse names that a script has mistyped; they would count as not given."""
+        verb = signature(getattr(fiftyone_legpose, self.verb))
+        known = {*verb.parameters, *inputs.properties, *self.paths, "more"}
+        for name in given:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise DatasetError(f"{self.verb} knows no parameter {name!r}.{hint}")
 
     def __call__(self, collection: Any = None, *, delegate: bool = False, **options: Any) -> Any:
         """Run the operator from Python.

@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_legpose.dataset.frames import raw
+from fiftyone_legpose.dataset.frames import path, raw, source_dataset
 from fiftyone_legpose.prediction.inference import OPTIONS, Inference
 from fiftyone_legpose.prediction.tracking import Tracker
 
@@ -20,15 +20,15 @@ class Settings:
     repair_swaps: bool = False
 
 
-def settings_of(dataset: fo.Dataset, label_field: str) -> Settings:
+def settings_of(collection: Any, label_field: str) -> Settings:
     """Read what most frames of a field were predicted with.
 
     A trial on a few frames, with other settings, does not count.
 
     Parameters
     ----------
-    dataset
-        Image or video dataset.
+    collection
+        Image or video dataset, or a view: its own frames count first, else those of its dataset.
     label_field
         Bare name of the keypoint field.
 
@@ -37,14 +37,33 @@ def settings_of(dataset: fo.Dataset, label_field: str) -> Settings:
     Settings
         The defaults where nothing was predicted.
     """
-    collection = raw(dataset)
-    count = [{"$group": {"_id": f"${label_field}.made_by", "frames": {"$sum": 1}}}]
-    rows = [] if collection is None else list(collection.aggregate(count))
-    known = [row for row in rows if row["_id"] is not None and dataset.has_run(row["_id"])]
-    if not known:
+    dataset = source_dataset(collection)
+    if dataset.get_field(path(dataset, label_field)) is None:
         return Settings()
-    run = dataset.get_run_info(max(known, key=lambda row: row["frames"])["_id"]).config
+    runs = [] if collection is dataset else _runs(dataset, _count(collection, label_field))
+    runs = runs or _runs(dataset, _count_all(dataset, label_field))
+    if not runs:
+        return Settings()
+    _, _, run = max(runs, key=lambda run: run[:2])
     return Settings(Inference.of_run(run), run.track, getattr(run, "repair_swaps", False))
+
+
+def _runs(dataset: fo.Dataset, frames: Mapping[str | None, int]) -> list[tuple[int, str, Any]]:
+    """Give frames, time and description of each run that made some of the frames."""
+    known = {key: n for key, n in frames.items() if key is not None and dataset.has_run(key)}
+    told = {key: dataset.get_run_info(key).config for key in known}
+    return [(n, told[key].started, told[key]) for key, n in known.items()]
+
+
+def _count(view: Any, label_field: str) -> dict[str | None, int]:
+    made_by = f"{path(view, label_field)}.made_by"
+    return dict(view.count_values(made_by))
+
+
+def _count_all(dataset: fo.Dataset, label_field: str) -> dict[str | None, int]:
+    # Over the bare documents, because a form asks at every key that is pressed.
+    count = [{"$group": {"_id": f"${label_field}.made_by", "frames": {"$sum": 1}}}]
+    return {row["_id"]: row["frames"] for row in raw(dataset).aggregate(count)}
 
 
 def settle(

@@ -12,6 +12,7 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_legpose.zoo.openvino_cpu import compile_fastest
+from fiftyone_legpose.zoo.ultralytics import quiet
 from fiftyone_legpose.zoo.weights import Weights
 
 _FORMATS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "engine"}
@@ -114,11 +115,9 @@ def _exported(weights: Weights, yolo: Any, backend: str, imgsz: int, batch: int)
             shutil.copyfile(weights.path, copy)
             yolo.ckpt_path = str(copy)
             yolo.model.pt_path = str(copy)
-            made = Path(
-                yolo.export(
-                    format=_FORMATS[backend], imgsz=imgsz, dynamic=True, verbose=False, **options
-                )
-            )
+            asked = {"imgsz": imgsz, "dynamic": True, "verbose": False, **options}
+            with quiet():
+                made = Path(yolo.export(format=_FORMATS[backend], **asked))
             part = Path(scratch) / "made"
             part.mkdir()
             # AutoBackend tells formats apart by the name, so the export keeps its own.

@@ -7,6 +7,7 @@ from typing import Any, Unpack, get_args
 import fiftyone as fo
 
 from fiftyone_legpose.dataset import fields, keypoint_labels
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_no_groups
 from fiftyone_legpose.dataset.frames import source_dataset, without_clips
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
@@ -55,6 +56,7 @@ class PredictSummary:
 
 
 @takes_inference
+@takes_name("dataset_or_view")
 @waits_its_turn("dataset_or_view")
 def predict(
     dataset_or_view: Any,

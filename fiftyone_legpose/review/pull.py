@@ -13,6 +13,7 @@ from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.cvat.returned import Returned, from_file, from_server
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_collection
 from fiftyone_legpose.dataset.frames import select, write
 from fiftyone_legpose.dataset.keypoint_labels import declare_like
@@ -25,6 +26,7 @@ from fiftyone_legpose.review.pull_summary import PullSummary
 from fiftyone_legpose.review.runs import known_key, only_open_key
 
 
+@takes_name("dataset")
 @waits_its_turn("dataset")
 def pull(
     dataset: fo.Dataset,

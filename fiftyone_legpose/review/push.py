@@ -21,6 +21,7 @@ from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.outgoing import check_key
 from fiftyone_legpose.cvat.results import is_begun, load_results
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels, pose_table
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_collection
 from fiftyone_legpose.dataset.fields import SHOWN_PREFIX
 from fiftyone_legpose.dataset.frames import frame_ids, names_frames, select, source_dataset, write
@@ -73,6 +74,7 @@ class PushSummary:
     """False if all of it was out before this call."""
 
 
+@takes_name("view")
 @waits_its_turn("view")
 def push(
     view: Any,

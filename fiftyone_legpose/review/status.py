@@ -12,6 +12,7 @@ from cvat_bridge.server import Job
 from fiftyone_legpose.cvat.login import Account, Login, find_login
 from fiftyone_legpose.cvat.results import CvatSkeletonResults, load_results
 from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_collection
 from fiftyone_legpose.dataset.frames import frame_ids
 from fiftyone_legpose.review.runs import known_key, review_keys
@@ -61,6 +62,7 @@ class RunStatus:
         return sum(self.by_state.get(state, 0) for state in settled) == self.frames
 
 
+@takes_name("dataset")
 def status(
     dataset: fo.Dataset,
     key: str | None = None,

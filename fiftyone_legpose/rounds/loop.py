@@ -23,6 +23,7 @@ from cvat_bridge.errors import (
 )
 from fiftyone_legpose.cvat.login import Login, find_login
 from fiftyone_legpose.cvat.results import is_begun
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_dataset
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.files import writing
@@ -50,6 +51,7 @@ _PASSING = (AddressError, NotCvatError, ServerTroubleError, BusyError)
 
 
 @takes_inference
+@takes_name("dataset")
 def loop(
     dataset: fo.Dataset,
     *,

@@ -14,6 +14,7 @@ import numpy as np
 
 from fiftyone_legpose.cvat.results import is_begun
 from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.frames import dataset_id, is_video, raw
 from fiftyone_legpose.evaluation.result import METHOD as EVALUATION_METHOD
 from fiftyone_legpose.rounds.verdict import Verdict, predicted_by, read_verdict
@@ -251,6 +252,7 @@ class LoopState:
     notes: tuple[str, ...] = ()
 
 
+@takes_name("dataset")
 def loop_state(
     dataset: fo.Dataset,
     *,

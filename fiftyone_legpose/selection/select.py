@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from fiftyone_legpose.dataset import fields, frame_review
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_whole
 from fiftyone_legpose.dataset.fields import VIDEO
 from fiftyone_legpose.dataset.frames import (
@@ -32,6 +33,7 @@ DRAWN = "drawn at random"
 """The reason of a frame that `easy_share` chose."""
 
 
+@takes_name("dataset_or_view")
 @waits_its_turn("dataset_or_view")
 def select(
     dataset_or_view: Any,

@@ -8,6 +8,7 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any, Literal
 
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH
 from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.errors import WeightsError
@@ -45,6 +46,7 @@ from fiftyone_legpose.zoo.registry import Version
 _LIBRARIES = ("fiftyone-legpose", "ultralytics", "torch", "torchvision", "numpy", "opencv-python")
 
 
+@takes_name("dataset_or_view")
 def train(
     dataset_or_view: Any,
     *,

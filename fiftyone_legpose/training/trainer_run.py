@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,13 @@ from fiftyone_legpose.files import copy_whole, write_whole
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.zoo.bases import Base, load_base
 from fiftyone_legpose.zoo.registry import WEIGHTS_FILE, family_folder
-from fiftyone_legpose.zoo.ultralytics import import_ultralytics
+from fiftyone_legpose.zoo.ultralytics import quiet
 from fiftyone_legpose.zoo.weights import open_yolo
 
 _PLAN_FILE = "plan.json"
 _CHECKPOINTS = "checkpoints"
 _FINISHED_FILE = "finished"
 _RUN = "run"
-_LOGGING_WARNING = 30
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ def run_trainer(
         yolo.add_callback("on_model_save", keep_checkpoint)
         if not several:
             _show_progress(yolo, report)
-        with _threads(threads), _quiet(verbose or several):
+        with _threads(threads), nullcontext() if verbose or several else quiet():
             yolo.train(**call)
         (checkpoints / _FINISHED_FILE).touch()
     checkpoint = folder / WEIGHTS_FILE
@@ -237,20 +236,6 @@ def _threads(count: int | None) -> Iterator[None]:
     finally:
         torch_utils.NUM_THREADS = before[0]
         torch.set_num_threads(before[1])
-
-
-@contextmanager
-def _quiet(verbose: bool) -> Iterator[None]:
-    import_ultralytics()
-    from ultralytics.utils import LOGGER
-
-    before = LOGGER.level
-    if not verbose:
-        LOGGER.setLevel(_LOGGING_WARNING)
-    try:
-        yield
-    finally:
-        LOGGER.setLevel(before)
 
 
 def _epochs_done(last: Path) -> int:

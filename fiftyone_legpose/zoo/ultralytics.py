@@ -1,7 +1,12 @@
 """Ultralytics as this package uses it: nothing sent, nothing installed behind the user's back."""
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+_LOGGING_WARNING = 30
 
 
 def import_ultralytics() -> Any:
@@ -32,3 +37,19 @@ def import_ultralytics() -> Any:
     checks.ONLINE = False
     events.enabled = False
     return ultralytics
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let ultralytics print its warnings alone, without those of torch to those who call it."""
+    import_ultralytics()
+    from ultralytics.utils import LOGGER
+
+    before = LOGGER.level
+    LOGGER.setLevel(_LOGGING_WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        LOGGER.setLevel(before)

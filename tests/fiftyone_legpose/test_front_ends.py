@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 import fiftyone_legpose
+from cvat_bridge.errors import CvatError
 from fiftyone_legpose.commands import learning, looking, reviewing
+from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.verb_defaults import default_of
 from tests.fiftyone_legpose import reviewing as reviews
@@ -87,6 +89,39 @@ def parameters(verb: str) -> dict[str, Any]:
     own = COLLECTIONS - ({"dataset"} if verb in ("load", "extract_frames") else set())
     skipped = own | {"progress"} | LOGIN
     return {name: entry.default for name, entry in signature.items() if name not in skipped}
+
+
+@pytest.mark.parametrize(
+    ("verb", "given"),
+    [
+        ("predict", {"conf": 2.0}),
+        ("select", {"count": 3}),
+        ("push", {"key": "round1"}),
+        ("status", {}),
+        ("pull", {"key": "round1"}),
+        ("train", {"name": "a", "base": "1", "gt_field": "none"}),
+        ("evaluate", {}),
+        ("export", {"path": "x.csv"}),
+        ("loop", {"rounds": 0, "count": 1}),
+        ("loop_state", {}),
+    ],
+)
+def test_a_dataset_can_be_given_by_its_name(
+    verb, given, dataset_name, short_clip, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    function = getattr(fiftyone_legpose, verb)
+    with pytest.raises(DatasetError, match="There is no dataset 'nowhere'"):
+        function("nowhere", **given)
+    dataset = reviews.video_dataset(dataset_name, short_clip)
+
+    def told(collection: Any) -> str:
+        try:
+            return str(function(collection, **given))
+        except (LegposeError, CvatError) as error:
+            return str(error)
+
+    assert told(dataset_name) == told(dataset)
 
 
 def test_every_verb_has_a_command_and_a_form():

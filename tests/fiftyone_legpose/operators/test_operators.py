@@ -150,6 +150,23 @@ def test_what_a_verb_cannot_take_its_form_refuses(predicted, verb, given, said):
     assert said in told
 
 
+@pytest.mark.parametrize(
+    ("verb", "given", "meant"),
+    [
+        ("select", {"coutn": 3}, "count"),
+        ("predict", {"weigths": "1"}, "weights"),
+        ("evaluate", {"stord": True}, "stored"),
+        ("push", {"foldr": "x"}, "folder"),
+    ],
+)
+def test_a_name_that_a_script_has_mistyped_is_refused(predicted, verb, given, meant):
+    add_truth(predicted)
+    frame_review.mark(predicted, reviewing.frame_ids(predicted)[:2], state=fields.SELECTED)
+    with pytest.raises(ExecutionError, match=f"Did you mean {meant!r}"):
+        outcome(predicted, verb, **given)
+    assert frame_review.read(predicted).ids(fields.SELECTED) == reviewing.frame_ids(predicted)[:2]
+
+
 def stop_at(monkeypatch, module, verb: str) -> dict:
     """End an operator with the error "enough" at the verb that it calls; with what, fills in."""
     told: dict = {}

@@ -56,6 +56,13 @@ def test_a_trial_on_a_few_frames_is_not_kept(videos):
     assert before.inference == Inference(voting=True, flip_test=True, imgsz=320)
 
 
+def test_the_frames_of_a_view_keep_what_they_were_predicted_with_themselves(videos):
+    early = videos.match_frames(fo.ViewField("frame_number") <= 3)
+    lp.predict(early, conf=0.5)
+    lp.predict(videos.match_frames(fo.ViewField("frame_number") > 3), conf=0.25)
+    assert lp.predict(early).skipped == 3
+
+
 def test_another_field_has_settings_of_its_own(videos):
     lp.predict(videos, **CAREFUL)
     assert settings_of(videos, "other") == Settings()

@@ -374,7 +374,7 @@ def test_bad_weights_backends_and_collections_are_named(videos, dataset_name, tm
     with pytest.raises(DatasetError, match="empty"):
         lp.predict(fo.Dataset(f"{dataset_name}-empty"))
     with pytest.raises(DatasetError, match="dataset or view"):
-        lp.predict("a name")
+        lp.predict(["a list"])
 
 
 def test_a_reader_that_stops_early_ends_its_thread(sample_clip):

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
+import fiftyone as fo
 import numpy as np
 import pytest
 
@@ -161,3 +162,12 @@ def test_a_model_may_end_in_another_thread_than_it_began_in():
     command = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()[-1:]) == (0, ["handled"]), done.stderr
+
+
+def test_the_first_use_of_weights_is_quiet(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path))
+    import_ultralytics()
+    capfd.readouterr()  # it tells of its settings file, the first time on a machine
+    runtimes.PoseModel(find_weights(), Inference(backend="openvino", imgsz=64))
+    assert list(tmp_path.rglob("*.xml"))
+    assert capfd.readouterr() == ("", "")

@@ -208,7 +208,7 @@ def test_bad_input_is_named(videos):
         select(videos[2:], count=1)
     with pytest.raises(DatasetError, match="no keypoints in field 'other'"):
         select(videos, count=1, field="other")
-    with pytest.raises(DatasetError, match="dataset or view is needed, not 'walks'"):
+    with pytest.raises(DatasetError, match="There is no dataset 'walks'"):
         select("walks", count=1)
     with pytest.raises(DatasetError, match="pass the videos themselves"):
         select(videos.to_clips([[[1, 5]]] * 3), count=1)

@@ -117,8 +117,7 @@ def _print_next(out: Path, handover: Path) -> None:
         "Next, type:\n"
         f"  {command} app {DATASET}                          # look at it\n"
         f"  {command} pull {DATASET} {KEY} --export EXPORT.zip     # the task, exported from CVAT\n"
-        f"  {command} train {DATASET} --name round1 --base legpose-yolov8n "
-        "--allow-shared-subjects  # better weights, from one clip\n"
+        f"  {command} train {DATASET} --name round1 --allow-shared-subjects  # better weights\n"
         f"  {command} load YOUR_VIDEOS --dataset clinic       # your own",
         highlight=False,
         markup=False,

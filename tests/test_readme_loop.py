@@ -10,7 +10,7 @@ from fiftyone_legpose.zoo import registry
 from tests.conftest import make_clip
 
 MODEL = ["--backend", "torch", "--imgsz", "160", "--conf", "0.2"]
-TRAINING = ["--base", "legpose-yolov8n", "--epochs", "1", "--imgsz", "64", "--promote"]
+TRAINING = ["--epochs", "1", "--imgsz", "64", "--promote"]
 TRAINING += ["--val", "0.5", "--plots", "false", "--workers", "0"]
 
 

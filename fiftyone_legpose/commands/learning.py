@@ -49,8 +49,11 @@ def _share_or_tag(text: str) -> float | str:
 @verb_options(
     "train",
     base=Annotated[
-        str,
-        typer.Option(help="yolov8n-pose.pt, a version's name, a checkpoint, or yolov8n-pose.yaml."),
+        str | None,
+        typer.Option(
+            help="A version's name, a checkpoint, yolov8n-pose.pt or yolov8n-pose.yaml; by default "
+            "the version in use."
+        ),
     ],
     epochs=Annotated[int, typer.Option(help="Passes over the training frames.")],
     imgsz=Annotated[
@@ -104,6 +107,7 @@ def train_command(
 ) -> None:
     """Fine-tune the model on corrected frames; other --key value go to ultralytics."""
     from fiftyone_legpose.training.train import train
+    from fiftyone_legpose.zoo.registry import current_version
 
     further = _pass_through(context.args)
     summary = train(open_collection(dataset, view), name=name, **options, **further)
@@ -125,7 +129,7 @@ def train_command(
     if summary.promoted is not None:
         say("It is the default now." if summary.promoted else "It is not better: not promoted.")
     else:
-        say(f"Next: legpose evaluate {dataset} --weights legpose-yolov8n --weights {name}")
+        say(f"Next: legpose evaluate {dataset} --weights {current_version()} --weights {name}")
 
 
 @app.command("evaluate")

@@ -192,7 +192,7 @@ def pull_command(dataset: DatasetName, **options: Any) -> None:
         say(f"{summary.missing} frames are not in the dataset any more.")
     for task in summary.gone:
         say(f"gone: {task}", fg="yellow")
-    say(f"Next: legpose train {dataset} --name round1 --base legpose-yolov8n")
+    say(f"Next: legpose train {dataset} --name round1")
 
 
 def _order(text: str) -> str | tuple[str, ...]:

@@ -79,7 +79,6 @@ class Train(Verb):
         if not is_name(ctx.params.get("name") or "a"):
             name.invalid = True
             name.error_message = "Give up to 64 letters, digits, dots and dashes"
-        # The verb's own default has to be fetched from the network; the weights in use are here.
         weights_choice(inputs, "base", label="Start from")
         inputs.int(
             "epochs",

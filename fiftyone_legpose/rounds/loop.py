@@ -40,7 +40,6 @@ from fiftyone_legpose.selection.strategies import Strategy
 from fiftyone_legpose.training.train import train as train_verb
 from fiftyone_legpose.training.trainer_run import is_training_begun
 from fiftyone_legpose.zoo import registry
-from fiftyone_legpose.zoo.checkpoints import NAME
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +162,6 @@ def loop(
         sending={"project": project, "as_tracks": as_tracks},
         folder=folder,
         training={
-            "base": NAME,
             "promote": promote,
             "epochs": epochs,
             "imgsz": imgsz,

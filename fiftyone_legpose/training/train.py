@@ -40,6 +40,7 @@ from fiftyone_legpose.training.trainer_run import (
 )
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.bases import Base, find_base
+from fiftyone_legpose.zoo.checkpoints import NAME
 from fiftyone_legpose.zoo.devices import find_device
 from fiftyone_legpose.zoo.registry import Version
 
@@ -51,7 +52,7 @@ def train(
     dataset_or_view: Any,
     *,
     name: str,
-    base: str | Path = "yolov8n-pose.pt",
+    base: str | Path | None = None,
     epochs: int = 200,
     imgsz: int | None = None,
     optimizer: str = "AdamW",
@@ -85,8 +86,9 @@ def train(
     name
         Of the new version: letters, digits, dots and dashes.
     base
-        What to start from: ``yolov8n-pose.pt`` (fetched by ultralytics), ``legpose-yolov8n``, the
-        name of an earlier version, the path of a checkpoint, or ``yolov8n-pose.yaml`` for nothing.
+        What to start from; None is the version in use. Else the name of another version, the path
+        of a checkpoint, ``yolov8n-pose.pt`` (fetched by ultralytics), or ``yolov8n-pose.yaml`` for
+        nothing.
         Of a base with other keypoints only the layers that match are taken.
     epochs
         Passes over the training frames.
@@ -166,7 +168,10 @@ def train(
     own |= {"batch": batch_of(batch, device), "seed": seed, "val": validate, "plots": False}
     arguments = check_arguments(own, ultralytics_arguments, box_margin, threads)
     registry.check_name(name)
-    dataset, start = source_dataset(dataset_or_view), find_base(base, trust=trust)
+    dataset, start = (
+        source_dataset(dataset_or_view),
+        find_base(NAME if base is None else base, trust=trust),
+    )
     judges = dataset if isinstance(val, float | int | str) else source_dataset(val)
     names = names_of(dataset, judges)
     frames = collect_frames(
@@ -227,10 +232,10 @@ def _known(task: _Task) -> Version | None:
         return None
     version = registry.get_version(task.name)
     asked, had = dict(task.plan["settings"]), dict(version.settings)
+    asked["base"] = had.get("base")  # what it is called may change, what is in it does not
     if task.start.sha256 == version.sha256:
         # The default weights were the base, and this version has become the default since.
-        for key in ("base", "base_sha256"):
-            asked[key] = had.get(key)
+        asked["base_sha256"] = had.get("base_sha256")
     asked = json.loads(json.dumps(asked))
     if version.labels_sha256 != task.plan["labels_sha256"] or asked != had:
         raise WeightsError(

@@ -30,7 +30,7 @@ class Weights:
     sha256
         In hexadecimal.
     name
-        For people: ``legpose-yolov8n``, ``legpose-yolov8n@round2``, or the file's own.
+        For people: the version's, or the file's own.
     right_first
         Whether each pair of its keypoints begins with the right side (`legs.RIGHT_FIRST`).
     trusted
@@ -172,8 +172,7 @@ def trained_imgsz(yolo: Any) -> int:
 
 def _registered(version: str) -> Weights:
     entry = registry.get_version(version)
-    name = NAME if version == registry.SHIPPED else f"{NAME}@{version}"
-    return Weights(entry.path, entry.sha256, name, entry.right_first, trusted=True)
+    return Weights(entry.path, entry.sha256, version, entry.right_first, trusted=True)
 
 
 def _author_file() -> Path:

@@ -11,6 +11,9 @@ from fiftyone_legpose.commands import learning, looking, reviewing
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.verb_defaults import default_of
+from fiftyone_legpose.zoo import registry
+from fiftyone_legpose.zoo.bases import find_base
+from fiftyone_legpose.zoo.checkpoints import NAME
 from tests.fiftyone_legpose import reviewing as reviews
 from tests.fiftyone_legpose.plugin_fixtures import app_context, operator
 
@@ -69,8 +72,7 @@ CHOSEN_BY_THE_FORM = {
     "status": set(),
     # The form has a word for the verb's None.
     "import_labels": {"dataset", "source", "keypoint_order", "confirm_empty"},
-    # The verb's own base has to be fetched; the form proposes the weights that are there.
-    # A word for None here too.
+    # Of the base None means the version in use, which the form names; of resume it has a word.
     "train": {"name", "base", "resume"},
     # None means the field of the predictions, which the form names.
     "evaluate": {"report", "pred_field"},
@@ -150,6 +152,16 @@ def test_defaults_read_from_the_source_are_those_of_the_function(verb):
     for name, default in parameters(verb).items():
         if default is not inspect.Parameter.empty and name != "ultralytics_arguments":
             assert default_of(verb, name) == default, name
+
+
+def test_training_starts_from_the_weights_in_use_wherever_it_is_called(
+    short_clip, dataset_name, monkeypatch
+):
+    assert default_of("train", "base") is None
+    monkeypatch.setattr(registry, "current_version", lambda: registry.SHIPPED)
+    dataset = reviews.video_dataset(dataset_name, short_clip)
+    form = operator("train").resolve_input(app_context(dataset, "train")).type
+    assert form.properties["base"].default == find_base(NAME).name == registry.SHIPPED
 
 
 def test_an_option_without_a_default_has_none_to_read():

@@ -34,7 +34,6 @@ from fiftyone_legpose.zoo.ultralytics import import_ultralytics
 LABELLED = (1, 3, 5, 9, 20, 30)
 EMPTY = 12
 QUICK = {
-    "base": "legpose-yolov8n",
     "epochs": 1,
     "imgsz": 64,
     "batch": 4,
@@ -201,7 +200,7 @@ def test_a_version_tells_what_it_was_made_of_and_is_made_once(walks, zoo, monkey
     version = registry.get_version("round1")
     assert made.trained
     assert version == made.version
-    assert version.parent == "legpose-yolov8n"
+    assert version.parent == "1"
     assert version.settings["epochs"] == 1
     assert version.settings["lr0"] == 0.0001
     assert version.libraries["ultralytics"] == import_ultralytics().__version__

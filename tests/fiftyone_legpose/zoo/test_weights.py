@@ -45,7 +45,7 @@ def test_default_is_the_shipped_file(zoo):
     weights = find_weights()
     assert weights == find_weights("legpose-yolov8n") == find_weights("1")
     assert weights.path == shipped_checkpoint()
-    assert weights.name == "legpose-yolov8n"
+    assert weights.name == "1"
     assert weights.trusted
     assert not weights.right_first
 
@@ -118,10 +118,10 @@ def test_versions_are_found_by_name_and_by_use(zoo, bomb):
     version_files.import_version(bomb, "round1", trust=True)
     by_name = find_weights("round1")
     assert by_name == find_weights("legpose-yolov8n@round1") == find_weights(version="round1")
-    assert by_name.name == "legpose-yolov8n@round1"
+    assert by_name.name == "round1"
     assert by_name.trusted
     assert find_weights(bomb).trusted
-    assert find_weights().name == "legpose-yolov8n"
+    assert find_weights().name == "1"
     registry.use_version("round1")
     assert find_weights() == by_name
     with pytest.raises(WeightsError, match=r"round7.*There are: 1, round1"):

@@ -1,9 +1,14 @@
+import re
+from functools import partial
+from pathlib import Path
+
 import fiftyone as fo
 import fiftyone.zoo as foz
 import numpy as np
 import pytest
 
 import fiftyone_legpose as lp
+from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.zoo.weights import find_weights
@@ -103,3 +108,14 @@ def test_the_authors_weights_are_read_right_first_and_never_without_trust(tmp_pa
     flipped, plain = (m.predict(picture)["keypoints"].keypoints[0] for m in (author, ours))
     assert flipped.points[0] == plain.points[1]
     assert flipped.points[9] == plain.points[8]
+
+
+def test_the_example_of_the_readme_leaves_a_skeleton(videos, monkeypatch):
+    text = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    [example] = [
+        block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "foz" in block
+    ]
+    monkeypatch.setattr(foz, "load_zoo_model", partial(foz.load_zoo_model, **SMALL))
+    exec(example, {"dataset": videos})
+    assert videos.skeletons["legpose"].labels == list(legs.KEYPOINTS)
+    assert videos.count("frames.legpose") == 12

@@ -14,6 +14,7 @@ from rich.table import Table
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.fields import SOURCE
 from fiftyone_legpose.files import writing
+from fiftyone_legpose.operators.forms import SAMPLE_DATASET
 from fiftyone_legpose.plugin_install import install
 from fiftyone_legpose.prediction.predict import predict
 from fiftyone_legpose.review.handover import handover_name
@@ -21,7 +22,7 @@ from fiftyone_legpose.review.push import push
 from fiftyone_legpose.selection.select import select
 from fiftyone_legpose.videos.load import load
 
-DATASET = "legpose-demo"
+DATASET = SAMPLE_DATASET
 KEY = "demo"
 FRAMES_TO_CORRECT = 8
 

@@ -16,6 +16,9 @@ from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.prediction.inference import OPTIONS, Inference, words
 from fiftyone_legpose.zoo.devices import is_device
 
+SAMPLE_DATASET = "legpose-demo"
+"""What the demo loads its clip into."""
+
 _NO_DATASET = "Name the dataset: one that is there, or a new one."
 
 
@@ -160,12 +163,14 @@ def as_path(path: str | Path) -> dict[str, str]:
 
 
 def dataset_input(ctx: Any, inputs: types.Object, description: str) -> None:
-    """Ask for the dataset to write to, by default the open one; read it with `given_dataset`."""
-    entry = inputs.str(
-        "dataset", default=ctx.dataset_name, label="Dataset", description=description
-    )
+    """Ask for the dataset to write to, by default the open one; read it with `given_dataset`.
+
+    Nobody's videos go into the dataset of the sample clip because its name stood there.
+    """
+    proposed = None if ctx.dataset_name == SAMPLE_DATASET else ctx.dataset_name
+    entry = inputs.str("dataset", default=proposed, label="Dataset", description=description)
     given = ctx.params.get("dataset")
-    if not (ctx.dataset_name if given is None else given.strip()):
+    if not (proposed if given is None else given.strip()):
         entry.invalid = True
         entry.error_message = _NO_DATASET
 

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import (
     cvat_login,
@@ -130,8 +128,6 @@ class ImportLabels(Verb):
             login=cvat_login(ctx),
             progress=report,
         )
-        if summary.made:
-            dress(fo.load_dataset(summary.dataset))
         notes = [f"No frame belongs to {name}" for name in summary.unmatched[:10]]
         if summary.absent:
             notes.append(f"Not labelled: {', '.join(summary.absent)}. They stay without a place.")

@@ -122,8 +122,9 @@ class Verb(foo.Operator):
     def work(self, ctx: Any, report: Report | None) -> Outcome:
         """Call the verb, and dress the fields that it has added."""
         outcome = self.call(ctx, self.options(ctx), report)
-        if ctx.dataset is not None:
-            dress(ctx.dataset)
+        written = {ctx.dataset_name, outcome.dataset} - {None}
+        for name in sorted(written):
+            dress(fo.load_dataset(name))
         return outcome
 
     def options(self, ctx: Any) -> dict[str, Any]:

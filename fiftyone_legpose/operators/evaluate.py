@@ -93,7 +93,7 @@ class Evaluate(Verb):
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Evaluate."""
         from fiftyone_legpose.evaluation.evaluate import evaluate
-        from fiftyone_legpose.evaluation.result import HEADLINES, show
+        from fiftyone_legpose.evaluation.plain_words import WORDS, tell
         from fiftyone_legpose.zoo import registry
 
         versions = [version.name for version in registry.list_versions()]
@@ -112,10 +112,9 @@ class Evaluate(Verb):
             progress=report,
         )
         facts = {
-            f"{title}, {name}": show(result.estimates[name][measure])
-            for measure, title in HEADLINES.items()
+            f"{WORDS[measure].plain}, {name}": tell(measure, result.estimates[name][measure])
+            for measure in ("oks", "pck@0.1/all/all", "median_px/all/all", "found")
             for name in result.names
-            if measure in ("oks", "pck@0.1/all/all", "median_px/all/all", "found")
         }
         notes = [*result.cautions(), *([f"Report: {folder}/report.html"] if folder else [])]
         notes.append("The panel **Leg pose** shows the joints, the curves and the worst frames.")

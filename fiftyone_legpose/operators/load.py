@@ -1,5 +1,6 @@
 """The operator load."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,7 @@ class Load(Verb):
             source, given_dataset(options), subject=options.get("subject") or None, progress=report
         )
         summary = load_summary(dataset)
-        notes = [f"Copied: {Path(i['path']).name}: {i['reason']}" for i in summary.copied]
-        notes += [f"Skipped: {Path(i['path']).name}: {i['reason']}" for i in summary.skipped]
+        notes = _in_short("Copied", summary.copied) + _in_short("Skipped", summary.skipped)
         notes += summary.notes
         notes.append("Next: **Predict** the leg keypoints.")
         return Outcome(
@@ -74,3 +74,14 @@ class Load(Verb):
             notes,
             dataset=dataset.name,
         )
+
+
+def _in_short(what: str, files: Sequence[Mapping[str, str]]) -> list[str]:
+    """Tell of files in one line for each reason, though there may be hundreds of them."""
+    by_reason: dict[str, list[str]] = {}
+    for file in files:
+        by_reason.setdefault(file["reason"], []).append(Path(file["path"]).name)
+    return [
+        f"{what}: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {reason}"
+        for reason, names in by_reason.items()
+    ]

@@ -98,7 +98,7 @@ class Predict(Verb):
         facts = {
             "Frames predicted": summary.frames,
             "Frames done before": summary.skipped,
-            "Persons found": summary.persons,
+            "Persons, counted anew in each frame": summary.persons,
             "Weights": summary.weights,
         }
         if summary.mean_confidence is not None:

@@ -181,8 +181,9 @@ class Train(Verb):
             "Frames to validate": summary.val_frames,
             "of these without anybody": summary.empty_frames,
         }
-        scores = {k: v for k, v in summary.version.metrics.items() if isinstance(v, float)}
-        facts |= {name: f"{value:.3f}" for name, value in scores.items()}
+        score = summary.version.metrics.get("mAP50-95(P)")
+        if isinstance(score, float):
+            facts["Agreement with the corrections, 0 to 1 (pose mAP50-95)"] = f"{score:.2f}"
         notes = []
         if summary.shared:
             notes.append(f"{len(summary.shared)} subjects are no strangers: the score flatters.")

@@ -8,7 +8,8 @@ import numpy as np
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.evaluation.comparison import PCK_THRESHOLDS
-from fiftyone_legpose.evaluation.result import HEADLINES, Evaluation, show
+from fiftyone_legpose.evaluation.plain_words import WORDS, tell
+from fiftyone_legpose.evaluation.result import Evaluation
 from fiftyone_legpose.panels.tracks import Track, curve
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.checkpoints import NAME
@@ -109,18 +110,23 @@ def pck_curves(evaluation: Evaluation) -> Traces:
     ]
 
 
-def headline_table(evaluation: Evaluation) -> str:
-    """Write the headline numbers as a table, a column a version."""
-    head = "| | " + " | ".join(map(shown_name, evaluation.names)) + " |"
-    lines = [head, "|---|" + "---:|" * len(evaluation.names)]
+def headlines(evaluation: Evaluation) -> list[dict[str, str]]:
+    """List the headline numbers: ``measure``, ``term``, and a column for each version."""
+    rows = []
     for measure in _MEASURES:
-        cells = [show(evaluation.estimates[name][measure]) for name in evaluation.names]
+        row = {"measure": WORDS[measure].plain, "term": WORDS[measure].term}
         for i, name in enumerate(evaluation.names):
+            row[column(i)] = tell(measure, evaluation.estimates[name][measure])
             change = evaluation.changes.get(name, {}).get(measure)
             if change is not None and change.verdict in ("better", "worse"):
-                cells[i] += f" **{change.verdict}**"
-        lines.append(f"| {HEADLINES[measure]} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+                row[column(i)] += f", {change.verdict}"
+        rows.append(row)
+    return rows
+
+
+def column(version: int) -> str:
+    """Name the column of a version, by its place."""
+    return f"version_{version}"
 
 
 def shown_name(name: str) -> str:

@@ -11,7 +11,7 @@ from fiftyone_legpose.dataset import fields
 from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import is_cut_out
-from fiftyone_legpose.evaluation.result import list_evaluations, load_evaluation
+from fiftyone_legpose.evaluation.result import Evaluation, list_evaluations, load_evaluation
 from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.at_work import has_changed, render_jobs
 from fiftyone_legpose.panels.tracks import CURVES, Track, read_track
@@ -40,6 +40,7 @@ _PERSON_OF = "person_of_"
 """With the video's id: the App keeps what was chosen, and a person is one of a single video."""
 _WORST = "worst_"
 """With the evaluation's key: a row is one of a single evaluation."""
+_WORST_COLUMNS = {"video": "Video", "frame": "Frame", "error": "Error, leg lengths"}
 _MOST_PERSONS = 6
 _LEAVE_THE_PANEL = ("run", "tick", "cancel", "go_to_time", "open_worst")
 _CONFIG = {"displayModeBar": False, "responsive": True}
@@ -237,13 +238,19 @@ class LegPose(foo.Panel):
         panel.plot(
             "pck",
             data=figures.pck_curves(evaluation),
-            layout=figures.layout("leg lengths", "points within", y_range=(0, 1.05)),
+            layout=figures.layout(
+                "leg lengths from the correction", "points within", y_range=(0, 1.05)
+            ),
             config=_CONFIG,
         )
-        panel.md(figures.headline_table(evaluation), name="comparison_table")
+        _render_headlines(panel, evaluation, keys[-1])
         panel.md("**Worst frames**: the button opens the video there.", name="worst_title")
         table = types.TableView(componentsProps=_AS_WIDE_AS_THE_PANEL)
-        for column, label in (("video", "Video"), ("frame", "Frame"), ("error", "Error")):
+        for column, label in (
+            ("video", "Video"),
+            ("frame", "Frame"),
+            ("error", "Error, leg lengths"),
+        ):
             table.add_column(column, label=label)
         table.add_row_action(
             "open", self.open_worst, icon="visibility", label="Open", tooltip="Open this frame"
@@ -255,6 +262,17 @@ class LegPose(foo.Panel):
             default=[{**row, "error": f"{row['error']:.2f}"} for row in rows],
             view=table,
         )
+
+
+def _render_headlines(panel: types.Object, evaluation: Evaluation, key: str) -> None:
+    rows = figures.headlines(evaluation)
+    table = types.TableView(componentsProps=_AS_WIDE_AS_THE_PANEL)
+    table.add_column("measure", label="")
+    for i, name in enumerate(evaluation.names):
+        table.add_column(figures.column(i), label=figures.shown_name(name))
+    for i, row in enumerate(rows):
+        table.add_tooltip(i, 0, row["term"])
+    panel.list(f"headlines_{key}", types.Object(), default=rows, view=table)
 
 
 def _render_persons(panel: types.Object, track: Track, on_change: Any) -> None:
@@ -281,7 +299,7 @@ def standing_line(seen: Standing) -> str:
         "selected": seen.selected,
         "out for review": seen.out,
         "corrected": seen.corrected,
-        "empty": seen.empty,
+        "without anybody": seen.empty,
     }
     if seen.media == "image":
         del counts["frames"]

@@ -25,7 +25,7 @@ from fiftyone_legpose.evaluation import evaluate as evaluation
 from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators import OPERATORS, worker
 from fiftyone_legpose.operators.evaluate import _switch
-from fiftyone_legpose.operators.forms import as_path
+from fiftyone_legpose.operators.forms import SAMPLE_DATASET, as_path
 from fiftyone_legpose.panels.leg_pose import LegPose
 from fiftyone_legpose.prediction import predict as prediction
 from fiftyone_legpose.review import push
@@ -285,6 +285,24 @@ def test_a_load_without_a_name_is_refused_in_words(short_clip, dataset_name):
         here = fo.Dataset()
         shown = messages("load", here, sources=as_path(short_clip), dataset=nothing)[-1]
         assert shown["headline"] == told
+
+
+def test_patients_are_not_proposed_to_go_into_the_sample(short_clip, dataset_name):
+    for name, proposed in ((SAMPLE_DATASET, None), (dataset_name, dataset_name)):
+        if fo.dataset_exists(name):
+            fo.delete_dataset(name)
+        context = app_context(fo.Dataset(name), "load", sources=as_path(short_clip))
+        form = operator("load").resolve_input(context).type.properties["dataset"]
+        assert (form.default, form.invalid) == (proposed, proposed is None)
+        fo.delete_dataset(name)
+
+
+def test_a_new_dataset_is_in_order_when_the_app_opens_it(short_clip, dataset_name):
+    here = fo.Dataset(dataset_name)
+    there = f"{dataset_name}-other"
+    messages("load", here, sources=as_path(short_clip), dataset=there)
+    groups = fo.load_dataset(there).app_config.sidebar_groups
+    assert GROUP in [group.name for group in groups]
 
 
 def test_an_app_without_a_dataset_can_load(short_clip, dataset_name):
@@ -671,6 +689,16 @@ def test_the_panel_tells_how_far_a_running_verb_is_in_every_page(predicted, monk
     layout = LegPose().render(page).to_json()["type"]["properties"]
     assert "watch" not in layout
     assert layout["last_outcome"]["default"] == "**Last:** ten frames"
+
+
+def test_thirty_files_that_are_skipped_are_one_line(short_clip, dataset_name, tmp_path):
+    shutil.copy(short_clip, tmp_path / "walk.mp4")
+    for number in range(30):
+        (tmp_path / f"empty{number:02}.mp4").touch()
+    options = {"sources": as_path(tmp_path), "dataset": dataset_name}
+    notes = operator("load").call(None, options, None).notes
+    [skipped] = [note for note in notes if note.startswith("Skipped")]
+    assert skipped.startswith("Skipped: empty00.mp4 and 29 more: ")
 
 
 def test_load_tells_of_files_without_a_subject(short_clip, dataset_name):

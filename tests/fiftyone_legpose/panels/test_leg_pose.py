@@ -7,6 +7,8 @@ import pytest
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, frame_review, keypoint_labels
 from fiftyone_legpose.evaluation.evaluate import evaluate
+from fiftyone_legpose.evaluation.intervals import Estimate
+from fiftyone_legpose.evaluation.plain_words import tell
 from fiftyone_legpose.panels import figures
 from fiftyone_legpose.panels.leg_pose import LegPose
 from fiftyone_legpose.panels.tracks import Track, curve, read_track
@@ -188,6 +190,19 @@ def test_a_video_that_was_never_predicted_can_be_opened(dataset_name, short_clip
     assert {"counts", "steps"} <= set(drawn(panel_context(dataset, dataset.first().id)))
 
 
+@pytest.mark.parametrize(
+    ("measure", "estimate", "told"),
+    [
+        ("found", Estimate(0.913, 0.8, 0.956), "91 % (80 to 96)"),
+        ("median_px/all/all", Estimate(3.14, None, None), "3.1 px"),
+        ("oks", Estimate(0.987, 0.9, 1.0), "0.99 (0.90 to 1.00)"),
+        ("found", Estimate(None, None, None), "nothing to measure"),
+    ],
+)
+def test_numbers_have_units(measure, estimate, told):
+    assert tell(measure, estimate) == told
+
+
 def test_versions_have_the_names_that_the_forms_give_them():
     names = ["legpose", "legpose-yolov8n", "legpose-yolov8n@round1", "my_field"]
     shown = [figures.shown_name(name) for name in names]
@@ -224,7 +239,11 @@ def test_the_comparison_lists_the_worst_frames_and_opens_them(video):
     bars = figures.joint_errors(evaluation)[0]
     assert len(bars["x"]) == len(legs.KEYPOINTS)
     assert figures.pck_curves(evaluation)[0]["x"] == [0.05, 0.1, 0.2]
-    assert figures.headline_table(evaluation).startswith("| | stored predictions |\n")
+    rows = figures.headlines(evaluation)
+    assert rows[1]["measure"] == "Points within a tenth of a leg length"
+    assert rows[1]["term"].startswith("PCK@0.1")
+    assert rows[1]["version_0"].endswith("%")
+    assert rows[2]["version_0"].endswith("px")
 
     worst = f"worst_{evaluation.key}"
     layout = drawn(panel_context(video))

@@ -246,11 +246,7 @@ class LegPose(foo.Panel):
         _render_headlines(panel, evaluation, keys[-1])
         panel.md("**Worst frames**: the button opens the video there.", name="worst_title")
         table = types.TableView(componentsProps=_AS_WIDE_AS_THE_PANEL)
-        for column, label in (
-            ("video", "Video"),
-            ("frame", "Frame"),
-            ("error", "Error, leg lengths"),
-        ):
+        for column, label in _WORST_COLUMNS.items():
             table.add_column(column, label=label)
         table.add_row_action(
             "open", self.open_worst, icon="visibility", label="Open", tooltip="Open this frame"

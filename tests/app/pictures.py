@@ -62,7 +62,8 @@ def test_pictures(clinic, home, sample_clip, sample_labels):
     keep(app, "load", app.form_window("Load"))
     app.submit("Load", opens=DATASET)
 
-    app.open_form("predict")
+    app.wait_for_panel()
+    app.press("Predict leg keypoints")
     app.switch("Average everything that the model says of a person")
     app.switch("Look at every frame mirrored too")
     keep(app, "predict", app.form_window("Predict"))
@@ -72,12 +73,12 @@ def test_pictures(clinic, home, sample_clip, sample_labels):
     keep(app, "video", app.player)
     app.close_video()
 
-    app.open_form("select")
+    app.press("Select frames")
     app.fill("Frames", 24)
     keep(app, "select", app.form_window("Select"))
     app.submit("Select", within_s=300)
 
-    app.open_form("push")
+    app.press("Push to CVAT")
     keep(app, "push", app.form_window("Push"))
     app.submit("Push", within_s=300)
 
@@ -86,12 +87,11 @@ def test_pictures(clinic, home, sample_clip, sample_labels):
     [handover] = (home / "legpose").glob("round1-*.zip")
     (home / "Downloads").mkdir()
     correct(dataset, handover, sample_labels, home / "Downloads" / "round1_corrected.zip")
-    app.open_form("pull")
+    app.press("Pull corrections")
     app.fill("File that CVAT exported", "~/Downloads/round1_corrected.zip")
     keep(app, "pull", app.form_window("Pull"))
     app.submit("Pull", within_s=300)
 
-    app.open_panel()
     # Few epochs on one half of the frames; the evaluation takes the other half. Of one video: there
     # is something to compare, not to boast of.
     fiftyone_legpose.train(

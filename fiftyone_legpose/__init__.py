@@ -1,8 +1,8 @@
 """Leg keypoints from videos that show only a person's legs, in FiftyOne.
 
 Every verb is one function: load, predict, select, push, status, pull, import_labels, train,
-evaluate, export, deidentify, loop. Importing this package loads none of the heavy libraries behind
-them.
+evaluate, smooth, gait, export, deidentify, loop. Importing this package loads none of the heavy
+libraries behind them.
 """
 
 from importlib import import_module, metadata
@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are found 
     from fiftyone_legpose.evaluation.evaluate import evaluate
     from fiftyone_legpose.evaluation.result import Evaluation
     from fiftyone_legpose.exports.deidentify import DeidentifySummary, deidentify
-    from fiftyone_legpose.exports.trajectories import ExportSummary, export
+    from fiftyone_legpose.exports.export import ExportSummary, export
+    from fiftyone_legpose.gait_analysis.gait import GaitSummary, gait
     from fiftyone_legpose.prediction.predict import PredictSummary, predict
     from fiftyone_legpose.privacy.stills import PrivacyError
     from fiftyone_legpose.review.labels_import import ImportSummary, import_labels
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are found 
     from fiftyone_legpose.rounds.standing import LoopState, loop_state
     from fiftyone_legpose.selection.select import select
     from fiftyone_legpose.training.train import TrainSummary, train
+    from fiftyone_legpose.trajectories.smooth import SmoothSummary, smooth
     from fiftyone_legpose.videos.load import LoadSummary, load
     from fiftyone_legpose.videos.stills import extract_frames
 
@@ -50,7 +52,9 @@ HOMES = {
     "import_labels": "review.labels_import",
     "train": "training.train",
     "evaluate": "evaluation.evaluate",
-    "export": "exports.trajectories",
+    "smooth": "trajectories.smooth",
+    "gait": "gait_analysis.gait",
+    "export": "exports.export",
     "deidentify": "exports.deidentify",
     "loop": "rounds.loop",
     "loop_state": "rounds.standing",
@@ -67,7 +71,8 @@ _CLASSES = {
     "WeightsError": "errors",
     "Evaluation": "evaluation.result",
     "DeidentifySummary": "exports.deidentify",
-    "ExportSummary": "exports.trajectories",
+    "ExportSummary": "exports.export",
+    "GaitSummary": "gait_analysis.gait",
     "ImportSummary": "review.labels_import",
     "LoadSummary": "videos.load",
     "LoopState": "rounds.standing",
@@ -76,6 +81,7 @@ _CLASSES = {
     "PullSummary": "review.pull_summary",
     "PushSummary": "review.push",
     "RunStatus": "review.status",
+    "SmoothSummary": "trajectories.smooth",
     "TrainSummary": "training.train",
 }
 """The module of each public class: what verbs return, and what they raise."""
@@ -85,6 +91,7 @@ __all__ = [
     "DeidentifySummary",
     "Evaluation",
     "ExportSummary",
+    "GaitSummary",
     "ImportSummary",
     "LegposeError",
     "LoadSummary",
@@ -97,6 +104,7 @@ __all__ = [
     "PullSummary",
     "PushSummary",
     "RunStatus",
+    "SmoothSummary",
     "TrainSummary",
     "TrainingError",
     "WeightsError",
@@ -104,6 +112,7 @@ __all__ = [
     "evaluate",
     "export",
     "extract_frames",
+    "gait",
     "import_labels",
     "load",
     "loop",
@@ -112,6 +121,7 @@ __all__ = [
     "pull",
     "push",
     "select",
+    "smooth",
     "status",
     "train",
 ]

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from fiftyone_legpose.commands import learning, looking, reviewing, setup
+from fiftyone_legpose.commands import learning, looking, reviewing, setup, walking
 from fiftyone_legpose.errors import LegposeError, file_trouble
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (looking, reviewing, learning, setup):
+for group in (looking, reviewing, learning, walking, setup):
     app.add_typer(group.app)
 
 

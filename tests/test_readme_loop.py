@@ -83,6 +83,8 @@ def test_the_loop_in_the_shell(videos, dataset_name, cvat_server, monkeypatch, t
     compared = twice("evaluate", dataset_name, *weights, "--imgsz", 64, "--report", report)
     assert "round1" in compared
     assert (report / "report.html").stat().st_size > 100_000
+    assert "clean paths in legpose_smooth" in twice("smooth", dataset_name)
+    assert "strides in" in twice("gait", dataset_name, "--leg-length-m", 0.84)
     exported = twice("export", dataset_name, tmp_path / "gait.csv")
     assert "6 frames looked at by a person" in exported
     assert "true" in (tmp_path / "gait.csv").read_text()

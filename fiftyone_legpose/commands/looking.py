@@ -144,21 +144,36 @@ def app_command(
 @verb_options(
     "export",
     format=Annotated[
-        str | None, typer.Option(help="csv, parquet or coco; by default by the file's name.")
+        str | None,
+        typer.Option(
+            help="csv, parquet, coco, wide, events, strides, parameters, cycles, dlc, trc, mot or "
+            "c3d; by default by the file's name."
+        ),
     ],
     field=Annotated[str, typer.Option(help="The predictions.")],
     gt_field=Annotated[str, typer.Option(help="The corrections.")],
+    smooth_field=Annotated[str, typer.Option(help="The clean paths.")],
 )
 def export_command(
     dataset: DatasetName,
-    path: Annotated[Path, typer.Argument(help="File to write: .csv, .parquet or .json.")],
+    path: Annotated[Path, typer.Argument(help="File to write; its ending is the format.")],
     view: ViewName = None,
     **options: Any,
 ) -> None:
-    """Write trajectories: one row for each frame, person and keypoint."""
-    from fiftyone_legpose.exports.trajectories import export
+    """Write trajectories, gait tables or motion files, by the file's ending.
+
+    .csv, .parquet: one row for each frame, person and keypoint. .wide.csv: one row for each frame
+    and person. .json: COCO keypoints. .events.csv, .strides.csv, .parameters.csv, .cycles.csv: what
+    gait found. .dlc.csv, .trc, .mot, .c3d: one person's motion each.
+    """
+    from fiftyone_legpose.exports.export import export
 
     summary = export(open_collection(dataset, view), path, **options)
+    if not summary.frames:
+        for file in summary.files:
+            say(f"written  {file}")
+        say(f"{summary.rows} rows.")
+        return
     say(
         f"{summary.rows} rows in {summary.path}: {summary.frames} frames with somebody on them, "
         f"{summary.corrected_frames} frames looked at by a person."

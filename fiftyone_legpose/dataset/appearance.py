@@ -11,6 +11,7 @@ from fiftyone_legpose.dataset import fields, frame_review
 
 PREDICTION_COLOR: Final = "#ffd60a"
 CORRECTION_COLOR: Final = "#34c759"
+SMOOTH_COLOR: Final = "#5ac8fa"
 _QUIET_COLOR: Final = "#8e8e93"
 _REVIEW_COLOR: Final = "#bf5af2"
 
@@ -24,6 +25,7 @@ what each push has shown to the reviewer."""
 _COLORS: Final = {
     fields.PREDICTIONS: PREDICTION_COLOR,
     fields.GROUND_TRUTH: CORRECTION_COLOR,
+    fields.SMOOTH: SMOOTH_COLOR,
     fields.REVIEW: _REVIEW_COLOR,
     fields.BOXES: _QUIET_COLOR,
 }
@@ -42,6 +44,13 @@ _DESCRIPTIONS: Final = {
         "Keypoints that a person corrected. Nothing: nobody has looked at the frame; without "
         "anyone in it: confirmed to show nobody"
     ),
+    fields.SMOOTH: (
+        "Clean path of each point over time; its source is predicted, corrected, filled or missing"
+    ),
+    fields.EVENTS: (
+        "Stance and swing of each foot; move, add or delete them, then run gait again: yours win"
+    ),
+    fields.GAIT: "Parameters of the gait of who walks most; what is not known is empty",
     fields.REVIEW: (
         "Where the frame stands: scored, selected, out (with the reviewer), corrected or empty; "
         "score from 0 to 1 and the reasons for it"

@@ -11,6 +11,19 @@ BOXES_SUFFIX: Final = "_boxes"
 BOXES: Final = PREDICTIONS + BOXES_SUFFIX
 """Frame (or image) field of predicted `fo.Detections`, linked to the keypoints by `fo.Instance`."""
 
+SMOOTH: Final = "legpose_smooth"
+"""Frame field of clean paths as `fo.Keypoints`; only smooth writes it."""
+
+EVENTS: Final = "legpose_gait_events"
+"""Field of a video's stance and swing phases as `fo.TemporalDetections`; gait writes it, and a
+person may edit it."""
+
+GAIT: Final = "legpose_gait"
+"""Field of a video with the parameters of its gait, for the sidebar."""
+
+GAIT_DETAILS: Final = "legpose_gait_details"
+"""Field of a video with all that gait found, as a dictionary; see `gait_analysis.record`."""
+
 REVIEW: Final = "legpose_review"
 """Frame (or image) field with the review score, its reasons and the state below."""
 

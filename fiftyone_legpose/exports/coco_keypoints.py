@@ -15,7 +15,9 @@ import numpy as np
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset.file_names import file_names
 from fiftyone_legpose.dataset.pose_table import PoseTable
+from fiftyone_legpose.exports.trajectories import Written, batches, read_legs
 from fiftyone_legpose.files import write_whole
+from fiftyone_legpose.progress import Report
 
 _CATEGORY = {
     "id": 1,
@@ -94,3 +96,44 @@ def _annotation(table: PoseTable, pose: int) -> dict[str, Any]:
     if table.track[pose] >= 0:
         values["track_id"] = int(table.track[pose])
     return values
+
+
+def write_coco(
+    view: Any, target: Path, field: str | None, gt_field: str | None, report: Report
+) -> Written:
+    """Write each frame with what is known of it best.
+
+    Parameters
+    ----------
+    view
+        Videos or images.
+    target
+        The file.
+    field, gt_field
+        Predictions and corrections; None where there are none.
+    report
+        Called with the progress.
+
+    Returns
+    -------
+    Written
+        Its rows are persons.
+    """
+    file, persons, on_frames, corrected = CocoFile(view), 0, 0, 0
+    parts = list(batches(view))
+    for number, batch in enumerate(parts):
+        report(number, len(parts), "")
+        fixed = read_legs(batch, gt_field) if gt_field else None
+        done = np.flatnonzero(fixed.looked_at) if fixed else np.array([], int)
+        if fixed:
+            persons += file.add(fixed, done.tolist(), corrected=True)
+            on_frames += len(np.unique(fixed.pose_frame))
+        if field:
+            predicted = read_legs(batch, field)
+            rest = np.setdiff1d(np.flatnonzero(predicted.looked_at), done)
+            persons += file.add(predicted, rest.tolist(), corrected=False)
+            on_frames += len(np.intersect1d(predicted.pose_frame, rest))
+        corrected += len(done)
+    file.write(target)
+    report(len(parts), len(parts), f"{persons} persons")
+    return Written(persons, on_frames, corrected)

@@ -10,15 +10,28 @@ from fiftyone_legpose.operators.forms import handover_folder, keypoints_choice
 from fiftyone_legpose.operators.verb import Verb
 from fiftyone_legpose.progress import Report
 
-ENDINGS = {"csv": "csv", "parquet": "parquet", "coco": "json"}
+FORMATS = {
+    "csv": "CSV: opens in any spreadsheet",
+    "parquet": "Parquet: small and fast, for Python and R",
+    "coco": "COCO keypoints (JSON), for other pose tools",
+    "wide": "Wide CSV: clean paths, one row for each frame and person",
+    "events": "Gait events: contacts and toe-offs, as CSV",
+    "strides": "Strides: one row each, as CSV",
+    "parameters": "Gait parameters: means and variability, as CSV",
+    "cycles": "Angles over the gait cycle, as CSV",
+    "dlc": "DeepLabCut's CSV, which movement and SLEAP's tools read too",
+    "trc": "TRC: markers, for OpenSim and Pose2Sim",
+    "mot": "MOT: joint angles, for OpenSim",
+    "c3d": "C3D: markers with gait events, for Visual3D and Mokka",
+}
 
 
 class Export(Verb):
-    """Write trajectories for gait analysis."""
+    """Write trajectories, gait tables and motion files."""
 
     verb = "export"
     title = "Export trajectories"
-    description = "One row a frame, person and keypoint, as CSV or Parquet"
+    description = "Keypoints over time, what gait found, or motion files for other programs"
     submit = "Export"
     icon = "table_view"
     place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
@@ -26,38 +39,37 @@ class Export(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add the file."""
-        kind = ENDINGS[ctx.params.get("format") or "csv"]
-        inputs.enum(
-            "format",
-            list(ENDINGS),
-            default="csv",
-            label="Format",
-            view=types.RadioGroup(
-                choices=[
-                    types.Choice("csv", label="CSV: opens in any spreadsheet"),
-                    types.Choice("parquet", label="Parquet: small and fast, for Python and R"),
-                    types.Choice("coco", label="COCO keypoints (JSON), for other pose tools"),
-                ]
-            ),
-        )
+        kind = ctx.params.get("format") or "csv"
+        choices = types.RadioGroup()
+        for name, label in FORMATS.items():
+            choices.add_choice(name, label=label)
+        inputs.enum("format", choices.values(), default="csv", label="Format", view=choices)
         path = inputs.str(
             "path",
-            default=str(handover_folder() / f"{ctx.dataset_name}.{kind}"),
+            default=str(handover_folder() / f"{ctx.dataset_name}{_ending(kind)}"),
             label="File",
             description="On the machine that runs FiftyOne; replaced where it is there",
         )
-        ending = Path(ctx.params.get("path") or "").suffix.lower()
-        if ending.removeprefix(".") in ENDINGS.values() and ending != f".{kind}":
+        given = ctx.params.get("path")
+        if given and not given.lower().endswith(_ending(kind)):
             path.invalid = True
-            path.error_message = f"Let the name end in .{kind}, or take the other format"
+            path.error_message = f"Let the name end in {_ending(kind)}, or take the other format"
         keypoints_choice(ctx, inputs, "field", label="Predictions")
         keypoints_choice(
             ctx, inputs, "gt_field", label="Corrections", default=self.default("gt_field")
         )
+        if ctx.dataset.media_type == "video":
+            keypoints_choice(
+                ctx,
+                inputs,
+                "smooth_field",
+                label="Clean paths",
+                default=self.default("smooth_field"),
+            )
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Export."""
-        from fiftyone_legpose.exports.trajectories import export
+        from fiftyone_legpose.exports.export import export
 
         summary = export(
             ctx.target_view(),
@@ -65,13 +77,18 @@ class Export(Verb):
             format=options["format"],
             field=options["field"],
             gt_field=options["gt_field"],
+            smooth_field=options.get("smooth_field") or self.default("smooth_field"),
             progress=report,
         )
-        return Outcome(
-            f"Written to {summary.path}.",
-            {
-                "Rows": summary.rows,
-                "Frames with somebody": summary.frames,
-                "Frames that a person has looked at": summary.corrected_frames,
-            },
-        )
+        facts = {"Rows": summary.rows}
+        if summary.frames:
+            facts["Frames with somebody"] = summary.frames
+            facts["Frames that a person has looked at"] = summary.corrected_frames
+        more = [str(file) for file in summary.files[1:]]
+        return Outcome(f"Written to {summary.path}.", facts, more)
+
+
+def _ending(kind: str) -> str:
+    from fiftyone_legpose.exports.export import ENDINGS
+
+    return next(ending for ending, name in ENDINGS.items() if name == kind)

@@ -7,7 +7,7 @@ import pytest
 
 import fiftyone_legpose
 from cvat_bridge.errors import CvatError
-from fiftyone_legpose.commands import learning, looking, reviewing
+from fiftyone_legpose.commands import learning, looking, reviewing, walking
 from fiftyone_legpose.errors import DatasetError, LegposeError
 from fiftyone_legpose.operators import OPERATORS
 from fiftyone_legpose.verb_defaults import default_of
@@ -30,6 +30,8 @@ COMMANDS = {
     "import_labels": reviewing.import_labels_command,
     "train": learning.train_command,
     "evaluate": learning.evaluate_command,
+    "smooth": walking.smooth_command,
+    "gait": walking.gait_command,
     "loop": learning.loop_command,
 }
 
@@ -82,6 +84,9 @@ CHOSEN_BY_THE_FORM = {
     "loop": {"rounds", "count", "handover"},
     # None means the default version, which the form names, and what was predicted with before.
     "predict": {"weights", "track", "repair_swaps"},
+    "smooth": set(),
+    # The form has a word for the verb's None.
+    "gait": {"method"},
 }
 
 

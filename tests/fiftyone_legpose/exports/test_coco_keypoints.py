@@ -9,7 +9,7 @@ from faster_coco_eval import COCO
 from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, keypoint_labels
 from fiftyone_legpose.errors import DatasetError
-from fiftyone_legpose.exports.trajectories import export
+from fiftyone_legpose.exports.export import export
 from fiftyone_legpose.review.labels_import import import_labels
 from tests.fiftyone_legpose import reviewing
 from tests.fiftyone_legpose.reviewing import SIZE, frame_ids, people

@@ -13,7 +13,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.exports import trajectories
-from fiftyone_legpose.exports.trajectories import export
+from fiftyone_legpose.exports.export import export
 from tests.fiftyone_legpose.walking import SIZE, walk
 
 FRAMES = 5
@@ -83,6 +83,9 @@ def test_a_predicted_row_says_where_and_when(videos, tmp_path):
         "confidence": "0.75",
         "visibility": "2",
         "corrected": "false",
+        "source": "predicted",
+        "x_smooth_px": "",
+        "y_smooth_px": "",
     }
 
 
@@ -184,7 +187,7 @@ def test_a_playable_copy_bears_the_name_of_its_original(videos, tmp_path):
 
 
 def test_an_unknown_format_is_refused(videos, tmp_path):
-    with pytest.raises(DatasetError, match="'yolo-pose': take csv or parquet"):
+    with pytest.raises(DatasetError, match="'yolo-pose': take one of csv, parquet, "):
         export(videos, tmp_path / "legs.zip", format="yolo-pose")
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""DeepLabCut's CSV of one animal, which movement, sleap-io, Lightning Pose and napari read too.
+"""DeepLabCut's CSV of what it finds of one animal, which movement and Lightning Pose read too.
 
 Three header lines: ``scorer`` (the same word over all columns), ``bodyparts`` (each keypoint over
 three columns) and ``coords`` (``x``, ``y``, ``likelihood``); then one line for each frame that

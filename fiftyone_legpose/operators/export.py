@@ -19,7 +19,7 @@ FORMATS = {
     "strides": "Strides: one row each, as CSV",
     "parameters": "Gait parameters: means and variability, as CSV",
     "cycles": "Angles over the gait cycle, as CSV",
-    "dlc": "DeepLabCut's CSV, which movement and SLEAP's tools read too",
+    "dlc": "DeepLabCut's CSV, which movement and Lightning Pose read too",
     "trc": "TRC: markers, for OpenSim and Pose2Sim",
     "mot": "MOT: joint angles, for OpenSim",
     "c3d": "C3D: markers with gait events, for Visual3D and Mokka",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_whole
 from fiftyone_legpose.dataset.frames import has_value, is_video, source_dataset, values
 from fiftyone_legpose.dataset.frames import path as frame_path
@@ -77,6 +78,7 @@ class ExportSummary:
     files: tuple[Path, ...]
 
 
+@takes_name("dataset_or_view")
 def export(
     dataset_or_view: Any,
     path: str | Path,

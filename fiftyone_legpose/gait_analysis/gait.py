@@ -11,6 +11,7 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import source_dataset
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
@@ -45,6 +46,7 @@ class GaitSummary:
     """What makes numbers doubtful, by file path of the video."""
 
 
+@takes_name("dataset_or_view")
 @waits_its_turn("dataset_or_view")
 def gait(
     dataset_or_view: Any,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fiftyone_legpose.dataset import fields
+from fiftyone_legpose.dataset.by_name import takes_name
 from fiftyone_legpose.dataset.checks import check_whole
 from fiftyone_legpose.dataset.frames import frame_ids, source_dataset
 from fiftyone_legpose.dataset.writing_lock import waits_its_turn
@@ -36,6 +37,7 @@ class SmoothSummary:
     """Points by where they came from: predicted, corrected, filled, missing."""
 
 
+@takes_name("dataset_or_view")
 @waits_its_turn("dataset_or_view")
 def smooth(
     dataset_or_view: Any,

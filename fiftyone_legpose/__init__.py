@@ -8,6 +8,7 @@ libraries behind them.
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
+from fiftyone_legpose import former_places
 from fiftyone_legpose.cvat.announce import announce_backend
 from fiftyone_legpose.zoo import announce
 
@@ -142,3 +143,4 @@ def __dir__() -> list[str]:
 
 announce()
 announce_backend()
+former_places.install()

@@ -33,7 +33,7 @@ LEVELS = (
 )
 """Folders and files of `fiftyone_legpose`, the lowest first; a room may know those below it."""
 
-FORMER_PLACES = {"annotation_backend", "annotation_results", "yolo_pose_dataset"}
+FORMER_PLACES = {"former_places", "annotation_backend", "annotation_results", "yolo_pose_dataset"}
 """Modules that only hand on what has moved, because datasets and scripts name them."""
 
 HIGHEST = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -175,8 +175,9 @@ def find_format(target: Path, given: str | None) -> Format:
             )
         table_as_csv = of_name == "csv" and given in (*TABLES, "wide", "dlc")
         if of_name not in (None, given) and not table_as_csv:
+            [ending] = [ending for ending, kind in ENDINGS.items() if kind == given]
             raise DatasetError(
-                f"{target.name} would hold {given}: name it {target.stem}.{given}, or take the "
+                f"{target.name} would hold {given}: name it {target.stem}{ending}, or take the "
                 f"format {of_name}"
             )
         return given  # type: ignore[return-value]

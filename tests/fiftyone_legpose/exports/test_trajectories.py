@@ -192,9 +192,9 @@ def test_an_unknown_format_is_refused(videos, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["legs.trc", "legs.xyz", "legs.CSV.bak"])
+@pytest.mark.parametrize("name", ["legs.xls", "legs.xyz", "legs.CSV.bak"])
 def test_an_unknown_ending_is_refused(videos, tmp_path, name):
-    with pytest.raises(DatasetError, match="take csv or parquet, by the end of"):
+    with pytest.raises(DatasetError, match=r"end it in one of \.events\.csv, "):
         export(videos, tmp_path / name)
     assert not list(tmp_path.glob("legs*"))
 

@@ -50,6 +50,21 @@ def default_of(verb: str, option: str) -> Any:
     return _value(node, home)
 
 
+def options_of(verb: str) -> set[str]:
+    """Name the options in a verb's signature, with those behind ``**inference`` and ``**account``.
+
+    Parameters
+    ----------
+    verb
+        Name of a function that `fiftyone_legpose` gives.
+    """
+    arguments = _function(f"fiftyone_legpose.{HOMES[verb]}", verb).args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    behind = {"inference": set(OPTIONS), "account": set(Account.__annotations__)}
+    further = arguments.kwarg.arg if arguments.kwarg is not None else ""
+    return {argument.arg for argument in named} | behind.get(further, set())
+
+
 @cache
 def _source(module: str) -> ast.Module:
     spec = find_spec(module)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from inspect import signature
 from typing import Any
 
 import fiftyone as fo
@@ -10,7 +9,6 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.types import RiskLevel
 
-import fiftyone_legpose
 from fiftyone_legpose import jobs
 from fiftyone_legpose.dataset.appearance import dress
 from fiftyone_legpose.dataset.fields import GROUND_TRUTH, PREDICTIONS
@@ -19,7 +17,7 @@ from fiftyone_legpose.jobs import Outcome
 from fiftyone_legpose.operators.forms import as_path, refuse_wrong_values
 from fiftyone_legpose.operators.running import is_app, run
 from fiftyone_legpose.progress import Report
-from fiftyone_legpose.verb_defaults import default_of
+from fiftyone_legpose.verb_defaults import default_of, options_of
 
 
 class Verb(foo.Operator):
@@ -150,8 +148,7 @@ class Verb(foo.Operator):
 
     def _refuse_unknown(self, given: Iterable[str], inputs: types.Object) -> None:
         """Refuse names that a script has mistyped; they would count as not given."""
-        verb = signature(getattr(fiftyone_legpose, self.verb))
-        known = {*verb.parameters, *inputs.properties, *self.paths, "more"}
+        known = {*options_of(self.verb), *inputs.properties, *self.paths, "more"}
         for name in given:
             if name not in known:
                 near = get_close_matches(name, known, n=1)

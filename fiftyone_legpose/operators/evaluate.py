@@ -50,15 +50,18 @@ class Evaluate(Verb):
 
     def form(self, ctx: Any, inputs: types.Object) -> None:
         """Add what to compare."""
+        from fiftyone_legpose.rounds.standing import versions_to_compare
+
         if not is_labelled(ctx):
             refuse(inputs, "No frame is corrected yet: select, push, pull first.")
+        compared = versions_to_compare(ctx.dataset)
         inputs.bool(
             "stored",
-            default=True,
+            default=not compared,
             label="The stored predictions",
             description="What the reviewers corrected",
         )
-        _versions(inputs)
+        _versions(inputs, compared)
         if not more(ctx, inputs):
             return
         inputs.float(
@@ -125,14 +128,14 @@ class Evaluate(Verb):
         )
 
 
-def _versions(inputs: types.Object) -> None:
+def _versions(inputs: types.Object, compared: set[str]) -> None:
     from fiftyone_legpose.zoo import registry
 
     current = registry.current_version()
     for version in registry.list_versions():
         inputs.bool(
             _switch(version.name),
-            default=False,
+            default=version.name in compared,
             label=f"Weights {version_label(version, current)}",
         )
 

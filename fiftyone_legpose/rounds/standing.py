@@ -73,7 +73,7 @@ def read_standing(dataset: fo.Dataset) -> Standing:
     collection = raw(dataset)
     rows = list(collection.aggregate(_COUNTS)) if collection is not None else []
     states: Mapping[str | None, int] = {row["_id"]: row["frames"] for row in rows}
-    trained = [one for one in registry.list_versions() if one.dataset == dataset.name]
+    trained = _trained(dataset)
     newest = trained[-1].name if trained else None
     return Standing(
         media="video" if is_video(dataset) else "image",
@@ -91,6 +91,18 @@ def read_standing(dataset: fo.Dataset) -> Standing:
         evaluations=len(dataset.list_runs(method=EVALUATION_METHOD)),
         verdict=None if newest is None else read_verdict(dataset, newest),
     )
+
+
+def versions_to_compare(dataset: fo.Dataset) -> set[str]:
+    """Name the version trained last and the one in use, where no evaluation compares them yet."""
+    trained, current = _trained(dataset), registry.current_version()
+    if not trained or trained[-1].name == current or read_verdict(dataset, trained[-1].name):
+        return set()
+    return {trained[-1].name, current}
+
+
+def _trained(dataset: fo.Dataset) -> list[Version]:
+    return [version for version in registry.list_versions() if version.dataset == dataset.name]
 
 
 def _count_unlearned(dataset: fo.Dataset, trained: list[Version]) -> int:

@@ -104,9 +104,6 @@ def test_pictures(clinic, home, sample_clip, sample_labels):
         progress=False,
     )
     app.press("Evaluate")
-    app.switch("The stored predictions")
-    app.switch(f"Weights {SHIPPED} (came with the plugin), in use")
-    app.switch("Weights round1")
     keep(app, "evaluate", app.form_window("Evaluate"))
     app.submit("Evaluate", within_s=600)
     app.panel.locator(".js-plotly-plot .bars").first.wait_for()

@@ -14,7 +14,7 @@ from fiftyone_legpose.rounds.verdict import Verdict
 from fiftyone_legpose.zoo import registry
 from fiftyone_legpose.zoo.registry import SHIPPED, Version
 from tests.fiftyone_legpose import reviewing
-from tests.fiftyone_legpose.plugin_fixtures import app_context
+from tests.fiftyone_legpose.plugin_fixtures import app_context, operator
 
 BETTER = Verdict("round1", SHIPPED, "better", 6)
 WORSE = replace(BETTER, outcome="worse")
@@ -172,6 +172,21 @@ def test_the_verdict_is_the_newest_versions(video, tmp_path, order, said, outcom
     verdict = read_standing(video).verdict
     assert (verdict.version, verdict.other, verdict.outcome) == ("round1", SHIPPED, outcome)
     assert sentence in (None, str(verdict))
+
+
+def test_the_form_proposes_to_compare_new_weights_with_those_in_use(video, tmp_path):
+    def proposed() -> set[str]:
+        form = operator("evaluate").resolve_input(app_context(video, "evaluate")).type
+        names = ("stored", "weights_1", "weights_round1")
+        return {name for name in names if name in form.properties and form.properties[name].default}
+
+    assert proposed() == {"stored"}
+    train(video, "round1", tmp_path)
+    assert proposed() == {"weights_1", "weights_round1"}
+    predict(video, "eval_1", SHIPPED)
+    predict(video, "eval_round1", "round1")
+    compare(video, "eval_1", "eval_round1", verdict="worse")
+    assert proposed() == {"stored"}
 
 
 def test_predictions_made_in_different_ways_give_no_verdict(video, tmp_path):

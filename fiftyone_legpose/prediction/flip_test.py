@@ -53,14 +53,14 @@ def merge(plain: "RawPoses", mirrored: "RawPoses", *, conf: float) -> "RawPoses"
     human pose estimation". That average is of heat maps, of which ours has none.
     """
     rows, columns, agree = _pairs(plain, mirrored)
-    pairs = _mean(_pick(plain, rows), _pick(mirrored, columns), agree)
+    pairs = _mean(pick(plain, rows), pick(mirrored, columns), agree)
     alone = [
-        _pick(raw, np.setdiff1d(np.arange(len(raw.scores)), paired))
+        pick(raw, np.setdiff1d(np.arange(len(raw.scores)), paired))
         for raw, paired in ((plain, rows), (mirrored, columns))
     ]
     merged = join(pairs, *(replace(raw, scores=raw.scores / 2) for raw in alone))
     order = np.argsort(-merged.scores, kind="stable")
-    return _pick(merged, order[merged.scores[order] >= conf])
+    return pick(merged, order[merged.scores[order] >= conf])
 
 
 def _pairs(plain: "RawPoses", mirrored: "RawPoses") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,7 +101,8 @@ def _weighted(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.average(values, axis=0, weights=weight)
 
 
-def _pick(raw: "RawPoses", persons: np.ndarray) -> "RawPoses":
+def pick(raw: "RawPoses", persons: np.ndarray | list[int]) -> "RawPoses":
+    """Keep some of the persons of an answer, in this order."""
     return replace(
         raw,
         boxes=raw.boxes[persons],

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fiftyone_legpose import legs
+
 
 @dataclass(frozen=True)
 class RawPoses:
@@ -19,6 +21,13 @@ class RawPoses:
     """(N, K), or None from weights without a confidence a point."""
 
 
+def nobody() -> RawPoses:
+    """Make the answer of a frame in which nobody is found."""
+    count = len(legs.KEYPOINTS)
+    empty = np.zeros((0, count))
+    return RawPoses(np.zeros((0, 4)), np.zeros(0), np.zeros((0, count, 2)), empty)
+
+
 @dataclass(frozen=True)
 class PreparedFrame:
     """A frame scaled and padded for the model; small, so that many can wait in memory."""
@@ -27,3 +36,16 @@ class PreparedFrame:
     """(H, W, 3) of uint8, BGR, sides multiples of the model's stride."""
     shape: tuple[int, int]
     """Height and width of the original frame in px."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as it was decoded, to be looked at in more than one way."""
+
+    picture: np.ndarray
+    """(H, W, 3) of uint8, BGR."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.picture.shape[0], self.picture.shape[1]

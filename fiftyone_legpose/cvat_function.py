@@ -44,15 +44,16 @@ def create(
         For tasks with the label ``legs`` (`legs.SKELETON`). No point is marked occluded, as by
         push: that a model is unsure of one does not say that it is hidden.
     """
+    from fiftyone_legpose.prediction.looking import Looker
     from fiftyone_legpose.prediction.runtimes import PoseModel
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, version=version, trust=trust)
-    model = PoseModel(found, Inference(**inference))
+    looker = Looker(PoseModel(found, Inference(**inference)))
 
     def predict(image: "PIL.Image.Image") -> list[Pose]:
         bgr = np.ascontiguousarray(np.asarray(image)[..., ::-1])
-        (raw,) = model.infer([model.prepare(bgr)])
+        (raw,) = looker.look([bgr])
         return [
             Pose(
                 points=points,

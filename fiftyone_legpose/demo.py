@@ -46,7 +46,7 @@ def run_demo(out: Path, *, open_app: bool) -> None:
         dataset = load_clip(clip)
     # Named by the dataset: the file of one that was deleted may be with a reviewer.
     handover = out / f"{handover_name(dataset, KEY)}.zip"
-    summary = predict(dataset, voting=True, save_video=out)
+    summary = predict(dataset, save_video=out)
     if dataset.has_annotation_run(KEY):
         # What was selected since is for another round.
         push(dataset.load_annotation_view(KEY), KEY, backup=handover)

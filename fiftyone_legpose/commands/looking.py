@@ -101,7 +101,7 @@ def predict_command(
 
     Settings that are not typed are those that the dataset was predicted with.
     """
-    from fiftyone_legpose.prediction.predict import describe, predict
+    from fiftyone_legpose.prediction.predict import describe, predict, warnings
 
     summary = predict(open_collection(dataset, view), **typed(context, options))
     for item in summary.failures:
@@ -109,6 +109,8 @@ def predict_command(
     for path in summary.videos_saved:
         say(f"saved    {path}")
     say(describe(summary))
+    for warning in warnings(summary):
+        say(warning, fg="yellow")
     say(f"Next: legpose select {dataset} --count 50, or look: legpose app {dataset}")
     if summary.failures and not summary.frames and not summary.skipped:
         raise typer.Exit(1)

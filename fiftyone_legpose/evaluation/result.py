@@ -11,7 +11,7 @@ import fiftyone as fo
 from fiftyone_legpose.errors import DatasetError
 from fiftyone_legpose.evaluation.intervals import Change, Estimate
 from fiftyone_legpose.files import write_whole
-from fiftyone_legpose.prediction.inference import SWITCHES, words
+from fiftyone_legpose.prediction.inference import OPTIONS, SWITCHES, words
 
 METHOD = "legpose-evaluate"
 """What the custom runs of evaluations say in ``config.method``."""
@@ -76,15 +76,16 @@ class Evaluation:
                 f"{known} of the frames show subjects or videos that weights were trained on, "
                 "which flatters those."
             )
-        for switch in map(words, sorted(SWITCHES)):
+        for name in sorted(SWITCHES):
+            switch, usual = words(name), OPTIONS[name].default
             way, made = switch.way, self.settings.get(switch.evaluated, [])
-            others = [name for name in self.names if name not in made]
+            others = [each for each in self.names if each not in made]
             if made and others:
                 told.append(
                     f"{', '.join(made)}: predicted with {way}; {', '.join(others)}: without. "
                     f"A part of the difference is due to {way}."
                 )
-            elif made:
+            elif made and not usual:
                 told.append(f"All predictions were made with {way}.")
         return told
 

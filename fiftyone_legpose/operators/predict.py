@@ -85,7 +85,7 @@ class Predict(Verb):
 
     def call(self, ctx: Any, options: dict[str, Any], report: Report | None) -> Outcome:
         """Predict."""
-        from fiftyone_legpose.prediction.predict import describe, predict
+        from fiftyone_legpose.prediction.predict import describe, predict, warnings
 
         given = {name: options[name] for name in TAKEN if name in options}
         given["weights"] = given_path(options, "checkpoint") or given.get("weights")
@@ -103,7 +103,8 @@ class Predict(Verb):
         }
         if summary.mean_confidence is not None:
             facts["Mean keypoint confidence"] = f"{summary.mean_confidence:.2f}"
-        notes = [f"Failed: {item['path']}: {item['reason']}" for item in summary.failures]
+        notes = warnings(summary)
+        notes += [f"Failed: {item['path']}: {item['reason']}" for item in summary.failures]
         notes += [f"Annotated video: {path}" for path in summary.videos_saved]
         notes.append("Next: **Select** the frames that a person should correct.")
         return Outcome(describe(summary), facts, notes)

@@ -10,6 +10,8 @@ from dataclasses import Field, dataclass, field, fields
 from functools import wraps
 from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, get_args
 
+from fiftyone_legpose.errors import DatasetError
+
 Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
 
 _P = ParamSpec("_P")
@@ -44,7 +46,12 @@ class Inference:
     conf
         Lowest box confidence of a person, 0 to 1.
     imgsz
-        Longer side of the model's input in px; None is the size the weights were trained at.
+        Longer side of the model's input in px; None is the size the weights were trained at, and
+        looks again, closer, at people who are too small for it. A number is one look of that size.
+    close_look
+        Look for people at several input sizes, and again at each one who is too small for the
+        trained one, in a cutting of the frame (`looking.Looker`). Where people are large already,
+        one look is enough. Off with `imgsz`.
     voting
         Average everything that the network says of a person (`voting.vote`), of which it otherwise
         keeps the surest alone, as ultralytics does: better points, and a confidence that tells
@@ -54,6 +61,9 @@ class Inference:
         Look at every frame mirrored too and average both (`flip_test.merge`): better points and
         confidence for twice the network's time. `conf` is then that of the mean, in which somebody
         who is found in one picture alone counts half.
+    plain
+        Answer what ultralytics answers: one look, of which nothing is averaged. It turns
+        `close_look` and `voting` off.
     backend
         Runtime of the model; ``auto`` takes TensorRT or torch on a GPU, and OpenVINO, ONNX or torch
         on a CPU, the first that is installed.
@@ -81,8 +91,20 @@ class Inference:
             )
         },
     )
+    close_look: bool = field(
+        default=True,
+        metadata={
+            "words": Words(
+                help="Look again, closer, at people who are small in the picture.",
+                label="Look closer at people who are small in the picture",
+                description="Costs nothing where people are large; off where a size is given",
+                way="a closer look",
+                evaluated="looked_closer",
+            )
+        },
+    )
     voting: bool = field(
-        default=False,
+        default=True,
         metadata={
             "words": Words(
                 help="Average all that the model says of a person: better.",
@@ -102,6 +124,16 @@ class Inference:
                 description="Better points and confidence, for twice the model's time",
                 way="the flip test",
                 evaluated="flip_tested",
+            )
+        },
+    )
+    plain: bool = field(
+        default=False,
+        metadata={
+            "words": Words(
+                help="Answer what ultralytics answers: one look, nothing averaged.",
+                label="Answer what ultralytics answers",
+                description="One look at each frame, of which nothing is averaged",
             )
         },
     )
@@ -126,6 +158,18 @@ class Inference:
         },
     )
 
+    def __post_init__(self) -> None:
+        """Turn off what cannot go together with what was asked."""
+        if self.plain and self.flip_test:
+            raise DatasetError(
+                "plain answers what ultralytics answers, which knows no flip test: leave out one "
+                "of plain and flip_test."
+            )
+        if self.plain:
+            object.__setattr__(self, "voting", False)
+        if self.plain or self.imgsz is not None:
+            object.__setattr__(self, "close_look", False)
+
     @classmethod
     def of_run(cls, run: Any) -> Self:
         """Take what a stored run of `predict` was asked; where it ran does not matter any more."""
@@ -146,8 +190,8 @@ class Inference:
 OPTIONS: Mapping[str, "Field[Any]"] = {option.name: option for option in fields(Inference)}
 """The fields of `Inference`, in the order in which front ends show them."""
 
-SWITCHES = tuple(name for name, option in OPTIONS.items() if isinstance(option.default, bool))
-"""Names of the options that are on or off."""
+SWITCHES = tuple(name for name, option in OPTIONS.items() if option.metadata["words"].way)
+"""Names of the options that are on or off, and are stored with what was predicted."""
 
 
 def words(name: str) -> Words:
@@ -159,8 +203,10 @@ def words(name: str) -> Words:
 class SwitchOptions(TypedDict, total=False):
     """Keywords of a verb that chooses the sizes and the weights itself."""
 
+    close_look: bool
     voting: bool
     flip_test: bool
+    plain: bool
 
 
 class NetworkOptions(SwitchOptions, total=False):

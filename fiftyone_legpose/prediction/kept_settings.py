@@ -98,14 +98,29 @@ def settle(
         tracker = track or None
     # Whoever wants no tracks any more wants nothing that looks at them.
     repair = (before.repair_swaps and tracker is not None) if repair_swaps is None else repair_swaps
-    settings = Settings(replace(before.inference, **inference), tracker, repair)
+    settings = Settings(
+        replace(before.inference, **_implied(before, inference), **inference), tracker, repair
+    )
     default = Settings()
+    # What follows from a size that was given is not kept for its own sake.
+    usual = replace(default.inference, imgsz=settings.inference.imgsz)
     kept = [
         name
         for name in OPTIONS
         if name not in inference
-        and getattr(settings.inference, name) != getattr(default.inference, name)
+        and getattr(settings.inference, name)
+        != getattr(default.inference if name == "imgsz" else usual, name)
     ]
     kept += ["track"] if track is None and settings.track != default.track else []
     kept += ["repair_swaps"] if repair_swaps is None and repair else []
     return settings, tuple(kept)
+
+
+def _implied(before: Settings, inference: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a call means by the options that it names, beyond them."""
+    implied = {}
+    if inference.get("plain") and before.inference.flip_test:
+        implied["flip_test"] = False
+    if before.inference.imgsz is not None and inference.get("imgsz", 0) is None:
+        implied["close_look"] = True
+    return {name: value for name, value in implied.items() if name not in inference}

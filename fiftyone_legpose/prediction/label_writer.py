@@ -13,7 +13,7 @@ from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import frame_documents
 from fiftyone_legpose.pose.geometry import leg_length
 from fiftyone_legpose.pose.side_swaps import find_swaps
-from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
+from fiftyone_legpose.prediction.raw_poses import Frame, PreparedFrame, RawPoses
 from fiftyone_legpose.prediction.tracking import PersonTracker
 
 # A write a few times a minute costs little and is what a crash can lose at most.
@@ -45,7 +45,11 @@ class LabelWriter:
         self.seconds = 0.0
 
     def add(
-        self, frame_id: str, frame: PreparedFrame, raw: RawPoses, track_ids: np.ndarray | None
+        self,
+        frame_id: str,
+        frame: PreparedFrame | Frame,
+        raw: RawPoses,
+        track_ids: np.ndarray | None,
     ) -> None:
         """Take what the model found in a frame."""
         height, width = frame.shape

@@ -21,6 +21,7 @@ from fiftyone_legpose.prediction.frames_to_predict import (
 from fiftyone_legpose.prediction.inference import InferenceOptions, takes_inference
 from fiftyone_legpose.prediction.kept_settings import Settings, settings_of, settle
 from fiftyone_legpose.prediction.runtimes import check_backend
+from fiftyone_legpose.prediction.seen import Seen
 from fiftyone_legpose.prediction.stored_runs import register_run, run_key, run_settings
 from fiftyone_legpose.prediction.streaming import LazyModel, Work, stream
 from fiftyone_legpose.prediction.tracking import Tracker
@@ -53,6 +54,8 @@ class PredictSummary:
     videos_saved: list[str] = field(default_factory=list)
     kept: tuple[str, ...] = ()
     """Settings that the call did not name, and that are those the field was predicted with."""
+    seen: Seen | None = None
+    """How many people, how large and how followed; None where nothing was left to do."""
 
 
 @takes_inference
@@ -197,7 +200,7 @@ def _check_settings(asked: Settings, every: int) -> None:
 
 
 def describe(summary: PredictSummary) -> str:
-    """Say in one line what `predict` did."""
+    """Say in one line what `predict` did and saw."""
     kept = f" Settings as before: {', '.join(summary.kept)}." if summary.kept else ""
     if not summary.frames and not summary.failures:
         done = f"{summary.skipped} frames were predicted before with these weights."
@@ -211,4 +214,12 @@ def describe(summary: PredictSummary) -> str:
         parts.append(f"{summary.skipped} frames were done before")
     if summary.failures:
         parts.append(f"{len(summary.failures)} files failed")
-    return "; ".join(parts) + "." + kept
+    told = "; ".join(parts) + "."
+    if summary.seen and summary.frames:
+        told += f" {summary.seen.describe()}"
+    return told + kept
+
+
+def warnings(summary: PredictSummary) -> list[str]:
+    """Say what kept `predict` from placing points well, and what helps."""
+    return summary.seen.warnings() if summary.seen and summary.frames else []

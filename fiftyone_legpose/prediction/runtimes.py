@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import groupby
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ from fiftyone_legpose.errors import MissingToolError, WeightsError
 from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE, merge
 from fiftyone_legpose.prediction.inference import Backend, Inference
 from fiftyone_legpose.prediction.networks import load_network
+from fiftyone_legpose.prediction.person_scale import TIMES
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.prediction.voting import VOTER_SHARE, vote
 from fiftyone_legpose.zoo.devices import find_device
@@ -48,7 +50,7 @@ class PoseModel:
     inference
         What it is asked, and on what it runs. `Inference.conf` may be another one later: assign
         a new value to the attribute `inference`. Voting changes nothing with weights that go
-        without NMS: they say once what they say of a person.
+        without NMS, which say once what they say of a person, nor with COCO's keypoints.
 
     Raises
     ------
@@ -75,40 +77,57 @@ class PoseModel:
         self._end2end = bool(yolo.model.end2end)
         self._keypoint_shape = keypoint_shape(yolo)
         self._is_coco = has_coco_keypoints(yolo)
-        if self._is_coco and (inference.voting or inference.flip_test):
+        if self._is_coco and inference.flip_test:
             raise WeightsError(
-                f"{weights.name} has no heels and feet, which voting and the flip test compare: "
-                "predict without them."
+                f"{weights.name} has no heels and feet, which the flip test compares: predict "
+                "without it."
             )
         self._class_count = len(yolo.names)
-        side = inference.imgsz or trained_imgsz(yolo)
+        self.side: int = inference.imgsz or trained_imgsz(yolo)
         # The rectangle that holds the picture, not a square: 1.7 times fewer pixels at 16:9.
         stride = int(max(yolo.model.stride))
-        self._letterbox = LetterBox((side, side), auto=True, stride=stride)
+        self._letterbox = cache(lambda side: LetterBox((side, side), auto=True, stride=stride))
+        # A TensorRT engine takes no input larger than the one that it was built for.
+        engine = self.backend == "tensorrt" and inference.close_look
+        side = self.side * (max(TIMES) if engine else 1)
         largest = self.batch * pictures
         self._start = load_network(weights, yolo, self.backend, self.device, side, largest)
 
-    def prepare(self, frame: np.ndarray) -> PreparedFrame:
-        """Scale and pad one BGR frame of shape (H, W, 3); safe to call from another thread."""
-        height, width = frame.shape[:2]
-        return PreparedFrame(self._letterbox(image=frame), (height, width))
+    def prepare(self, frame: np.ndarray, side: int | None = None) -> PreparedFrame:
+        """Scale and pad a frame for the network; safe to call from another thread.
 
-    def infer(self, frames: Sequence[PreparedFrame]) -> list[RawPoses]:
+        Parameters
+        ----------
+        frame
+            Shape (H, W, 3), BGR.
+        side
+            Longer side of the input in px, a multiple of 32; None is `side` of the model.
+        """
+        height, width = frame.shape[:2]
+        return PreparedFrame(self._letterbox(side or self.side)(image=frame), (height, width))
+
+    def infer(
+        self, frames: Sequence[PreparedFrame], asked: Inference | None = None
+    ) -> list[RawPoses]:
         """Find the persons in prepared frames.
 
         Parameters
         ----------
         frames
             From `prepare`; neighbours of one shape go through the model together.
+        asked
+            Instead of `inference`, of which `conf`, `voting` and `flip_test` count.
 
         Returns
         -------
         list of RawPoses
             One a frame, persons by falling confidence.
         """
-        return self.begin(frames)()
+        return self.begin(frames, asked)()
 
-    def begin(self, frames: Sequence[PreparedFrame]) -> Callable[[], list[RawPoses]]:
+    def begin(
+        self, frames: Sequence[PreparedFrame], asked: Inference | None = None
+    ) -> Callable[[], list[RawPoses]]:
         """Start the model on prepared frames; the result is what `infer` returns.
 
         OpenVINO works on while the caller goes on with something else, so that what Python does
@@ -116,51 +135,56 @@ class PoseModel:
 
         Parameters
         ----------
-        frames
-            From `prepare`.
+        frames, asked
+            As `infer` takes them.
 
         Returns
         -------
         callable
             Waits, and gives a list of RawPoses.
         """
+        asked = asked or self.inference
         groups = [list(g) for _, g in groupby(frames, key=lambda frame: frame.pixels.shape)]
-        first = self._begin(groups[0]) if groups else None
+        first = self._begin(groups[0], asked) if groups else None
 
         def finish() -> list[RawPoses]:
             found = first() if first else []
-            return found + [raw for group in groups[1:] for raw in self._begin(group)()]
+            return found + [raw for group in groups[1:] for raw in self._begin(group, asked)()]
 
         return finish
 
-    def _begin(self, frames: list[PreparedFrame]) -> Callable[[], list[RawPoses]]:
+    def _begin(self, frames: list[PreparedFrame], asked: Inference) -> Callable[[], list[RawPoses]]:
         import torch
 
         stacked = np.stack([frame.pixels for frame in frames])
         with torch.inference_mode():
             batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).contiguous()
             batch = batch.flip(1).float().div_(255)  # BGR to RGB, cheap once planes are dense
-            if self.inference.flip_test:
+            if asked.flip_test:
                 batch = torch.cat([batch, batch.flip(-1)])
             output = self._start(batch)
 
         def finish() -> list[RawPoses]:
             with torch.inference_mode():
-                found = self._find(output(), tuple(batch.shape[2:]), [f.shape for f in frames])
-            if not self.inference.flip_test:
+                inner = tuple(batch.shape[2:])
+                found = self._find(output(), inner, [f.shape for f in frames], asked)
+            if not asked.flip_test:
                 return found
             both = zip(found[: len(frames)], found[len(frames) :], strict=True)
-            return [merge(*pair, conf=self.inference.conf) for pair in both]
+            return [merge(*pair, conf=asked.conf) for pair in both]
 
         return finish
 
     def _find(
-        self, output: Any, inner: tuple[int, ...], shapes: list[tuple[int, int]]
+        self,
+        output: Any,
+        inner: tuple[int, ...],
+        shapes: list[tuple[int, int]],
+        asked: Inference,
     ) -> list[RawPoses]:
         """Find the persons in what the network puts out; with the flip test mirrored ones last."""
         from ultralytics.utils import nms
 
-        asked = self.inference
         conf = asked.conf * (CANDIDATE_SHARE if asked.flip_test else 1)
 
         def to_raw(found: Any) -> list[RawPoses]:
@@ -170,7 +194,7 @@ class PoseModel:
             ]
 
         # Weights that go without NMS answer once a person: there is nobody to vote.
-        voting = asked.voting and not self._end2end
+        voting = asked.voting and not self._end2end and not self._is_coco
         candidates = self._candidates(output, conf * VOTER_SHARE) if voting else []
         found = to_raw(
             nms.non_max_suppression(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import fiftyone as fo
 
 from fiftyone_legpose.dataset.frames import source_dataset, values
 from fiftyone_legpose.prediction.inference import Inference
+from fiftyone_legpose.prediction.person_scale import Plan
 from fiftyone_legpose.prediction.tracking import Tracker
 from fiftyone_legpose.zoo.weights import Weights
 
@@ -51,6 +53,19 @@ def register_run(
         **settings,
     )
     dataset.register_run(key, config)
+
+
+def stored_plan(dataset: fo.Dataset, key: str, sample_id: str) -> Plan | None:
+    """Read how a run looks at a video; None where it has not looked at it yet."""
+    looks = getattr(dataset.get_run_info(key).config, "looks", None) or {}
+    return Plan(**looks[sample_id]) if sample_id in looks else None
+
+
+def store_plan(dataset: fo.Dataset, key: str, sample_id: str, plan: Plan) -> None:
+    """Note how a run looks at a video: it goes on so when it was interrupted."""
+    config = dataset.get_run_info(key).config
+    config.looks = {**(getattr(config, "looks", None) or {}), sample_id: asdict(plan)}
+    dataset.update_run_config(key, config)
 
 
 def runs_of(view: Any, field: str) -> list[Any]:

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fiftyone as fo
 import numpy as np
@@ -15,6 +14,7 @@ from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import values
 from fiftyone_legpose.dataset.pictures import write_sizes
 from fiftyone_legpose.errors import UnreadableError
+from fiftyone_legpose.prediction.close_look import needed_frames
 from fiftyone_legpose.prediction.frames_to_predict import Batch
 from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.prediction.label_writer import (
@@ -23,12 +23,21 @@ from fiftyone_legpose.prediction.label_writer import (
     exchanged_back,
     stored_labels,
 )
-from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
+from fiftyone_legpose.prediction.looking import Looked, Looker
+from fiftyone_legpose.prediction.person_scale import Plan, probe_numbers
+from fiftyone_legpose.prediction.raw_poses import Frame, PreparedFrame, RawPoses
 from fiftyone_legpose.prediction.runtimes import PoseModel
+from fiftyone_legpose.prediction.seen import Seen, SeenSoFar
+from fiftyone_legpose.prediction.stored_runs import store_plan, stored_plan
 from fiftyone_legpose.prediction.tracking import PersonTracker, Tracker
 from fiftyone_legpose.progress import Report
 from fiftyone_legpose.videos import decoding
 from fiftyone_legpose.zoo.weights import Weights
+
+T = TypeVar("T")
+
+# Whole pictures wait here, of 6 MB (1080p) and more each.
+_PICTURES_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,9 @@ class LazyModel:
     inference: Inference
 
     @cached_property
-    def loaded(self) -> PoseModel:
+    def loaded(self) -> Looker:
         """Load it, once."""
-        return PoseModel(self.weights, self.inference)
+        return Looker(PoseModel(self.weights, self.inference))
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Streamed:
     seconds: float
     seconds_writing: float
     failures: list[dict[str, str]]
+    seen: Seen
 
 
 def stream(work: Work, batches: list[Batch], report: Report) -> Streamed:
@@ -83,9 +93,9 @@ def stream(work: Work, batches: list[Batch], report: Report) -> Streamed:
         Told the frames that are done.
     """
     todo = sum(len(batch.todo) for batch in batches)
-    model = work.model.loaded
+    backend = work.model.loaded.model.backend
     writer = LabelWriter(work.target, work.field, work.key)
-    tally = _Tally(todo, report, model.backend)
+    tally = _Tally(todo, report, backend)
     failures = []
     for batch in batches:
         if not batch.todo:
@@ -100,13 +110,14 @@ def stream(work: Work, batches: list[Batch], report: Report) -> Streamed:
         finally:
             writer.flush()
     return Streamed(
-        backend=model.backend,
+        backend=backend,
         frames=tally.frames,
         persons=tally.persons,
         mean_confidence=tally.mean_confidence,
         seconds=tally.seconds,
         seconds_writing=writer.seconds,
         failures=failures,
+        seen=tally.seen.seen(),
     )
 
 
@@ -128,13 +139,10 @@ def _predict_video(work: Work, batch: Batch, writer: LabelWriter, tally: "_Tally
 
 
 def _predict_frames(work: Work, batch: Batch, writer: LabelWriter, tally: "_Tally") -> None:
-    model = work.model.loaded
-    [path] = batch.filepaths
     todo = set(batch.todo)
-    frames = decoding.read_ahead(
-        lambda: ((n, model.prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
-    )
-    found = _Found(_infer(model, frames))
+    plan = _plan(work, batch)
+    tally.seen.begin_video(plan)
+    found = _Found(_look_at_video(work, batch, plan))
     # Before what is stored is read: in px it is right only with the right size.
     _correct_size(work.target[batch.sample_id], found.first)
     done, taken = _known_tracks(work, batch, todo) if work.tracker else ({}, frozenset())
@@ -151,7 +159,7 @@ def _predict_frames(work: Work, batch: Batch, writer: LabelWriter, tally: "_Tall
             if tracker:
                 track_ids = tracker.update(raw.boxes, raw.scores, steps=steps[number])
             writer.add(batch.ids[number], frame, raw, track_ids)
-            tally.add(raw)
+            tally.add(frame, raw, track_ids)
         elif tracker:
             # Done frames pass through the tracker too, so that ids go on across an interruption,
             # and from one view of the video to another.
@@ -162,13 +170,13 @@ def _predict_frames(work: Work, batch: Batch, writer: LabelWriter, tally: "_Tall
 class _Found:
     """What the model found, frame by frame, without those that cannot be decoded."""
 
-    def __init__(self, predictions: Iterator[tuple[int, PreparedFrame, RawPoses]]):
+    def __init__(self, predictions: Iterator[Looked]):
         self._predictions = predictions
         self._failure: UnreadableError | None = None
         number, self.first, raw = next(predictions)
-        self._next: tuple[int, PreparedFrame, RawPoses] | None = (number, self.first, raw)
+        self._next: Looked | None = (number, self.first, raw)
 
-    def of(self, number: int) -> tuple[PreparedFrame, RawPoses] | None:
+    def of(self, number: int) -> tuple[PreparedFrame | Frame, RawPoses] | None:
         """Take the next frame if it is this one; None where this one could not be decoded."""
         if self._next is None or self._next[0] != number:
             return None
@@ -195,7 +203,58 @@ def _time_steps(work: Work, batch: Batch, numbers: list[int]) -> dict[int, int]:
     return dict(zip(numbers, np.maximum(steps, 1).astype(int).tolist(), strict=True))
 
 
-def _correct_size(sample: fo.Sample, frame: PreparedFrame) -> None:
+def _look_at_video(work: Work, batch: Batch, plan: Plan | None) -> Iterator[Looked]:
+    """Find the persons in the frames of a video that are to be predicted."""
+    looker = work.model.loaded
+    [path] = batch.filepaths
+    if plan is None or not plan.close:
+        prepare = looker.model.prepare
+        frames = decoding.read_ahead(
+            lambda: ((n, prepare(f)) for n, f in decoding.read_frames(path, batch.todo))
+        )
+        yield from _before_failure(frames, looker.look_once)
+        return
+    needed, todo = needed_frames(batch.numbers, batch.todo), set(batch.todo)
+    pictures = decoding.read_ahead(lambda: decoding.read_frames(path, needed), _PICTURES_AHEAD)
+    watch = partial(looker.watch, numbers=batch.numbers, plan=plan)
+    for looked in _before_failure(pictures, watch):
+        if looked[0] in todo:
+            yield looked
+
+
+def _plan(work: Work, batch: Batch) -> Plan | None:
+    """Look at a few frames, or recall how the run has planned to look at the video."""
+    if not work.model.inference.close_look:
+        return None
+    assert batch.sample_id is not None
+    plan = stored_plan(work.target, work.key, batch.sample_id)
+    if plan is None:
+        count = work.target[batch.sample_id].metadata.total_frame_count
+        few = decoding.read_some(batch.filepaths[0], probe_numbers(count))
+        plan = work.model.loaded.plan(few)
+        store_plan(work.target, work.key, batch.sample_id, plan)
+    return plan
+
+
+def _before_failure(
+    frames: Iterator[T], look: Callable[[Iterator[T]], Iterator[Looked]]
+) -> Iterator[Looked]:
+    """Look at what was decoded before a failure, and raise it then."""
+    failure: UnreadableError | None = None
+
+    def guarded() -> Iterator[T]:
+        nonlocal failure
+        try:
+            yield from frames
+        except UnreadableError as error:
+            failure = error
+
+    yield from look(guarded())
+    if failure is not None:
+        raise failure
+
+
+def _correct_size(sample: fo.Sample, frame: PreparedFrame | Frame) -> None:
     """Let a video's metadata say the size that its frames are decoded at.
 
     FiftyOne reads the size as it is stored, and a phone's video is turned when it is decoded. All
@@ -234,57 +293,29 @@ def _known_tracks(
 def _predict_images(
     work: Work, batch: Batch, writer: LabelWriter, tally: "_Tally"
 ) -> list[dict[str, str]]:
-    model = work.model.loaded
+    looker = work.model.loaded
     failures: list[dict[str, str]] = []
 
-    def prepared() -> Iterator[tuple[int, PreparedFrame]]:
+    def read() -> Iterator[tuple[int, np.ndarray]]:
         for number in batch.todo:
             path = batch.filepaths[number]
             try:
-                yield number, model.prepare(decoding.read_picture(path))
+                yield number, decoding.read_picture(path)
             except UnreadableError as error:
                 failures.append({"path": path, "reason": str(error)})
 
     ids, widths = work.target.values(["id", "metadata.width"])
     told = dict(zip(ids, widths, strict=True))
     sizes: dict[str, tuple[int, int]] = {}
-    for number, frame, raw in _infer(model, decoding.read_ahead(prepared)):
+    for number, frame, raw in looker.look_at_each(decoding.read_ahead(read, _PICTURES_AHEAD)):
         sample_id, (height, width) = batch.ids[number], frame.shape
         if told[sample_id] not in (None, width):
             sizes[sample_id] = (width, height)
         writer.add(sample_id, frame, raw, None)
-        tally.add(raw)
+        tally.add(frame, raw, None)
     # What FiftyOne, or a load of before, takes for the size of a picture that lies on its side.
     write_sizes(work.target, sizes)
     return failures
-
-
-def _infer(
-    model: PoseModel, frames: Iterator[tuple[int, PreparedFrame]]
-) -> Iterator[tuple[int, PreparedFrame, RawPoses]]:
-    """Run the model batch by batch; frames decoded before a failure are still predicted."""
-    failure: UnreadableError | None = None
-
-    def guarded() -> Iterator[tuple[int, PreparedFrame]]:
-        nonlocal failure
-        try:
-            yield from frames
-        except UnreadableError as error:
-            failure = error
-
-    source = guarded()
-    pending: tuple[list[tuple[int, PreparedFrame]], Callable[[], list[RawPoses]]] | None = None
-    while True:
-        chunk = list(islice(source, model.batch))
-        begun = (chunk, model.begin([frame for _, frame in chunk])) if chunk else None
-        if pending is not None:
-            for (number, frame), raw in zip(pending[0], pending[1](), strict=True):
-                yield number, frame, raw
-        pending = begun
-        if pending is None:
-            break
-    if failure is not None:
-        raise failure
 
 
 class _Tally:
@@ -296,10 +327,14 @@ class _Tally:
         self._backend = backend
         self._started = time.perf_counter()
         self._confidence: list[float] = []
+        self.seen = SeenSoFar()
         self.frames = 0
         self.persons = 0
 
-    def add(self, raw: RawPoses) -> None:
+    def add(
+        self, frame: PreparedFrame | Frame, raw: RawPoses, track_ids: np.ndarray | None
+    ) -> None:
+        self.seen.add(raw, frame.shape, track_ids)
         self.frames += 1
         self.persons += len(raw.boxes)
         if raw.confidence is not None:

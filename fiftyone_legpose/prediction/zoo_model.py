@@ -15,6 +15,7 @@ from eta.core.config import Config
 from fiftyone_legpose.dataset import keypoint_labels
 from fiftyone_legpose.errors import WeightsError
 from fiftyone_legpose.prediction.inference import SWITCHES, Inference
+from fiftyone_legpose.prediction.looking import Looker
 from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.zoo.weights import AUTHOR_NAME, find_weights
 
@@ -63,7 +64,7 @@ class LegPoseModelConfig(Config):
         self.imgsz = self.parse_int(d, "imgsz", default=default.imgsz)
         self.confidence_thresh = self.parse_number(d, "confidence_thresh", default=default.conf)
         self.device = self.parse_string(d, "device", default=default.device)
-        for name in SWITCHES:
+        for name in (*SWITCHES, "plain"):
             setattr(self, name, self.parse_bool(d, name, default=getattr(default, name)))
 
     @property
@@ -74,7 +75,7 @@ class LegPoseModelConfig(Config):
             imgsz=self.imgsz,
             backend=self.backend,
             device=self.device,
-            **{name: getattr(self, name) for name in SWITCHES},
+            **{name: getattr(self, name) for name in (*SWITCHES, "plain")},
         )
 
 
@@ -106,7 +107,7 @@ class LegPoseModel(fom.Model):
             trust=config.trust,
             right_first=config.right_first,
         )
-        self._pose_model = PoseModel(weights, config.inference)
+        self._looker = Looker(PoseModel(weights, config.inference))
 
     @property
     def media_type(self) -> str:
@@ -140,9 +141,9 @@ class LegPoseModel(fom.Model):
         """Find the legs in RGB pictures of shape (H, W, 3) each."""
         # Whoever has the model may raise the threshold of its configuration between two calls.
         conf = self.config.confidence_thresh
-        self._pose_model.inference = replace(self._pose_model.inference, conf=conf)
+        self._looker.model.inference = replace(self._looker.asked, conf=conf)
         pictures = [np.ascontiguousarray(np.asarray(arg)[..., ::-1]) for arg in args]
-        found = self._pose_model.infer([self._pose_model.prepare(p) for p in pictures])
+        found = self._looker.look(pictures)
         labels = []
         for picture, raw in zip(pictures, found, strict=True):
             size = (picture.shape[1], picture.shape[0])

@@ -14,6 +14,7 @@ from fiftyone_legpose.dataset.pose_table import PoseTable
 from fiftyone_legpose.errors import DatasetError, UnreadableError
 from fiftyone_legpose.prediction.flip_test import CANDIDATE_SHARE
 from fiftyone_legpose.prediction.inference import SWITCHES, Inference
+from fiftyone_legpose.prediction.looking import Looker
 from fiftyone_legpose.prediction.raw_poses import RawPoses
 from fiftyone_legpose.prediction.runtimes import PoseModel
 from fiftyone_legpose.progress import Report
@@ -67,17 +68,17 @@ def mirror_signal(
         The weights are missing, unknown or no checkpoint.
     """
     found, asked, flip_tested = _same_run(view, field, weights, trust)
-    model = PoseModel(found, asked)
+    looker = Looker(PoseModel(found, asked))
     strength = np.zeros((len(frames), len(legs.KEYPOINTS)))
     total = int(frames.sum())
     for done, (frame, picture) in enumerate(_pictures(table, frames), 1):
         poses = np.flatnonzero(table.pose_frame == frame)
-        [raw] = model.infer([model.prepare(np.ascontiguousarray(picture[:, ::-1]))])
+        [raw] = looker.look([np.ascontiguousarray(picture[:, ::-1])])
         off = _distances(table.points[poses], _mirrored(raw, picture.shape[1]))
         if flip_tested:
             # A mean lies between what both pictures say, or it is what one of them says: from one
             # by way of it to the other is as far as they are apart.
-            [raw] = model.infer([model.prepare(picture)])
+            [raw] = looker.look([picture])
             off = off + _distances(table.points[poses], raw.points)
         off = np.clip((off / table.leg[poses, None] - _HARMLESS) / (_CERTAIN - _HARMLESS), 0, 1)
         strength[frame] = off.max(axis=0, initial=0)

@@ -21,7 +21,10 @@ T = TypeVar("T")
 _SAME_TIME_S = 2e-5
 
 # Enough to ride out a database write, little enough that memory does not grow with the video.
-_FRAMES_AHEAD = 16
+FRAMES_AHEAD = 16
+
+# Encoders start anew every 250 frames at the latest: to seek decodes about as many on average.
+_SEEK_FROM = 250
 
 
 def read_frames(path: str | Path, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -134,20 +137,51 @@ def read_picture(path: str | Path) -> np.ndarray:
     return picture
 
 
-def read_ahead(source: Callable[[], Iterator[T]]) -> Iterator[T]:
+def read_some(path: str | Path, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+    """Decode frames near the given ones, quickly: where it pays, by seeking.
+
+    Parameters
+    ----------
+    path, numbers
+        As for `read_frames`. Seeking lands on another frame in many files, always on the same one.
+
+    Yields
+    ------
+    np.ndarray
+        Shape (H, W, 3) of uint8, BGR; nothing for what cannot be decoded.
+    """
+    capture = cv2.VideoCapture(str(path))
+    try:
+        position = 0
+        for number in numbers:
+            if number - position > _SEEK_FROM:
+                capture.set(cv2.CAP_PROP_POS_FRAMES, number - 1)
+                position = number - 1
+            while position < number and capture.grab():
+                position += 1
+            decoded, frame = capture.retrieve() if position == number else (False, None)
+            if decoded and frame is not None:
+                yield frame
+    finally:
+        capture.release()
+
+
+def read_ahead(source: Callable[[], Iterator[T]], frames: int = FRAMES_AHEAD) -> Iterator[T]:
     """Run an iterator in a thread, a few items ahead of whoever takes them.
 
     Parameters
     ----------
     source
         Makes the iterator; called in the thread.
+    frames
+        How many items wait at most.
 
     Yields
     ------
     T
         The iterator's items; an exception in the thread is raised here, after the last item.
     """
-    ahead: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(_FRAMES_AHEAD)
+    ahead: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(frames)
     stopped = threading.Event()
 
     def put(item: tuple[T] | BaseException | None) -> bool:

@@ -132,11 +132,11 @@ def test_voting_and_the_flip_test_reach_the_verb(dataset_name, monkeypatch, modu
         raise TrainingError("enough")
 
     monkeypatch.setattr(module, verb, note)
-    for asked in ([], ["--flip-test"], ["--voting"]):
+    for asked in ([], ["--flip-test"], ["--no-voting"]):
         told.clear()
         run(verb, dataset_name, *words, *asked)
         assert told.get("flip_test", False) is ("--flip-test" in asked)
-        assert told.get("voting", False) is ("--voting" in asked)
+        assert told.get("voting", True) is ("--no-voting" not in asked)
     assert verb != "evaluate" or told["backend"] == "torch"
 
 

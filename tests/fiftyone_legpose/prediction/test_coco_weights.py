@@ -48,7 +48,6 @@ def test_predicted_legs_have_no_heels_and_feet(weights, short_clip, dataset_name
     assert (table.visibility[:, :6] > 0).all() and not table.visibility[:, 6:].any()
 
 
-@pytest.mark.parametrize("option", ["voting", "flip_test"])
-def test_what_compares_whole_legs_is_refused(weights, option):
+def test_the_flip_test_which_compares_whole_legs_is_refused(weights):
     with pytest.raises(WeightsError, match="has no heels and feet"):
-        PoseModel(find_weights(weights, trust=True), Inference(backend="torch", **{option: True}))
+        PoseModel(find_weights(weights, trust=True), Inference(backend="torch", flip_test=True))

@@ -25,7 +25,7 @@ def test_fewer_options_put_no_worse_points_in_the_place_of_better_ones(videos):
     assert better.kept == ()
     again = lp.predict(videos)
     assert (again.run_key, again.frames, again.skipped) == (better.run_key, 0, 12)
-    assert set(again.kept) == set(CAREFUL)
+    assert set(again.kept) == {"flip_test", "imgsz", "repair_swaps"}
     assert "as before" in prediction.describe(again)
     assert videos.distinct(f"frames.{fields.PREDICTIONS}.made_by") == [better.run_key]
 
@@ -99,3 +99,14 @@ def test_the_form_shows_what_was_there_and_the_loop_keeps_it(videos, monkeypatch
 def test_true_means_tracks_by_the_tracker_that_was_there(before, said, tracker):
     settings, _ = settle(Settings(track=before), {}, said, None)
     assert settings.track == tracker
+
+
+def test_plain_and_no_size_take_back_what_was_there():
+    careful = Settings(Inference(flip_test=True, imgsz=320))
+    plain, _ = settle(careful, {"plain": True}, None, None)
+    assert plain.inference == Inference(plain=True, imgsz=320)
+    usual, _ = settle(careful, {"imgsz": None}, None, None)
+    assert usual.inference == Inference(flip_test=True)
+    kept, names = settle(Settings(Inference(plain=True)), {}, None, None)
+    assert kept.inference.on == []
+    assert {"close_look", "voting"} <= set(names)

@@ -11,6 +11,7 @@ from fiftyone_legpose import legs
 from fiftyone_legpose.dataset import fields, pose_table
 from fiftyone_legpose.errors import DatasetError, DeviceError, MissingToolError, WeightsError
 from fiftyone_legpose.prediction import label_writer, streaming
+from fiftyone_legpose.prediction.inference import Inference
 from fiftyone_legpose.prediction.raw_poses import PreparedFrame, RawPoses
 from fiftyone_legpose.videos import decoding
 from fiftyone_legpose.videos.probe import probe
@@ -40,7 +41,7 @@ def reference(clip: Path, numbers, **settings):
 def test_torch_agrees_with_ultralytics_on_the_same_frames(sample_clip, dataset_name):
     dataset = lp.load(sample_clip, dataset_name)
     view = dataset.match_frames(F("frame_number").is_in([3, 50, 97]))
-    lp.predict(view, backend="torch", track=False)
+    lp.predict(view, plain=True, backend="torch", track=False)
     found = table(view)
     results = reference(sample_clip, [3, 50, 97], conf=0.25)
     assert sum(len(r) for r in results) == len(found.points) > 0
@@ -54,15 +55,15 @@ def test_torch_agrees_with_ultralytics_on_the_same_frames(sample_clip, dataset_n
 
 @pytest.mark.parametrize("way", ["flip_test", "voting"])
 def test_frames_are_predicted_anew_with_more_care_and_it_is_remembered(videos, way):
-    settings = {"backend": "torch", "imgsz": 160, "conf": 0.1}
+    settings = {"backend": "torch", "imgsz": 160, "conf": 0.1, "voting": False}
     bare = lp.predict(videos, **settings)
     points = table(videos).points
-    careful = lp.predict(videos, **{way: True}, **settings)
+    careful = lp.predict(videos, **(settings | {way: True}))
     assert (careful.frames, careful.skipped) == (bare.frames, 0)
     assert getattr(videos.get_run_info(careful.run_key).config, way) is True
     again = table(videos).points
     assert points.shape != again.shape or not np.allclose(points, again)
-    assert lp.predict(videos, **{way: True}, **settings).skipped == bare.frames
+    assert lp.predict(videos, **(settings | {way: True})).skipped == bare.frames
 
 
 def test_only_frames_of_the_view_are_decoded_and_run(videos, monkeypatch):
@@ -128,12 +129,13 @@ def test_an_interruption_keeps_what_is_finished_and_ids_go_on(short_clip, videos
 class TwoPeople:
     """A model that finds one person on frames 1 to 5, and another one on frames 4 to 12."""
 
-    backend, batch = "torch", 4
+    backend, batch, side = "torch", 4, 288
+    inference = Inference()
 
-    def prepare(self, frame: np.ndarray) -> PreparedFrame:
+    def prepare(self, frame: np.ndarray, side: int | None = None) -> PreparedFrame:
         return PreparedFrame(frame, frame.shape[:2])
 
-    def begin(self, frames: list[PreparedFrame]):
+    def begin(self, frames: list[PreparedFrame], asked: Inference | None = None):
         return lambda: [self.find(int(frame.pixels[0, 0, 0])) for frame in frames]
 
     def find(self, number: int) -> RawPoses:
@@ -258,10 +260,10 @@ def test_a_phone_video_that_load_did_not_add_has_the_size_that_it_is_decoded_at(
     class Corners(TwoPeople):
         """A model that finds one person, as large as the picture."""
 
-        def prepare(self, frame):
+        def prepare(self, frame, side=None):
             return PreparedFrame(np.zeros((32, 32, 3), np.uint8), frame.shape[:2])
 
-        def begin(self, frames):
+        def begin(self, frames, asked=None):
             sizes = np.array([frame.shape[::-1] for frame in frames], float)
             points = np.linspace(np.zeros_like(sizes), sizes, 10, axis=1)
             boxes = np.concatenate([sizes * 0, sizes], axis=1)

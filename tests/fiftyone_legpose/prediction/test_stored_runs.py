@@ -10,7 +10,7 @@ from fiftyone_legpose.zoo.weights import Weights
 
 WEIGHTS = Weights(Path("/nowhere/legs.pt"), "ab" * 32, "legs", right_first=False, trusted=True)
 KEYS = {
-    "predict_legpose_8616e2ec727f": {},
+    "predict_legpose_8616e2ec727f": {"plain": True},
     "predict_legpose_cdcb593145e5": {
         "conf": 0.4,
         "imgsz": 320,

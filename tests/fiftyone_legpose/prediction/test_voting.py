@@ -152,7 +152,7 @@ def test_with_the_flip_test_a_mirrored_frame_has_the_mirrored_answer(frame, righ
     turned = mirrored.points[:, FLIP] * (-1, 1) + (frame.shape[1], 0)
     assert np.allclose(plain.points, turned, atol=0.01)
     assert np.allclose(plain.confidence, mirrored.confidence[:, FLIP], atol=1e-3)
-    unvoted = PoseModel(weights, Inference(**options))
+    unvoted = PoseModel(weights, Inference(voting=False, **options))
     [again] = unvoted.infer([unvoted.prepare(frame)])
     assert not np.allclose(plain.points[0], again.points[0], atol=0.01)
 
@@ -183,7 +183,7 @@ def test_who_falls_short_of_the_lowest_confidence_of_a_person_votes_too(frame, m
     given = []
     monkeypatch.setattr(runtimes, "vote", lambda *pair, **_: given.append(pair) or pair[0])
     options = {"backend": "torch", "device": "cpu", "imgsz": 288}
-    sure = PoseModel(find_weights(), Inference(conf=0.1, **options))
+    sure = PoseModel(find_weights(), Inference(conf=0.1, plain=True, **options))
     [raw] = sure.infer([sure.prepare(frame)])
     between = float(np.sort(raw.scores)[-2:].mean())
     model = PoseModel(find_weights(), Inference(voting=True, conf=between, **options))

@@ -46,7 +46,7 @@ def test_apply_model_takes_the_care_that_predict_takes(short_clip, dataset_name,
     images.apply_model(model, label_field="zoo")
     settings = {"imgsz": 160, "backend": "torch", "conf": 0.1}
     lp.predict(images, label_field="tested", **{way: True}, **settings)
-    lp.predict(images, label_field="bare", **settings)
+    lp.predict(images, label_field="bare", plain=True, **settings)
     zoo, tested, bare = (
         pose_table.read_poses(images, field).points for field in ("zoo", "tested", "bare")
     )

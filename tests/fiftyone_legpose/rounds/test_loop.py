@@ -403,7 +403,7 @@ def test_what_the_loop_is_told_of_predictions_reaches_them(walks, zoo, monkeypat
         with pytest.raises(KeyboardInterrupt):
             loop(walks, rounds=1, count=3, handover=tmp_path, **given)
     assert told == [
-        {"flip_test": False, "voting": False},
+        {},
         {"flip_test": True, "voting": True, "imgsz": 96},
     ]
 

@@ -9,6 +9,7 @@ BENCHMARKS = (
     "selection",
     "cvat_push",
     "panel",
+    "whole_frames",
     "active_learning",
 )
 

@@ -140,7 +140,7 @@ def load_coco(weights: Path, imgsz: int) -> Predict:
 def load_model(
     weights: Path, imgsz: int | None = None, *, voting: bool = False, flip_test: bool = False
 ) -> Predict:
-    """Return a function that runs weights on one picture, without tracking or repair.
+    """Return a function that looks once at one picture, without tracking or repair.
 
     `imgsz` is the longer side of the input in px; None is the size they were trained at.
     """
@@ -149,7 +149,14 @@ def load_model(
     from fiftyone_legpose.zoo.weights import find_weights
 
     found = find_weights(weights, trust=True)
-    asked = Inference(backend="torch", imgsz=imgsz, conf=0.01, voting=voting, flip_test=flip_test)
+    asked = Inference(
+        backend="torch",
+        imgsz=imgsz,
+        conf=0.01,
+        close_look=False,
+        voting=voting,
+        flip_test=flip_test,
+    )
     model = PoseModel(found, asked)
 
     def predict(image: np.ndarray) -> Answer:

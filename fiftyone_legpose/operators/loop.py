@@ -31,6 +31,7 @@ OPTIONS = (
     "allow_shared_subjects",
     "imgsz",
     *SWITCHES,
+    "plain",
     "project",
     "as_tracks",
     "train",
@@ -116,7 +117,7 @@ class Loop(Verb):
             description="Empty is the size that the weights in use were trained at",
         )
         before = settings_of(ctx.dataset, fields.PREDICTIONS)
-        inference_inputs(ctx, inputs, SWITCHES, proposed=before.inference)
+        inference_inputs(ctx, inputs, (*SWITCHES, "plain"), proposed=before.inference)
         inputs.str("project", label="CVAT project", description="Made where there is none")
         inputs.bool("as_tracks", default=self.default("as_tracks"), label="Push persons as tracks")
         inputs.bool("train", default=self.default("train"), label="Train after each round")

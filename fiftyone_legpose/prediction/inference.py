@@ -46,12 +46,12 @@ class Inference:
     conf
         Lowest box confidence of a person, 0 to 1.
     imgsz
-        Longer side of the model's input in px; None is the size the weights were trained at, and
-        looks again, closer, at people who are too small for it. A number is one look of that size.
+        Longer side of the model's input in px; None is the size the weights were trained at.
     close_look
         Look for people at several input sizes, and again at each one who is too small for the
         trained one, in a cutting of the frame (`looking.Looker`). Where people are large already,
-        one look is enough. Off with `imgsz`.
+        one look is enough. Off with `imgsz`. It is for whole frames with small people: where legs
+        are just too short for one look, parts of a leg can be taken for people of their own.
     voting
         Average everything that the network says of a person (`voting.vote`), of which it otherwise
         keeps the surest alone, as ultralytics does: better points, and a confidence that tells
@@ -92,12 +92,12 @@ class Inference:
         },
     )
     close_look: bool = field(
-        default=True,
+        default=False,
         metadata={
             "words": Words(
                 help="Look again, closer, at people who are small in the picture.",
                 label="Look closer at people who are small in the picture",
-                description="Costs nothing where people are large; off where a size is given",
+                description="For whole frames with small people; off where a size is given",
                 way="a closer look",
                 evaluated="looked_closer",
             )

@@ -118,9 +118,6 @@ def settle(
 
 def _implied(before: Settings, inference: Mapping[str, Any]) -> dict[str, Any]:
     """Tell what a call means by the options that it names, beyond them."""
-    implied = {}
-    if inference.get("plain") and before.inference.flip_test:
-        implied["flip_test"] = False
-    if before.inference.imgsz is not None and inference.get("imgsz", 0) is None:
-        implied["close_look"] = True
-    return {name: value for name, value in implied.items() if name not in inference}
+    if inference.get("plain") and before.inference.flip_test and "flip_test" not in inference:
+        return {"flip_test": False}
+    return {}

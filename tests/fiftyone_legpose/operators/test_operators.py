@@ -200,7 +200,7 @@ def test_settings_of_a_closed_section_do_not_count(predicted):
     hidden = {"conf": 0.9, "overwrite": True, "every": 10}
     closed = app_context(predicted, "predict", more=False, weights=SHIPPED, **hidden)
     options = operator("predict").options(closed)
-    switches = {"close_look": True, "voting": True, "flip_test": False}
+    switches = {"close_look": False, "voting": True, "flip_test": False}
     assert options == {"weights": SHIPPED, "more": False} | switches
     shown = operator("predict").options(app_context(predicted, "predict", more=True, **hidden))
     assert shown.items() >= hidden.items()

@@ -109,4 +109,4 @@ def test_plain_and_no_size_take_back_what_was_there():
     assert usual.inference == Inference(flip_test=True)
     kept, names = settle(Settings(Inference(plain=True)), {}, None, None)
     assert kept.inference.on == []
-    assert {"close_look", "voting"} <= set(names)
+    assert {"plain", "voting"} <= set(names)

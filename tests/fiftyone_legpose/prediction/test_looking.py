@@ -79,13 +79,13 @@ def test_small_people_are_looked_for_at_more_sizes_and_large_ones_once():
 
 
 def test_people_are_placed_as_in_a_closer_look():
-    looker = Looker(Blocks())
+    looker = Looker(Blocks(Inference(close_look=True)))
     [raw] = looker.look([frame(300, 900)])
     assert sorted(raw.points[:, 0, 0].tolist()) == [300, 900]
     assert [len(one.scores) for one in looker.look([frame(), frame(20)])] == [0, 1]
     [plain] = Looker(Blocks(Inference(plain=True))).look([frame(300)])
     assert plain.points[0, 0, 0] == 330
-    large = Looker(Blocks())
+    large = Looker(Blocks(Inference(close_look=True)))
     [once] = large.look([frame(300)[80:280, 250:450]])
     assert (len(once.scores), large.model.sides) == (1, [288])
 
@@ -154,7 +154,7 @@ def wide(short_clip, dataset_name, monkeypatch):
 
 def test_predict_looks_closer_and_says_so_in_its_run(wide):
     dataset, _ = wide
-    summary = lp.predict(dataset)
+    summary = lp.predict(dataset, close_look=True)
     table = pose_table.read_poses(dataset, "legpose")
     assert table.points[:, 0, 0].tolist() == pytest.approx([100 + 6 * n for n in range(1, 13)])
     assert set(table.track.tolist()) == {1}
@@ -170,7 +170,7 @@ def test_predict_looks_closer_and_says_so_in_its_run(wide):
 
 def test_an_interrupted_prediction_goes_on_as_planned(wide, monkeypatch):
     dataset, looked = wide
-    lp.predict(dataset, label_field="whole")
+    lp.predict(dataset, close_look=True, label_field="whole")
     monkeypatch.setattr(label_writer, "_FRAMES_A_WRITE", 2)
     read = decoding.read_frames
 
@@ -182,13 +182,13 @@ def test_an_interrupted_prediction_goes_on_as_planned(wide, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(decoding, "read_frames", interrupted)
-        lp.predict(dataset)
+        lp.predict(dataset, close_look=True)
     done = int(pose_table.read_poses(dataset, "legpose").looked_at.sum())
     assert 0 < done < 12
     looked.clear()
     # Nobody would be found in these frames: what was planned at first counts.
     monkeypatch.setattr(decoding, "read_some", lambda path, numbers: iter([frame()]))
-    summary = lp.predict(dataset)
+    summary = lp.predict(dataset, close_look=True)
     assert (summary.frames, summary.skipped) == (12 - done, done)
     assert looked[0] >= done - 8
     whole, resumed = (pose_table.read_poses(dataset, name) for name in ("whole", "legpose"))

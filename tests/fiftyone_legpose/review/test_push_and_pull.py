@@ -183,11 +183,13 @@ def test_nothing_to_send_is_said(video, server):
     assert video.list_annotation_runs() == []
 
 
-def test_a_name_in_place_of_a_dataset_is_told(video):
-    asked = [(push, "round1"), (pull, "round1"), (status,)]
-    for verb, *key in asked:
-        with pytest.raises(DatasetError, match=r"pass fo\.load_dataset"):
-            verb(video.name, *key)
+def test_a_dataset_may_be_named_and_one_that_is_not_there_is_told(video):
+    assert status(video.name) == status(video) == []
+    for verb, *key in [(push, "round1"), (pull, "round1"), (status,)]:
+        with pytest.raises(DatasetError, match=f"no dataset '{video.name}-gone'"):
+            verb(f"{video.name}-gone", *key)
+        with pytest.raises(DatasetError, match="a FiftyOne dataset, its name or a view is needed"):
+            verb(7, *key)
 
 
 def test_a_frame_that_cannot_be_decoded_is_named_and_nothing_stays_behind(video, server):

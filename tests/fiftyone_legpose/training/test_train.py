@@ -402,7 +402,7 @@ def test_right_first_weights_are_put_into_our_order(zoo):
         ({"box_margin": -0.1}, TrainingError, "box_margin is -0.1"),
         ({"threads": 0}, TrainingError, "threads is 0"),
         ({"device": "gpu"}, DeviceError, "no device 'gpu'"),
-        ({"device": "0,99"}, TrainingError, "no GPU .*99"),
+        ({"device": "0,99"}, DeviceError, "no GPU .*99"),
         ({"resume": True}, TrainingError, "there is none"),
         ({"base": "missing.pt"}, WeightsError, r"No weights at missing\.pt"),
         ({"base": "resnet.yaml"}, WeightsError, "no pose model"),

@@ -72,7 +72,9 @@ def test_whoever_opens_the_app_has_the_buttons(plugins_dir, monkeypatch):
 
 
 def test_whoever_ran_the_demo_has_the_buttons(plugins_dir, monkeypatch, tmp_path):
-    for name in ("load", "predict", "select", "push", "_print_table", "_print_next"):
+    for name in ("load_clip", "handover_name", "predict", "select", "push"):
+        monkeypatch.setattr(demo, name, MagicMock())
+    for name in ("_print_table", "_print_next"):
         monkeypatch.setattr(demo, name, MagicMock())
     demo.run_demo(tmp_path, open_app=False)
     assert (plugins_dir / "legpose" / "fiftyone.yml").is_file()

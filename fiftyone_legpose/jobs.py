@@ -58,6 +58,8 @@ class Job:
         self.outcome = Outcome(
             "The work ended without a word; the App's log has more.", failed=True
         )
+        self.handed_over = False
+        """Whether the form has closed and the panel is to tell what becomes of it."""
         self.done = threading.Event()
         self._process = subprocess.Popen(
             _WORKER,
@@ -139,6 +141,16 @@ def last_ended(dataset: str | None) -> Job | None:
     """Give what this server did last on a dataset."""
     with _LOCK:
         return _ENDED.get(dataset)
+
+
+def take_ended(dataset: str | None) -> Job | None:
+    """Give what was handed over and has ended since; only the first to ask is told."""
+    with _LOCK:
+        job = _ENDED.get(dataset)
+        if job is None or not job.handed_over:
+            return None
+        job.handed_over = False
+        return job
 
 
 def share_of(done: float, total: float) -> float:

@@ -9,11 +9,14 @@ from fiftyone.operators.message import GeneratedMessage, MessageType
 
 from fiftyone_legpose import jobs
 from fiftyone_legpose.jobs import Job, Outcome, share_of
+from fiftyone_legpose.panels.at_work import show_outcome
 from fiftyone_legpose.panels.leg_pose import NAME as PANEL
 from fiftyone_legpose.panels.leg_pose import STOP
 from fiftyone_legpose.progress import Report
 
 _REFRESH_S = 1.0
+_SOON_S = 2.0
+"""Work that ends within it needs no panel."""
 
 Work = Callable[[Report | None], Outcome]
 
@@ -54,30 +57,25 @@ def is_app(ctx: Any) -> bool:
 
 
 def _stream(ctx: Any, verb: str) -> Iterator[GeneratedMessage]:
-    """Run a verb as a job of its own and tell the page when it is done.
+    """Run a verb as a job of its own, and close the form once it is clear that it takes long.
 
-    The panel shows how far it is. A window of the App's with the progress would cover everything,
-    could not be closed for good, and would be lost with the page.
+    The App covers the page as long as an operator runs. The panel shows how far the job is, in
+    every page, and tells what became of it.
     """
     job = jobs.start(ctx.dataset_name, verb, {**ctx.request_params, "params": ctx.params})
     if job is None:
         reason = f"{verb} is already at work on this dataset: wait until it is done."
         yield from _finish(ctx, verb, Outcome(reason, failed=True))
-        return
-    if ctx.dataset is not None and len(ctx.dataset):
-        yield ctx.ops.open_panel(PANEL, layout="horizontal")
-        job.done.wait()
-    else:
+    elif ctx.dataset is None or not len(ctx.dataset):
         yield from _watch(ctx, job)
-    outcome = job.outcome
-    elsewhere = outcome.dataset is not None and outcome.dataset != ctx.dataset_name
-    if not outcome.failed and not elsewhere:
-        yield ctx.ops.reload_dataset()
-        if outcome.dataset is not None:
-            yield ctx.trigger("reset_color_scheme")  # the page keeps the one that it opened with
-    yield from _finish(ctx, verb, outcome)
-    if elsewhere:
-        yield ctx.ops.open_dataset(outcome.dataset)
+        yield from _finish(ctx, verb, job.outcome)
+    elif job.done.wait(_SOON_S):
+        yield from _finish(ctx, verb, job.outcome)
+    else:
+        yield ctx.ops.open_panel(PANEL, layout="horizontal")
+        job.handed_over = True
+        at_work = Outcome(f"{verb} is at work: the panel Leg pose shows how far it is.")
+        yield GeneratedMessage(MessageType.SUCCESS, cls=ExecutionResult, body=at_work)
 
 
 def _watch(ctx: Any, job: Job) -> Iterator[GeneratedMessage]:
@@ -95,19 +93,5 @@ def _watch(ctx: Any, job: Job) -> Iterator[GeneratedMessage]:
 
 
 def _finish(ctx: Any, verb: str, outcome: Outcome) -> Iterator[GeneratedMessage]:
-    # A generator has no output of its own that the App would show.
-    yield ctx.ops.show_output(_layout(verb, outcome), {})
+    yield from show_outcome(ctx, verb, outcome)
     yield GeneratedMessage(MessageType.SUCCESS, cls=ExecutionResult, body=outcome)
-
-
-def _layout(verb: str, outcome: Outcome) -> dict[str, Any]:
-    """Lay out headline, numbers and notes."""
-    outputs = types.Object()
-    severity = "error" if outcome.failed else "warning" if outcome.stopped else "success"
-    outputs.view("headline", types.AlertView(severity=severity, label=outcome.headline))
-    if outcome.facts:
-        rows = "\n".join(f"| {label} | {value} |" for label, value in outcome.facts.items())
-        outputs.md(f"| {verb} | |\n|---|---:|\n{rows}", name="facts")
-    if outcome.notes:
-        outputs.md("\n".join(f"- {note}" for note in outcome.notes), name="notes")
-    return types.Property(outputs, view=types.View(label=verb)).to_json()

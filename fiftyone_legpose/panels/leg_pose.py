@@ -13,7 +13,7 @@ from fiftyone_legpose.dataset.frame_times import video_times
 from fiftyone_legpose.dataset.frames import is_cut_out
 from fiftyone_legpose.evaluation.result import Evaluation, list_evaluations, load_evaluation
 from fiftyone_legpose.panels import figures
-from fiftyone_legpose.panels.at_work import has_changed, render_jobs
+from fiftyone_legpose.panels.at_work import has_changed, render_jobs, show_outcome
 from fiftyone_legpose.panels.tracks import CURVES, Track, read_track
 from fiftyone_legpose.panels.worst import worst_frames
 from fiftyone_legpose.rounds.standing import Standing, Step, next_step, read_standing
@@ -85,7 +85,10 @@ class LegPose(foo.Panel):
         registry.use_version(ctx.params["version"])
 
     def tick(self, ctx: Any) -> None:
-        """Tell how far the work is; draw the panel anew when some of it has begun or ended."""
+        """Tell how far the work is, and what became of it; draw anew what has changed."""
+        ended = jobs.take_ended(ctx.dataset_name)
+        if ended is not None:
+            show_outcome(ctx, ended.verb, ended.outcome)
         if has_changed(ctx):
             ctx.ops.show_panel_output(self.render(ctx))
 

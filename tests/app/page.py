@@ -117,6 +117,17 @@ class AppPage:
     def switch(self, label: str) -> None:
         self.page.locator(_FORM).get_by_label(label).click()
 
+    def submit_and_stop(self, label: str, verb: str) -> str:
+        """Press the form's button, stop the work in the panel, and give what the App says."""
+        self.page.locator(_FORM).get_by_role("button", name=label, exact=True).click()
+        stop = self.panel.get_by_role("button", name=f"Stop {verb}")
+        stop.wait_for()
+        # Nothing lies over the page while the work goes on.
+        expect(self.page.locator("[role=dialog]")).to_have_count(0)
+        self.picture(f"{verb}-at-work")
+        stop.click()
+        return self._outcome(f"{verb}-stopped", within_s=180)
+
     def submit(self, label: str, *, opens: str | None = None, within_s: float = 180) -> str:
         """Press the form's button and give what the App says when the verb is done.
 
@@ -130,6 +141,9 @@ class AppPage:
             How long it may take.
         """
         self.page.locator(_FORM).get_by_role("button", name=label, exact=True).click()
+        return self._outcome(f"{label.lower().replace(' ', '-')}-done", opens, within_s)
+
+    def _outcome(self, picture: str, opens: str | None = None, within_s: float = 180) -> str:
         # The form has alerts too.
         done = (
             self.page.locator("[role=dialog]")
@@ -138,7 +152,7 @@ class AppPage:
         )
         done.wait_for(timeout=within_s * 1000)
         said = done.inner_text()
-        self.picture(f"{label.lower().replace(' ', '-')}-done")
+        self.picture(picture)
         if opens is not None:
             self.page.wait_for_url(f"**/datasets/{opens}*")
         done.get_by_role("button", name="Done").click()

@@ -30,6 +30,9 @@ def test_the_loop_by_clicks(app, dataset_name, sample_clip, short_clip, sample_l
 
     app.wait_for_panel()
     app.press("Predict leg keypoints")
+    assert "stopped. What was finished is kept" in app.submit_and_stop("Predict", "predict")
+
+    app.press("Predict leg keypoints")
     app.switch("Look at every frame mirrored too")
     app.switch("More settings")
     app.fill("Lowest confidence of a person", 0.4)

@@ -23,7 +23,7 @@ from fiftyone_legpose.dataset.appearance import GROUP
 from fiftyone_legpose.errors import TrainingError
 from fiftyone_legpose.evaluation import evaluate as evaluation
 from fiftyone_legpose.jobs import Outcome
-from fiftyone_legpose.operators import OPERATORS, worker
+from fiftyone_legpose.operators import OPERATORS, running, worker
 from fiftyone_legpose.operators.evaluate import _switch
 from fiftyone_legpose.operators.forms import SAMPLE_DATASET, as_path
 from fiftyone_legpose.panels.leg_pose import LegPose
@@ -550,19 +550,30 @@ def test_long_work_that_is_scheduled_is_done(predicted, monkeypatch, tmp_path, v
 
 
 def messages(verb: str, dataset: Any, /, **params: Any) -> list[dict[str, Any]]:
-    """Give what the App is told when a form is executed."""
-    context = app_context(dataset, verb, **params)
-    return [message.to_json()["body"] for message in operator(verb).execute(context)]
+    """Give what the App is told when a form is executed and stays open until the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "_SOON_S", 120.0)
+        context = app_context(dataset, verb, **params)
+        return [message.to_json()["body"] for message in operator(verb).execute(context)]
+
+
+def handed_over(verb: str, dataset: fo.Dataset, /, **params: Any) -> jobs.Job:
+    """Execute a form whose work takes long: it closes, and the panel is opened."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "_SOON_S", 0.0)
+        told = list(operator(verb).execute(app_context(dataset, verb, **params)))
+    assert names([message.to_json()["body"] for message in told]) == ["open_panel", None]
+    [job] = jobs.running(dataset.name)
+    return job
 
 
 def names(told: list[dict[str, Any]]) -> list[str | None]:
     return [one.get("operator_uri") for one in told]
 
 
-def test_the_app_opens_the_panel_then_shows_the_outcome(loaded):
+def test_the_app_shows_the_outcome(loaded):
     told = messages("predict", loaded, **FAST)
-    assert names(told) == ["open_panel", "reload_dataset", "show_output", None]
-    assert told[0]["params"]["name"] == "leg_pose"
+    assert names(told) == ["reload_dataset", "show_output", None]
     assert "Frames predicted" in json.dumps(told[-2])
     assert told[-1]["facts"]["Frames predicted"] == 12
     loaded.reload()
@@ -572,13 +583,13 @@ def test_the_app_opens_the_panel_then_shows_the_outcome(loaded):
 def test_a_load_into_another_dataset_opens_it(short_clip, dataset_name):
     here = fo.Dataset(dataset_name)
     told = messages("load", here, sources=as_path(short_clip), dataset=f"{dataset_name}-other")
-    assert names(told)[-3:] == ["show_output", None, "open_dataset"]
-    assert told[-1]["params"] == {"dataset": f"{dataset_name}-other"}
+    assert names(told)[-3:] == ["show_output", "open_dataset", None]
+    assert told[-2]["params"] == {"dataset": f"{dataset_name}-other"}
 
 
 def test_an_error_is_shown_as_it_is_and_nothing_is_reloaded(predicted):
     told = messages("load", predicted, sources={"absolute_path": "/nowhere/at/all.mp4"})
-    assert set(names(told)) <= {"open_panel", "show_output", None}
+    assert set(names(told)) <= {"show_output", None}
     assert told[-1]["failed"]
     assert told[-1]["headline"].startswith("Nothing could be loaded")
     assert "there is no such file" in told[-1]["headline"]
@@ -625,12 +636,12 @@ def test_one_verb_runs_once_at_a_time_on_a_dataset(predicted, monkeypatch, tmp_p
         """print('{"outcome": {"headline": "done"}}')"""
     )
     monkeypatch.setattr(jobs, "_WORKER", [sys.executable, "-c", waits])
-    first = operator("select").execute(app_context(predicted, "select"))
-    next(first)
+    job = handed_over("select", predicted)
     assert "at work" in refusals("select", predicted)[0]
     assert "at work" in messages("select", predicted)[-1]["headline"]
     may_end.touch()
-    assert [message.to_json()["body"] for message in first][-1]["headline"] == "done"
+    job.done.wait(60)
+    assert job.outcome.headline == "done"
     assert refusals("select", predicted) == []
 
 
@@ -642,19 +653,25 @@ def wait_until(happened: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen within a minute")
 
 
+def asked_by_tick(page: Any) -> list[str]:
+    """Give what a page does when its panel asks how far the work is, but for its bars."""
+    before = len(page.executor._requests)
+    LegPose().tick(page)
+    asked = [one.operator_uri for one in page.executor._requests[before:]]
+    return [name for name in asked if name != "patch_panel_state"]
+
+
 def test_work_that_is_stopped_keeps_what_is_finished(short_clip, dataset_name, tmp_path):
     for name in ("a", "b", "c", "d"):
         shutil.copy(short_clip, tmp_path / f"{name}.mp4")
     dataset = fiftyone_legpose.load(tmp_path, dataset_name, progress=False)
-    told = operator("predict").execute(app_context(dataset, "predict", **FAST))
-    next(told)
-    [job] = jobs.running(dataset_name)
+    job = handed_over("predict", dataset, **FAST)
     wait_until(lambda: 0 < job.share < 1 or job.done.is_set())
     context = app_context(dataset, "leg_pose", panel_id="p", panel_state={}, verb="predict")
     LegPose().cancel(context)
-    end = [message.to_json()["body"] for message in told][-1]
-    assert end["stopped"]
-    assert "What was finished is kept" in end["headline"]
+    job.done.wait(60)
+    assert job.outcome.stopped
+    assert "What was finished is kept" in job.outcome.headline
     dataset.reload()
     assert 0 < dataset.count(f"frames.{fields.PREDICTIONS}") < 48
     assert outcome(dataset, "predict", **FAST)["facts"]["Frames done before"] > 0
@@ -670,10 +687,12 @@ def test_the_panel_tells_how_far_a_running_verb_is_in_every_page(predicted, monk
         """print('{"outcome": {"headline": "ten frames"}}')"""
     )
     monkeypatch.setattr(jobs, "_WORKER", [sys.executable, "-c", waits])
-    first = operator("select").execute(app_context(predicted, "select"))
-    next(first)
-    [job] = jobs.running(predicted.name)
+    # A panel that was open when the work began.
+    early = app_context(predicted, "leg_pose", panel_id="p", panel_state={})
+    assert "work_select" not in LegPose().render(early).to_json()["type"]["properties"]
+    job = handed_over("select", predicted)
     wait_until(lambda: job.message == "halfway")
+    assert asked_by_tick(early) == ["show_panel_output"]
     # A page that was opened later: nothing of the first one is known to it.
     page = app_context(predicted, "leg_pose", panel_id="p", panel_state={})
     layout = LegPose().render(page).to_json()["type"]["properties"]
@@ -681,15 +700,15 @@ def test_the_panel_tells_how_far_a_running_verb_is_in_every_page(predicted, monk
     assert "halfway" in page.panel.state.message_select
     assert "cancel_select" in layout["work_select"]["type"]["properties"]
     assert layout["watch"]["view"]["on_interval"].endswith("#tick")
-    quiet = app_context(predicted, "leg_pose", panel_id="p", panel_state=page.panel_state)
-    LegPose().tick(quiet)
-    assert "show_panel_output" not in [one.operator_uri for one in quiet.executor._requests]
+    assert asked_by_tick(page) == []
     may_end.touch()
-    list(first)
-    LegPose().tick(quiet)
-    assert quiet.executor._requests[-1].operator_uri == "show_panel_output"
+    job.done.wait(60)
+    assert asked_by_tick(page) == ["reload_dataset", "show_output", "show_panel_output"]
+    # Only one page tells of the outcome; the others are drawn anew.
+    assert asked_by_tick(early) == ["show_panel_output"]
+    assert asked_by_tick(page) == []
     layout = LegPose().render(page).to_json()["type"]["properties"]
-    assert "watch" not in layout
+    assert "work_select" not in layout
     assert layout["last_outcome"]["default"] == "**Last:** ten frames"
 
 

@@ -71,7 +71,7 @@ def settle(
     inference: Mapping[str, Any],
     track: Tracker | bool | None,
     repair_swaps: bool | None,
-) -> tuple[Settings, tuple[str, ...]]:
+) -> tuple[Settings, dict[str, Any]]:
     """Put what a call says over what there was before.
 
     Parameters
@@ -86,8 +86,8 @@ def settle(
     Returns
     -------
     settings : Settings
-    kept : tuple of str
-        Names of the settings that were taken over and are none of the defaults.
+    kept : dict
+        The settings that were taken over and are none of the defaults, by their names.
     """
     tracker: Tracker | None
     if track is None:
@@ -104,16 +104,18 @@ def settle(
     default = Settings()
     # What follows from a size that was given is not kept for its own sake.
     usual = replace(default.inference, imgsz=settings.inference.imgsz)
-    kept = [
-        name
+    kept = {
+        name: value
         for name in OPTIONS
         if name not in inference
-        and getattr(settings.inference, name)
+        and (value := getattr(settings.inference, name))
         != getattr(default.inference if name == "imgsz" else usual, name)
-    ]
-    kept += ["track"] if track is None and settings.track != default.track else []
-    kept += ["repair_swaps"] if repair_swaps is None and repair else []
-    return settings, tuple(kept)
+    }
+    if track is None and settings.track != default.track:
+        kept["track"] = settings.track
+    if repair_swaps is None and repair:
+        kept["repair_swaps"] = True
+    return settings, kept
 
 
 def _implied(before: Settings, inference: Mapping[str, Any]) -> dict[str, Any]:

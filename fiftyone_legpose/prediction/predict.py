@@ -52,7 +52,7 @@ class PredictSummary:
     failures: list[dict[str, str]] = field(default_factory=list)
     """``path`` and ``reason`` of each file that failed; the others went on."""
     videos_saved: list[str] = field(default_factory=list)
-    kept: tuple[str, ...] = ()
+    kept: dict[str, Any] = field(default_factory=dict)
     """Settings that the call did not name, and that are those the field was predicted with."""
     seen: Seen | None = None
     """How many people, how large and how followed; None where nothing was left to do."""
@@ -201,7 +201,8 @@ def _check_settings(asked: Settings, every: int) -> None:
 
 def describe(summary: PredictSummary) -> str:
     """Say in one line what `predict` did and saw."""
-    kept = f" Settings as before: {', '.join(summary.kept)}." if summary.kept else ""
+    settings = ", ".join(f"{name} {_shown(value)}" for name, value in summary.kept.items())
+    kept = f" Settings as before: {settings}." if settings else ""
     if not summary.frames and not summary.failures:
         done = f"{summary.skipped} frames were predicted before with these weights."
         return f"Nothing to do: {done}{kept}"
@@ -218,6 +219,12 @@ def describe(summary: PredictSummary) -> str:
     if summary.seen and summary.frames:
         told += f" {summary.seen.describe()}"
     return told + kept
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
 
 
 def warnings(summary: PredictSummary) -> list[str]:

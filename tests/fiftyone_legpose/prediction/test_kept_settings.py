@@ -22,11 +22,12 @@ def videos(short_clip, dataset_name, monkeypatch) -> fo.Dataset:
 
 def test_fewer_options_put_no_worse_points_in_the_place_of_better_ones(videos):
     better = lp.predict(videos, **CAREFUL)
-    assert better.kept == ()
+    assert better.kept == {}
     again = lp.predict(videos)
     assert (again.run_key, again.frames, again.skipped) == (better.run_key, 0, 12)
-    assert set(again.kept) == {"flip_test", "imgsz", "repair_swaps"}
-    assert "as before" in prediction.describe(again)
+    assert again.kept == {"flip_test": True, "imgsz": 320, "repair_swaps": True}
+    told = "Settings as before: imgsz 320, flip_test on, repair_swaps on."
+    assert prediction.describe(again).endswith(told)
     assert videos.distinct(f"frames.{fields.PREDICTIONS}.made_by") == [better.run_key]
 
 
@@ -66,7 +67,14 @@ def test_the_frames_of_a_view_keep_what_they_were_predicted_with_themselves(vide
 def test_another_field_has_settings_of_its_own(videos):
     lp.predict(videos, **CAREFUL)
     assert settings_of(videos, "other") == Settings()
-    assert lp.predict(videos, label_field="other").kept == ()
+    assert lp.predict(videos, label_field="other").kept == {}
+
+
+def test_a_default_that_was_switched_off_stays_off_and_is_told(videos):
+    lp.predict(videos, voting=False)
+    again = lp.predict(videos)
+    assert (again.frames, again.kept) == (0, {"voting": False})
+    assert "as before: voting off." in prediction.describe(again)
 
 
 def test_the_form_shows_what_was_there_and_the_loop_keeps_it(videos, monkeypatch, tmp_path):
